@@ -1,0 +1,207 @@
+//! The life cycle of an OCI container: bundle in, running process out, and every operation on it after.
+//!
+//! `config` decides (pure data, no kernel), `create` and `exec` act from outside, `init` acts inside the new
+//! container. This crate prints nothing, reads no environment and never exits: the binary does.
+
+mod error;
+
+pub use error::{At, Error, Kind, Result};
+
+use oci_spec::runtime::{LinuxResources, Process};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Who makes and fills a container's cgroup.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CgroupDriver {
+    /// floe writes to cgroupfs itself.
+    Cgroupfs,
+    /// No cgroup is created or changed.
+    Disabled,
+}
+
+/// What all operations share: where state lives and how this process may act.
+#[derive(Debug)]
+pub struct Runtime {
+    /// Directory that holds one directory per container.
+    pub root: PathBuf,
+    pub cgroup_driver: CgroupDriver,
+    /// `--rootless`: `None` is "auto", decided from the user namespace and the effective uid.
+    pub rootless: Option<bool>,
+    /// What went by that a person may want to know. The binary decides whether anybody sees it.
+    pub warnings: RefCell<Vec<String>>,
+}
+
+/// Options of `create`, `run` and (later) `restore`.
+#[derive(Debug, Default)]
+pub struct CreateOptions {
+    pub bundle: PathBuf,
+    /// `--config`: read instead of `bundle/config.json`.
+    pub config: Option<PathBuf>,
+    pub console_socket: Option<PathBuf>,
+    pub pidfd_socket: Option<PathBuf>,
+    pub pid_file: Option<PathBuf>,
+    pub no_pivot: bool,
+    pub no_new_keyring: bool,
+    /// Descriptors 3 .. 3+N that the container inherits besides stdio.
+    pub preserve_fds: u32,
+    /// `LISTEN_FDS` and `LISTEN_FDNAMES` of our environment: the descriptors from 3 on are the container's.
+    pub listen_fds: u32,
+    pub listen_fdnames: Option<OsString>,
+    /// `NOTIFY_SOCKET` of our environment.
+    pub notify_socket: Option<PathBuf>,
+}
+
+/// Options that `run` has besides those of `create`.
+#[derive(Debug, Default)]
+pub struct RunOptions {
+    pub detach: bool,
+    /// Leave the container's state behind when it ends.
+    pub keep: bool,
+    pub no_subreaper: bool,
+}
+
+/// Options of `exec`.
+#[derive(Debug, Default)]
+pub struct ExecOptions {
+    /// The whole process, from `--process`. Otherwise `args` and the flags below change the container's own.
+    pub process: Option<Process>,
+    pub args: Vec<String>,
+    pub cwd: Option<PathBuf>,
+    pub env: Vec<String>,
+    pub tty: bool,
+    /// uid and, when given, gid.
+    pub user: Option<(u32, Option<u32>)>,
+    pub additional_gids: Vec<u32>,
+    pub process_label: Option<String>,
+    pub apparmor: Option<String>,
+    pub no_new_privs: bool,
+    pub caps: Vec<String>,
+    pub preserve_fds: u32,
+    /// Path below the container's cgroup.
+    pub cgroup: Option<PathBuf>,
+    pub ignore_paused: bool,
+    pub detach: bool,
+    pub console_socket: Option<PathBuf>,
+    pub pidfd_socket: Option<PathBuf>,
+    pub pid_file: Option<PathBuf>,
+}
+
+/// Life-cycle states of runtime-spec `runtime.md`, and `paused`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Status {
+    Creating,
+    Created,
+    Running,
+    Paused,
+    Stopped,
+}
+
+/// What `state` and `list` tell, in the shape and order of runc's JSON.
+#[derive(Clone, Debug, serde::Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct State {
+    pub oci_version: String,
+    pub id: String,
+    /// 0 when stopped.
+    pub pid: i32,
+    pub status: Status,
+    pub bundle: PathBuf,
+    pub rootfs: PathBuf,
+    /// RFC 3339 with nanoseconds.
+    pub created: String,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub annotations: BTreeMap<String, String>,
+    /// Name of the user that owns the state directory.
+    pub owner: String,
+}
+
+/// A kernel event that `events` reports.
+#[derive(Debug)]
+pub enum Event {
+    /// The kernel killed a process of the container for memory.
+    Oom,
+    Stats(Box<cgroup::Stats>),
+}
+
+/// Makes the container and leaves it in state `created`.
+pub fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
+    let _ = (rt, id, options);
+    todo!()
+}
+
+/// `create` and `start` in one; attached, it proxies signals and the terminal and returns the exit status.
+pub fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
+    let _ = (rt, id, options, run);
+    todo!()
+}
+
+pub fn start(rt: &Runtime, id: &str) -> Result<()> {
+    let _ = (rt, id);
+    todo!()
+}
+
+pub fn state(rt: &Runtime, id: &str) -> Result<State> {
+    let _ = (rt, id);
+    todo!()
+}
+
+/// All containers under the root, sorted by id; a damaged one is left out with a warning.
+pub fn list(rt: &Runtime) -> Result<Vec<State>> {
+    let _ = rt;
+    todo!()
+}
+
+/// Sends `signal` to init, or with `all` to every process of the container (a stopped one is then no error).
+pub fn kill(rt: &Runtime, id: &str, signal: i32, all: bool) -> Result<()> {
+    let _ = (rt, id, signal, all);
+    todo!()
+}
+
+/// Removes a stopped container; with `force` kills it first, and an unknown id is no error.
+pub fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
+    let _ = (rt, id, force);
+    todo!()
+}
+
+/// Runs a process in a running container. Attached, it returns the exit status; detached, 0.
+pub fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
+    let _ = (rt, id, options);
+    todo!()
+}
+
+/// Process ids in our pid namespace, sorted.
+pub fn processes(rt: &Runtime, id: &str) -> Result<Vec<i32>> {
+    let _ = (rt, id);
+    todo!()
+}
+
+pub fn pause(rt: &Runtime, id: &str) -> Result<()> {
+    let _ = (rt, id);
+    todo!()
+}
+
+pub fn resume(rt: &Runtime, id: &str) -> Result<()> {
+    let _ = (rt, id);
+    todo!()
+}
+
+/// Writes the resources that are set; device rules are left alone, as runc does.
+pub fn update(rt: &Runtime, id: &str, resources: &LinuxResources) -> Result<()> {
+    let _ = (rt, id, resources);
+    todo!()
+}
+
+pub fn stats(rt: &Runtime, id: &str) -> Result<cgroup::Stats> {
+    let _ = (rt, id);
+    todo!()
+}
+
+/// Calls `report` with statistics every `interval_ms` and with each OOM kill, until the container ends.
+pub fn events(rt: &Runtime, id: &str, interval_ms: u64, report: &mut dyn FnMut(Event)) -> Result<()> {
+    let _ = (rt, id, interval_ms, report);
+    todo!()
+}
