@@ -4,6 +4,7 @@
 //! arguments are typed so that a wrong one does not compile, and its error is the kernel's. Callers name
 //! the object; this crate does not know it.
 
+pub mod bpf;
 mod errno;
 
 pub use errno::{Errno, Result};
