@@ -15,6 +15,8 @@ use crate::events::Events;
 use crate::resources::Resources;
 use crate::{Cgroup, MOUNT, files};
 
+const DELEGATE: &str = "/sys/kernel/cgroup/delegate";
+
 /// A cgroup that was made, or found empty, for one container.
 #[derive(Debug)]
 pub struct Created {
@@ -67,6 +69,24 @@ impl Cgroup {
                 Err(error)
             }
         }
+    }
+
+    /// Gives the cgroup to user `uid` of the host, for a container that manages cgroups below its own: the
+    /// directory and the files that the kernel says a delegate needs (cgroup-v2.rst, "Model of Delegation").
+    pub fn delegate(&self, uid: u32) -> Result<()> {
+        let chown = |path: &Path| std::os::unix::fs::lchown(path, Some(uid), None);
+        chown(&self.dir).at(|| format!("give cgroup {} to user {uid}", self.dir.display()))?;
+        let list = files::read_path(Path::new(DELEGATE)).at(|| format!("read {DELEGATE}"))?;
+        // memory.oom.group and the like are listed, but not there without their controller.
+        for file in list.lines().map(|name| self.file(name)) {
+            match chown(&file) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(error).at(|| format!("give {} to user {uid}", file.display()));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
     }
 
     fn make(&self, resources: &Resources, made: &mut Made) -> Result<OwnedFd> {

@@ -307,6 +307,17 @@ fn signal_all_reaches_everyone() {
 }
 
 #[test]
+fn a_cgroup_given_to_a_user() {
+    let Some(place) = Place::enter() else { return };
+    let cgroup = place.cgroup("a");
+    create(&cgroup);
+    cgroup.delegate(4711).unwrap();
+    let owner = |name: &str| std::os::unix::fs::MetadataExt::uid(&cgroup.file(name).metadata().unwrap());
+    assert_eq!(["", "cgroup.procs", "cgroup.subtree_control"].map(owner), [4711; 3]);
+    assert_eq!(["cgroup.freeze", "cgroup.type"].map(owner), [0; 2]);
+}
+
+#[test]
 fn threaded_cgroups_list_their_processes() {
     let Some(mut place) = Place::enter() else { return };
     let cgroup = place.cgroup("a");
@@ -321,6 +332,25 @@ fn threaded_cgroups_list_their_processes() {
     assert_eq!(threaded.stats().unwrap().pids.current, 1);
     threaded.kill().unwrap();
     cgroup.delete().unwrap();
+}
+
+#[test]
+fn below_a_threaded_domain_only_threaded_controllers() {
+    let Some(place) = Place::enter() else { return };
+    create(&place.cgroup("a"));
+    std::fs::create_dir(place.root.join("a/t")).unwrap();
+    std::fs::write(place.root.join("a/t/cgroup.type"), "threaded").unwrap();
+    let cgroup = place.cgroup("a/b");
+    let limits = resources(r#"{"hugepageLimits":[{"pageSize":"2MB","limit":4194304}]}"#);
+    let error = cgroup.create(&limits).unwrap_err();
+    let path = cgroup.path().display();
+    assert_eq!(
+        error.to_string(),
+        format!("cgroup {path} is domain invalid and cannot have the hugetlb controller")
+    );
+    assert!(!cgroup.exists(), "a failed create leaves nothing");
+    create(&cgroup);
+    assert_eq!(std::fs::read_to_string(cgroup.path().join("cgroup.type")).unwrap(), "threaded\n");
 }
 
 #[test]
