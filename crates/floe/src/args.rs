@@ -20,6 +20,34 @@ pub struct Args {
     pub command: Option<Command>,
 }
 
+impl Args {
+    /// The definitions of the program with those of one command only, which is a third of the work of
+    /// `Args::command()`. They read a line exactly like the complete ones, but lack the texts for help.
+    pub fn one_command(name: &str) -> Option<clap::Command> {
+        use clap::{Args, Command};
+        let command = match name {
+            "create" => Create::augment_args(Command::new("create")),
+            "start" => Id::augment_args(Command::new("start")),
+            "state" => Id::augment_args(Command::new("state")),
+            "kill" => Kill::augment_args(Command::new("kill")),
+            "delete" => Delete::augment_args(Command::new("delete")),
+            "run" => Run::augment_args(Command::new("run")),
+            "exec" => Exec::augment_args(Command::new("exec")),
+            "ps" => Ps::augment_args(Command::new("ps")),
+            "list" => List::augment_args(Command::new("list")),
+            "pause" => Id::augment_args(Command::new("pause")),
+            "resume" => Id::augment_args(Command::new("resume")),
+            "update" => Update::augment_args(Command::new("update")),
+            "events" => Events::augment_args(Command::new("events")),
+            "spec" => Spec::augment_args(Command::new("spec")),
+            "features" => Command::new("features"),
+            _ => return None,
+        };
+        let program = Command::new("floe").disable_version_flag(true).disable_help_subcommand(true);
+        Some(Global::augment_args(program).subcommand(command))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 pub struct Global {
     /// Directory that holds the state of containers [default: /run/floe, rootless: $XDG_RUNTIME_DIR/floe]

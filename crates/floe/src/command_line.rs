@@ -14,6 +14,7 @@ use std::path::PathBuf;
 #[derive(Debug)]
 pub struct CommandLine {
     pub command: Option<String>,
+    pub help: bool,
     pub log: Option<OsString>,
     pub log_format: Option<OsString>,
     /// For clap: each flag once, in the form `--flag` or `--flag=value`, then `--` and the rest.
@@ -39,6 +40,7 @@ pub fn read(program: &Command, arguments: impl IntoIterator<Item = OsString>) ->
     };
     CommandLine {
         command: reader.command.map(|command| command.get_name().to_owned()),
+        help: reader.help,
         log: global("log"),
         log_format: global("log-format"),
         arguments: result.map(|()| reader.canonical(name)),
@@ -280,7 +282,12 @@ mod tests {
     }
 
     fn check(line: &str, expected: &str) {
-        let words = read_words(line).arguments.unwrap_or_else(|error| panic!("{line}: {error}"));
+        let line_read = read_words(line);
+        if let Some(one) = line_read.command.as_deref().and_then(Args::one_command) {
+            let line_of_one = read(&one, line.split_whitespace().map(OsString::from));
+            assert_eq!(line_of_one.arguments, line_read.arguments, "{line}");
+        }
+        let words = line_read.arguments.unwrap_or_else(|error| panic!("{line}: {error}"));
         let words: Vec<_> = words.iter().map(|word| word.to_str().expect("UTF-8")).collect();
         assert_eq!(words.join(" "), expected, "{line}");
         if !expected.ends_with("--help") {
@@ -295,6 +302,17 @@ mod tests {
     #[test]
     fn definitions_are_sound() {
         Args::command().debug_assert();
+        for complete in Args::command().get_subcommands() {
+            let name = complete.get_name();
+            let mut program = Args::one_command(name).unwrap_or_else(|| panic!("{name}"));
+            let one = program.find_subcommand(name).expect("the command itself");
+            let ids = |command: &Command| {
+                command.get_arguments().map(|argument| argument.get_id().to_string()).collect::<Vec<_>>()
+            };
+            assert_eq!(ids(complete), ids(one), "{name}");
+            assert_eq!(ids(&Args::command()), ids(&program), "{name}");
+            program.build();
+        }
     }
 
     #[test]

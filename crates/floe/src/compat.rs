@@ -35,7 +35,7 @@ fn words(kind: Kind) -> Option<&'static str> {
 /// Podman, Docker and BuildKit look for `executable file not found in $PATH`, `no such file or directory` and
 /// `permission denied`: these come from the container crate and pass unchanged.
 pub fn line(command: &str, id: Option<&str>, error: &Error) -> String {
-    let mut text = format!("{error:#}");
+    let mut text = chain(error);
     let kind = error.downcast_ref::<container::Error>().map_or(Kind::Other, container::Error::kind);
     if let Some(words) = words(kind).filter(|words| !text.contains(words)) {
         let separator = if text.is_empty() { "" } else { ": " };
@@ -46,6 +46,16 @@ pub fn line(command: &str, id: Option<&str>, error: &Error) -> String {
         None => format!("{command}: "),
     };
     one_line(&(subject + &text))
+}
+
+/// The error and its causes. The standard library's words for an errno give way to the kernel's:
+/// `no such file or directory (ENOENT)`.
+pub fn chain(error: &Error) -> String {
+    let text = |cause: &(dyn std::error::Error + 'static)| {
+        let errno = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        errno.map_or_else(|| cause.to_string(), |errno| sys::Errno::from_raw(errno).to_string())
+    };
+    error.chain().map(text).collect::<Vec<_>>().join(": ")
 }
 
 /// conmon hands stderr to Podman as it is, and containerd keeps only the first line of it.
@@ -103,6 +113,8 @@ mod tests {
             line("create", Some("web1"), &error),
             "create web1: exec: \"nope\": executable file not found in $PATH"
         );
+        let error = Error::from(std::io::Error::from_raw_os_error(2)).context("open log /x");
+        assert_eq!(line("list", None, &error), "list: open log /x: no such file or directory (ENOENT)");
         let error = anyhow::anyhow!("hook /x: exit status 1: first\nsecond\r\n");
         assert_eq!(line("list", None, &error), "list: hook /x: exit status 1: first\\nsecond");
     }

@@ -24,37 +24,58 @@ use command_line::CommandLine;
 use container::{CgroupDriver, Runtime};
 use log::{Format, Level, Log};
 use std::cell::RefCell;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::time::Instant;
 
 fn main() -> ExitCode {
     let started = Instant::now();
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    match read_quickly(&arguments) {
+        Some(args) => dispatch(&args, started),
+        None => read_carefully(arguments, started),
+    }
+}
+
+/// Reads the arguments with the definitions of the command that they seem to name. Where this does not lead to a
+/// command, nothing is lost: the complete definitions have the last word.
+fn read_quickly(arguments: &[OsString]) -> Option<Args> {
+    let mut program = arguments.iter().skip(1).find_map(|word| Args::one_command(word.to_str()?))?;
+    let line = command_line::read(&program, arguments.iter().cloned());
+    if line.help {
+        return None;
+    }
+    let matches = program.try_get_matches_from_mut(line.arguments.ok()?).ok()?;
+    Args::from_arg_matches(&matches).ok()
+}
+
+fn read_carefully(arguments: Vec<OsString>, started: Instant) -> ExitCode {
     let mut program = Args::command();
-    let line = command_line::read(&program, std::env::args_os());
+    let line = command_line::read(&program, arguments);
     let arguments = match &line.arguments {
         Ok(arguments) => arguments,
         Err(complaint) => return misuse(&mut program, &line, complaint),
     };
     let parsed =
         program.try_get_matches_from_mut(arguments).and_then(|matches| Args::from_arg_matches(&matches));
-    let args = match parsed {
-        Ok(args) => args,
-        Err(error) if error.kind() == ErrorKind::DisplayHelp => return answer(&error.to_string()),
+    match parsed {
+        Ok(args) => dispatch(&args, started),
+        Err(error) if error.kind() == ErrorKind::DisplayHelp => answer(&error.to_string()),
         Err(error) => {
             let text = error.to_string();
             let complaint = text.strip_prefix("error: ").unwrap_or(&text);
             let complaint = complaint.split("\n\n").next().unwrap_or_default();
-            return misuse(&mut program, &line, &complaint.replace("\n  ", " "));
+            misuse(&mut program, &line, &complaint.replace("\n  ", " "))
         }
-    };
-    if args.global.version {
-        return answer(&version::text());
     }
+}
+
+fn dispatch(args: &Args, started: Instant) -> ExitCode {
     match &args.command {
+        _ if args.global.version => answer(&version::text()),
         Some(command) => execute(&args.global, command, started),
-        None => answer(&program.render_help().to_string()),
+        None => answer(&Args::command().render_help().to_string()),
     }
 }
 
@@ -74,14 +95,18 @@ fn execute(global: &Global, command: &Command, started: Instant) -> ExitCode {
         (true, false) => complain(&text),
     };
     say_debug(&mut log, format!("version {} commit {}: {name}", version::VERSION, version::COMMIT));
-    let runtime = runtime(global, command);
-    let result =
-        runtime.as_ref().map_err(|error| anyhow::anyhow!("{error:#}")).and_then(|rt| command.run(rt));
+    let mut warnings = Vec::new();
+    let result = runtime(global, command).and_then(|rt| {
+        let status = command.run(&rt)?;
+        warnings = rt.warnings.take();
+        Ok(status)
+    });
     say_debug(&mut log, format!("{name} took {} µs", started.elapsed().as_micros()));
     match result {
         Ok(status) => {
-            let warnings = runtime.map(|rt| rt.warnings.take()).unwrap_or_default();
-            warn(&mut log, debug, &warnings);
+            if global.log_level.as_deref() != Some("error") {
+                warn(&mut log, debug, &warnings);
+            }
             ExitCode::from(status as u8)
         }
         Err(error) => {
@@ -145,7 +170,7 @@ fn answer(text: &str) -> ExitCode {
     match output::print(text) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            complain(&format!("{error:#}"));
+            complain(&compat::chain(&error));
             ExitCode::from(compat::FAILURE)
         }
     }
