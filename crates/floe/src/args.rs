@@ -9,10 +9,11 @@ use std::path::PathBuf;
 
 /// Runs containers as the Open Container Initiative specifies them
 ///
-/// floe is called by Podman, CRI-O, containerd, Docker and BuildKit, and takes the commands and flags of runc. A
-/// container comes from a bundle: a directory with a config.json and a root file system.
+/// floe is called by Podman, CRI-O, containerd, Docker and BuildKit, and takes the
+/// commands and flags of runc. A container comes from a bundle: a directory with a
+/// config.json and a root file system.
 #[derive(Debug, Parser)]
-#[command(name = "floe", disable_version_flag = true, disable_help_subcommand = true)]
+#[command(name = "floe", disable_version_flag = true, disable_help_subcommand = true, verbatim_doc_comment)]
 pub struct Args {
     #[command(flatten)]
     pub global: Global,
@@ -259,7 +260,7 @@ pub struct Exec {
     #[command(flatten)]
     pub id: Id,
     /// The command and its arguments, unless --process names them
-    #[arg(value_name = "COMMAND", trailing_var_arg = true)]
+    #[arg(value_name = "COMMAND", trailing_var_arg = true, required_unless_present = "process")]
     pub command: Vec<String>,
 }
 

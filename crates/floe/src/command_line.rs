@@ -206,6 +206,14 @@ impl<'a> Reader<'a> {
 
     fn canonical(self, name: OsString) -> Vec<OsString> {
         let mut line = vec![name];
+        let is_version = |given: &&Given| given.definition.get_long() == Some("version");
+        if let Some(version) = self.globals.iter().find(is_version) {
+            // Whatever else is missing does not matter then.
+            version.write(&mut line);
+            if line.len() > 1 {
+                return line;
+            }
+        }
         self.globals.iter().for_each(|given| given.write(&mut line));
         line.extend(self.command.map(|command| command.get_name().into()));
         if self.help {
@@ -414,6 +422,8 @@ mod tests {
         check("floe help update", "floe update --help");
         check("floe help", "floe --help");
         check("floe", "floe");
+        check("floe -v", "floe --version");
+        check("floe --root /r --version kill", "floe --version");
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod update;
 
 use crate::args::Command;
 use crate::{environment, output};
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, anyhow};
 use container::{Runtime, State};
 use std::path::{Path, PathBuf};
 
@@ -74,7 +74,13 @@ fn absolute_if_given(path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
 
 /// The ids of all containers that `pattern`, anchored nowhere, matches.
 fn matching_ids(rt: &Runtime, pattern: &str) -> Result<Vec<String>> {
-    let pattern = regex::Regex::new(pattern).with_context(|| format!("regular expression {pattern:?}"))?;
+    let pattern = regex::Regex::new(pattern).map_err(|error| {
+        // The lines before the last draw the place.
+        let error = error.to_string();
+        let reason = error.lines().last().unwrap_or_default();
+        let reason = reason.strip_prefix("error: ").unwrap_or(reason);
+        anyhow!("invalid regular expression {pattern:?}: {reason}")
+    })?;
     let ids = container::list(rt)?.into_iter().map(|State { id, .. }| id);
     Ok(ids.filter(|id| pattern.is_match(id)).collect())
 }

@@ -14,12 +14,8 @@ pub fn exec(rt: &Runtime, args: &Exec) -> Result<i32> {
 }
 
 fn options(args: &Exec) -> Result<ExecOptions> {
-    let process = args.process.as_deref().map(read_process).transpose()?;
-    if process.is_none() && args.command.is_empty() {
-        bail!("a command or --process is needed");
-    }
     Ok(ExecOptions {
-        process,
+        process: args.process.as_deref().map(read_process).transpose()?,
         args: args.command.clone(),
         cwd: args.cwd.clone(),
         env: args.env.clone(),

@@ -2,20 +2,20 @@
 
 use super::output;
 use crate::args::List;
-use anyhow::{Result, bail};
+use anyhow::Result;
 use container::{Runtime, State, Status};
 
 pub fn list(rt: &Runtime, args: &List) -> Result<()> {
+    let wants_json = output::wants_json(&args.format)?;
     let states = container::list(rt)?;
     if args.quiet {
         return output::print(&states.iter().map(|state| format!("{}\n", state.id)).collect::<String>());
     }
-    match args.format.as_str() {
-        "table" => output::print(&output::table(&rows(&states))),
+    match wants_json {
+        false => output::print(&output::table(&rows(&states))),
         // runc prints Go's nil slice.
-        "json" if states.is_empty() => output::print("null\n"),
-        "json" => output::print_json(&states),
-        format => bail!("invalid format option {format:?}; table and json are known"),
+        true if states.is_empty() => output::print("null\n"),
+        true => output::print_json(&states),
     }
 }
 

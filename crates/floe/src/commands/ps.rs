@@ -8,12 +8,12 @@ use std::ffi::OsString;
 use std::process::Command;
 
 pub fn ps(rt: &Runtime, args: &Ps) -> Result<()> {
+    let wants_json = output::wants_json(&args.format)?;
     let pids = container::processes(rt, &args.id.id)?;
-    match args.format.as_str() {
-        "json" => output::print_json(&pids),
-        "table" => output::print(&lines_of(&listing(&args.ps_options)?, &pids)?),
-        format => bail!("invalid format option {format:?}; table and json are known"),
+    if wants_json {
+        return output::print_json(&pids);
     }
+    output::print(&lines_of(&listing(&args.ps_options)?, &pids)?)
 }
 
 fn listing(options: &[OsString]) -> Result<String> {
