@@ -1,0 +1,133 @@
+//! What a caller sees of the binary without a container: streams, exit status, log. No root.
+
+use serde_json::Value;
+use std::path::PathBuf;
+use std::process::Command;
+
+struct Outcome {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+/// Runs floe with an environment like Podman's for `kill`: nothing but XDG_RUNTIME_DIR.
+fn floe(arguments: &[&str]) -> Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_floe"));
+    let output =
+        command.args(arguments).env_clear().env("XDG_RUNTIME_DIR", "/nonexistent").output().expect("run");
+    Outcome {
+        status: output.status.code().expect("an exit status"),
+        stdout: String::from_utf8(output.stdout).expect("UTF-8"),
+        stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+    }
+}
+
+/// A path of this test's own, with nothing there.
+fn fresh_path(name: &str) -> PathBuf {
+    let path = std::env::temp_dir().join(format!("floe-cli-test-{}-{name}", std::process::id()));
+    let _ = std::fs::remove_file(&path);
+    path
+}
+
+#[test]
+fn version_is_what_docker_reads() {
+    for arguments in [&["--version"][..], &["-v"], &["--root", "/r", "--version"]] {
+        let outcome = floe(arguments);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+        let lines: Vec<_> = outcome.stdout.lines().collect();
+        assert!(lines[0].starts_with("floe version "), "{lines:?}");
+        assert!(lines[1].starts_with("commit: "), "{lines:?}");
+        assert_eq!(lines[2], "spec: 1.3.0");
+    }
+}
+
+#[test]
+fn features_say_nothing_else() {
+    let outcome = floe(&["features"]);
+    assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""));
+    let features: Value = serde_json::from_str(&outcome.stdout).expect("JSON");
+    assert_eq!(features["ociVersionMax"], "1.3.0");
+}
+
+#[test]
+fn help_goes_to_stdout() {
+    for arguments in [&["exec", "--help"][..], &["create", "-h"], &["help", "update"], &["--help"], &[]] {
+        let outcome = floe(arguments);
+        assert_eq!((outcome.status, outcome.stderr.as_str()), (0, ""), "{arguments:?}");
+        assert!(outcome.stdout.contains("Usage: floe"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn misuse_goes_to_stderr_and_log() {
+    let log = fresh_path("misuse");
+    let log_name = log.to_str().expect("UTF-8");
+    for (arguments, expected) in [
+        (&["state"][..], "state: the following required arguments were not provided: <ID>"),
+        (&["state", "a", "b"], "state: unexpected argument 'b' found"),
+        (&["run", "--frob", "a"], "run: unknown flag \"--frob\""),
+        (&["run", "a", "--preserve-fds", "x"], "run: invalid value 'x' for '--preserve-fds <N>'"),
+        (&["frob"], "unknown command \"frob\""),
+    ] {
+        let outcome = floe(&[&["--log", log_name, "--log-format", "json"], arguments].concat());
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{arguments:?}");
+        assert!(outcome.stderr.starts_with(&format!("floe: {expected}")), "{}", outcome.stderr);
+        assert!(outcome.stderr.contains("\n\nUsage: floe"), "{}", outcome.stderr);
+        // Podman decodes the whole file.
+        let entry: Value = serde_json::from_slice(&std::fs::read(&log).expect("log")).expect("one object");
+        assert!(entry["msg"].as_str().expect("msg").starts_with(expected), "{entry}");
+        std::fs::remove_file(&log).expect("remove");
+    }
+}
+
+#[test]
+fn failure_is_one_line_in_both_places() {
+    let log = fresh_path("failure");
+    let prefix = ["--root", "/nonexistent", "--log", log.to_str().expect("UTF-8"), "--log-format=json"];
+    for (arguments, status, expected) in [
+        (&["kill", "web1", "FOO"][..], 1, "kill web1: unknown signal \"FOO\""),
+        (
+            &["exec", "-u", "root", "web1", "sh"],
+            255,
+            "exec web1: invalid user \"root\": UID[:GID] in numbers is needed",
+        ),
+        (
+            &["update", "--memory", "x", "web1"],
+            1,
+            "update web1: invalid value for memory: invalid size \"x\"",
+        ),
+        (&["list", "--format", "xml"], 1, "list: invalid format option \"xml\"; table and json are known"),
+    ] {
+        let outcome = floe(&[&prefix, arguments].concat());
+        assert_eq!((outcome.status, outcome.stdout.as_str()), (status, ""), "{arguments:?}");
+        assert_eq!(outcome.stderr, format!("floe: {expected}\n"));
+        let entry: Value = serde_json::from_slice(&std::fs::read(&log).expect("log")).expect("one object");
+        assert_eq!((&entry["level"], &entry["msg"]), (&"error".into(), &expected.into()));
+        std::fs::remove_file(&log).expect("remove");
+    }
+}
+
+#[test]
+fn systemd_driver_is_refused_where_it_is_needed() {
+    for arguments in [&["--systemd-cgroup", "create", "a"][..], &["--cgroup-manager", "systemd", "run", "a"]]
+    {
+        let outcome = floe(arguments);
+        assert_eq!(outcome.status, 1);
+        assert!(outcome.stderr.contains("the systemd cgroup driver is not available"), "{}", outcome.stderr);
+    }
+    let outcome = floe(&["--systemd-cgroup", "kill", "a", "FOO"]);
+    assert!(outcome.stderr.contains("unknown signal"), "{}", outcome.stderr);
+}
+
+#[test]
+fn spec_is_written_once() {
+    let path = fresh_path("spec");
+    let name = path.to_str().expect("UTF-8");
+    let first = floe(&["spec", "--rootless", "--file", name]);
+    assert_eq!((first.status, first.stdout.as_str(), first.stderr.as_str()), (0, "", ""));
+    let document: Value = serde_json::from_slice(&std::fs::read(&path).expect("spec")).expect("JSON");
+    assert_eq!(document["hostname"], "runc");
+    let second = floe(&["spec", "-f", name]);
+    std::fs::remove_file(&path).expect("remove");
+    assert_eq!(second.stderr, format!("floe: spec: File {name} exists. Remove it first\n"));
+}
