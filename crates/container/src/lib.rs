@@ -3,7 +3,21 @@
 //! `config` decides (pure data, no kernel), `create` and `exec` act from outside, `init` acts inside the new
 //! container. This crate prints nothing, reads no environment and never exits: the binary does.
 
+mod attach;
+pub mod config;
+mod control;
+mod create;
 mod error;
+mod exec;
+mod hooks;
+mod init;
+mod netdev;
+mod notify;
+mod rdt;
+mod seccomp;
+mod start;
+mod state;
+mod time;
 
 pub use error::{At, Error, Kind, Result};
 
@@ -11,7 +25,7 @@ use oci_spec::runtime::{LinuxResources, Process};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Who makes and fills a container's cgroup.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -129,79 +143,67 @@ pub enum Event {
 
 /// Makes the container and leaves it in state `created`.
 pub fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
-    let _ = (rt, id, options);
-    todo!()
+    create::create(rt, id, options)
 }
 
 /// `create` and `start` in one; attached, it proxies signals and the terminal and returns the exit status.
 pub fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
-    let _ = (rt, id, options, run);
-    todo!()
+    create::run(rt, id, options, run)
 }
 
-pub fn start(rt: &Runtime, id: &str) -> Result<()> {
-    let _ = (rt, id);
-    todo!()
+/// Lets the program run. With `notify_socket` (NOTIFY_SOCKET of our environment) it returns when the
+/// program says that it is ready.
+pub fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Result<()> {
+    start::start(rt, id, notify_socket)
 }
 
 pub fn state(rt: &Runtime, id: &str) -> Result<State> {
-    let _ = (rt, id);
-    todo!()
+    state::Container::open(rt, id)?.describe()
 }
 
 /// All containers under the root, sorted by id; a damaged one is left out with a warning.
 pub fn list(rt: &Runtime) -> Result<Vec<State>> {
-    let _ = rt;
-    todo!()
+    control::list(rt)
 }
 
 /// Sends `signal` to init, or with `all` to every process of the container (a stopped one is then no error).
 pub fn kill(rt: &Runtime, id: &str, signal: i32, all: bool) -> Result<()> {
-    let _ = (rt, id, signal, all);
-    todo!()
+    control::kill(rt, id, signal, all)
 }
 
 /// Removes a stopped container; with `force` kills it first, and an unknown id is no error.
 pub fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
-    let _ = (rt, id, force);
-    todo!()
+    control::delete(rt, id, force)
 }
 
 /// Runs a process in a running container. Attached, it returns the exit status; detached, 0.
 pub fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
-    let _ = (rt, id, options);
-    todo!()
+    exec::exec(rt, id, options)
 }
 
 /// Process ids in our pid namespace, sorted.
 pub fn processes(rt: &Runtime, id: &str) -> Result<Vec<i32>> {
-    let _ = (rt, id);
-    todo!()
+    control::processes(rt, id)
 }
 
 pub fn pause(rt: &Runtime, id: &str) -> Result<()> {
-    let _ = (rt, id);
-    todo!()
+    control::pause(rt, id)
 }
 
 pub fn resume(rt: &Runtime, id: &str) -> Result<()> {
-    let _ = (rt, id);
-    todo!()
+    control::resume(rt, id)
 }
 
 /// Writes the resources that are set; device rules are left alone, as runc does.
 pub fn update(rt: &Runtime, id: &str, resources: &LinuxResources) -> Result<()> {
-    let _ = (rt, id, resources);
-    todo!()
+    control::update(rt, id, resources)
 }
 
 pub fn stats(rt: &Runtime, id: &str) -> Result<cgroup::Stats> {
-    let _ = (rt, id);
-    todo!()
+    control::stats(rt, id)
 }
 
 /// Calls `report` with statistics every `interval_ms` and with each OOM kill, until the container ends.
 pub fn events(rt: &Runtime, id: &str, interval_ms: u64, report: &mut dyn FnMut(Event)) -> Result<()> {
-    let _ = (rt, id, interval_ms, report);
-    todo!()
+    control::events(rt, id, interval_ms, report)
 }

@@ -46,7 +46,7 @@ impl Command {
             Command::Create(args) => create::create(rt, args)?,
             Command::Run(args) => return create::run(rt, args),
             Command::Exec(args) => return exec::exec(rt, args),
-            Command::Start(args) => container::start(rt, &args.id)?,
+            Command::Start(args) => container::start(rt, &args.id, environment::notify_socket().as_deref())?,
             Command::Pause(args) => container::pause(rt, &args.id)?,
             Command::Resume(args) => container::resume(rt, &args.id)?,
             Command::State(args) => state::state(rt, args)?,

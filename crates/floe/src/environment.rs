@@ -37,11 +37,16 @@ pub fn make_rootless_root(root: &Path) -> Result<()> {
 
 /// Adds what the environment says about sockets to the options of `create` and `run`.
 pub fn add_sockets(options: &mut CreateOptions) {
-    options.notify_socket = env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from);
+    options.notify_socket = notify_socket();
     // LISTEN_PID is not compared, as in runc: a wrapper script between conmon and floe would make it wrong.
     let listen_fds = env::var("LISTEN_FDS").ok().and_then(|count| count.parse().ok());
     options.listen_fds = listen_fds.unwrap_or(0);
     options.listen_fdnames = env::var_os("LISTEN_FDNAMES");
+}
+
+/// systemd's readiness socket (sd_notify(3)).
+pub fn notify_socket() -> Option<PathBuf> {
+    env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
 
 /// `$XDG_RUNTIME_DIR` where runc would use it: not for the real root, and in a user namespace not for a login as root.

@@ -5,6 +5,20 @@
 //! the object; this crate does not know it.
 
 pub mod bpf;
+pub mod clone;
 mod errno;
+pub mod mount;
+pub mod path;
+pub mod process;
+pub mod sched;
+pub mod security;
 
 pub use errno::{Errno, Result};
+
+use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+
+/// A path or string as the kernel takes it; one with a NUL byte inside is `EINVAL`.
+pub fn cstr(text: impl AsRef<std::ffi::OsStr>) -> Result<CString> {
+    CString::new(text.as_ref().as_bytes()).map_err(|_| Errno::from_raw(libc::EINVAL))
+}

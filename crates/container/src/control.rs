@@ -1,0 +1,276 @@
+//! Everything that is done to a container from outside once it exists, except `start` and `exec`.
+
+use crate::config::Config;
+use crate::error::{At, Error, Kind, Result};
+use crate::hooks::{self, HookState};
+use crate::state::{Container, check_id};
+use crate::{Event, Runtime, State, Status};
+use cgroup::{Cgroup, OomEvent, Resources, Stats};
+use oci_spec::runtime::LinuxResources;
+use std::fs;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::{Duration, Instant};
+use sys::Errno;
+use sys::process::pidfd_send_signal;
+
+fn not_running() -> Error {
+    Error::of_kind(Kind::NotRunning, "container not running")
+}
+
+pub(crate) fn list(rt: &Runtime) -> Result<Vec<State>> {
+    let entries = match fs::read_dir(&rt.root) {
+        Ok(entries) => entries,
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(e) => return Err(Errno::from(e)).at(|| format!("read {}", rt.root.display())),
+    };
+    let mut states = Vec::new();
+    for entry in entries.flatten() {
+        let id = entry.file_name().to_string_lossy().into_owned();
+        if check_id(&id).is_err() || !entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            continue;
+        }
+        match Container::open(rt, &id).and_then(|container| container.describe()) {
+            Ok(state) => states.push(state),
+            // Being created or deleted at this moment.
+            Err(e) if e.kind() == Kind::NotFound => {}
+            Err(e) => rt.warnings.borrow_mut().push(format!("{id}: {e}")),
+        }
+    }
+    states.sort_by(|a, b| a.id.cmp(&b.id));
+    Ok(states)
+}
+
+pub(crate) fn kill(rt: &Runtime, id: &str, signal: i32, all: bool) -> Result<()> {
+    let container = Container::open(rt, id)?;
+    let init = container.init();
+    if all {
+        if let Some(cgroup) = container.cgroup()? {
+            // A container without its own pid namespace may have outlived its init.
+            return signal_all(&cgroup, signal);
+        }
+        if init.is_none() {
+            return Ok(());
+        }
+    }
+    let Some((_, pidfd)) = init else { return Err(not_running()) };
+    match pidfd_send_signal(pidfd.as_fd(), signal) {
+        Err(e) if e.raw() == libc::ESRCH => Err(not_running()),
+        other => other.at(|| format!("send signal {signal}")),
+    }
+}
+
+fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
+    if signal == libc::SIGKILL {
+        return cgroup.kill().at(|| "cgroup");
+    }
+    let number = signal;
+    match cgroup::Signal::try_from(signal) {
+        Ok(signal) => cgroup.signal_all(signal).at(|| "cgroup"),
+        // Real-time signals, which nix has no names for.
+        Err(_) => {
+            for pid in cgroup.processes().at(|| "cgroup")? {
+                if let Ok(pidfd) = sys::process::pidfd_open(pid) {
+                    let _ = pidfd_send_signal(pidfd.as_fd(), number);
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Kills every process of a container; errors are for who wants them.
+pub(crate) fn kill_all(_rt: &Runtime, container: &Container) -> Result<()> {
+    if let Some((_, pidfd)) = container.init() {
+        let _ = pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+    }
+    if let Some(cgroup) = container.cgroup()? {
+        cgroup.kill().at(|| "cgroup")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
+    let container = match Container::open(rt, id) {
+        Ok(container) => container,
+        Err(e) if e.kind() == Kind::NotFound => {
+            let dir = rt.root.join(id);
+            // `create` was killed before its first note; there is nothing else of it.
+            if force && dir.is_dir() {
+                return fs::remove_dir_all(&dir)
+                    .map_err(Errno::from)
+                    .at(|| format!("remove {}", dir.display()));
+            }
+            return if force { Ok(()) } else { Err(e) };
+        }
+        Err(e) if force && e.kind() == Kind::Other => {
+            // The state is damaged; what it said is lost.
+            let dir = rt.root.join(id);
+            return fs::remove_dir_all(&dir)
+                .map_err(Errno::from)
+                .at(|| format!("remove {} after: {e}", dir.display()));
+        }
+        Err(e) => return Err(e),
+    };
+    match container.status()? {
+        Status::Stopped => {}
+        // Nothing of the user's runs in it yet.
+        Status::Created => {}
+        Status::Creating if force => {}
+        _ if force => {}
+        _ => {
+            return Err(Error::of_kind(
+                Kind::StillRunning,
+                format!("cannot delete container {id} that is not stopped"),
+            ));
+        }
+    }
+    destroy(rt, &container)
+}
+
+/// Ends what still runs, removes the cgroup and the state, runs poststop hooks.
+pub(crate) fn destroy(rt: &Runtime, container: &Container) -> Result<()> {
+    let init = container.init().map(|(_, pidfd)| pidfd);
+    kill_all(rt, container)?;
+    if let Some(init) = init {
+        wait_end(&init)?;
+    }
+    if let Some(cgroup) = container.cgroup()? {
+        cgroup.delete().at(|| "cgroup")?;
+    }
+    if let Some(dir) = &container.stored.intel_rdt {
+        crate::rdt::remove(dir)?;
+    }
+    // The hooks may look at the state directory; a failure of theirs must not keep it (runtime.md, 13).
+    let config = container.config();
+    fs::remove_dir_all(&container.dir)
+        .map_err(Errno::from)
+        .at(|| format!("remove {}", container.dir.display()))?;
+    if let Ok(config) = config
+        && let Err(e) = poststop(container, &config)
+    {
+        rt.warnings.borrow_mut().push(e.to_string());
+    }
+    Ok(())
+}
+
+/// The process is not our child, so its end is read from the pidfd.
+fn wait_end(pidfd: &OwnedFd) -> Result<()> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    /// A killed process ends at once unless it is in an uninterruptible call.
+    const LIMIT: Duration = Duration::from_secs(10);
+    let deadline = Instant::now() + LIMIT;
+    loop {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let timeout = PollTimeout::try_from(left.as_millis() as i32).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout) {
+            Ok(0) => return Err(Error::new("init did not end within 10 s of SIGKILL")),
+            Ok(_) => return Ok(()),
+            Err(nix::Error::EINTR) => {}
+            Err(e) => return Err(Errno::from(e)).at(|| "poll"),
+        }
+    }
+}
+
+/// All poststop hooks run, whatever the others do (runtime.md, lifecycle 13); the first error is told.
+pub(crate) fn poststop(container: &Container, config: &Config) -> Result<()> {
+    let state = HookState::of(container, Status::Stopped, 0);
+    let mut result = Ok(());
+    for (number, hook) in config.hooks.poststop.iter().enumerate() {
+        let ran = hooks::run_one(hook, &state, Some(container.stored.bundle.as_path()))
+            .at(|| format!("poststop hook #{number} {}", hook.path));
+        result = result.and(ran);
+    }
+    result
+}
+
+pub(crate) fn processes(rt: &Runtime, id: &str) -> Result<Vec<i32>> {
+    let container = Container::open(rt, id)?;
+    match container.cgroup()? {
+        Some(cgroup) => cgroup.processes().at(|| "cgroup"),
+        None => Ok(container.init().map(|(pid, _)| pid).into_iter().collect()),
+    }
+}
+
+fn cgroup_of(container: &Container) -> Result<Cgroup> {
+    container.cgroup()?.ok_or_else(|| Error::new("the container has no cgroup"))
+}
+
+pub(crate) fn pause(rt: &Runtime, id: &str) -> Result<()> {
+    let container = Container::open(rt, id)?;
+    match container.status()? {
+        Status::Running | Status::Created => {}
+        Status::Paused => return Err(Error::of_kind(Kind::Paused, "container is already paused")),
+        _ => return Err(not_running()),
+    }
+    cgroup_of(&container)?.freeze().at(|| "cgroup")
+}
+
+pub(crate) fn resume(rt: &Runtime, id: &str) -> Result<()> {
+    let container = Container::open(rt, id)?;
+    if container.status()? != Status::Paused {
+        return Err(Error::of_kind(Kind::NotPaused, "container not paused"));
+    }
+    cgroup_of(&container)?.thaw().at(|| "cgroup")
+}
+
+pub(crate) fn update(rt: &Runtime, id: &str, resources: &LinuxResources) -> Result<()> {
+    let container = Container::open(rt, id)?;
+    if matches!(container.status()?, Status::Stopped | Status::Creating) {
+        return Err(not_running());
+    }
+    let resources = Resources::from_oci(resources).at(|| "resources")?;
+    let cgroup = cgroup_of(&container)?;
+    let dir = cgroup.dirfd().at(|| "cgroup")?;
+    cgroup.apply(dir.as_fd(), &resources).at(|| "cgroup")
+}
+
+pub(crate) fn stats(rt: &Runtime, id: &str) -> Result<Stats> {
+    let container = Container::open(rt, id)?;
+    if matches!(container.status()?, Status::Stopped | Status::Creating) {
+        return Err(not_running());
+    }
+    cgroup_of(&container)?.stats().at(|| "cgroup")
+}
+
+pub(crate) fn events(rt: &Runtime, id: &str, interval_ms: u64, report: &mut dyn FnMut(Event)) -> Result<()> {
+    let container = Container::open(rt, id)?;
+    let Some((_, pidfd)) = container.init() else { return Err(not_running()) };
+    let cgroup = cgroup_of(&container)?;
+    // Without the memory controller there is no OOM event to watch, but there are statistics.
+    let mut watch = match cgroup.watch_oom() {
+        Ok(watch) => Some(watch),
+        Err(e) if e.kind() == cgroup::Kind::Unsupported => None,
+        Err(e) => return Err(e).at(|| "cgroup"),
+    };
+    let interval = Duration::from_millis(interval_ms);
+    loop {
+        report(Event::Stats(Box::new(cgroup.stats().at(|| "cgroup")?)));
+        let next = Instant::now() + interval;
+        loop {
+            let left = next.saturating_duration_since(Instant::now());
+            match &mut watch {
+                Some(watch) => match watch.wait(Some(left)).at(|| "cgroup")? {
+                    OomEvent::Killed { .. } => report(Event::Oom),
+                    OomEvent::Empty => return Ok(()),
+                    OomEvent::Timeout => break,
+                },
+                None => {
+                    if ended_within(&pidfd, left)? {
+                        return Ok(());
+                    }
+                    break;
+                }
+            }
+        }
+    }
+}
+
+fn ended_within(pidfd: &OwnedFd, time: Duration) -> Result<bool> {
+    use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+    let timeout =
+        PollTimeout::try_from(time.as_millis().min(i32::MAX as u128) as i32).unwrap_or(PollTimeout::MAX);
+    match poll(&mut [PollFd::new(pidfd.as_fd(), PollFlags::POLLIN)], timeout) {
+        Err(nix::Error::EINTR) => Ok(false),
+        other => Ok(other.map_err(Errno::from).at(|| "poll")? > 0),
+    }
+}

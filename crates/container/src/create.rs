@@ -1,0 +1,730 @@
+//! `create` and `run`: everything that happens outside the new container.
+//!
+//! The order: decide (config, seccomp program, descriptors that must be open) → claim the id → cgroup →
+//! clone3 → id maps and what only we may set → answer init until it is ready → write it down. From the claim
+//! on everything made is in `Making`, whose drop undoes it backwards; `keep` ends that.
+
+use crate::attach::{self, Terminal};
+use crate::config::{self, Config, IdMap, MountKind, Namespace};
+use crate::error::{At, Error, Result};
+use crate::hooks::{self, HookState};
+use crate::init::protocol::{Channel, Failure, Message, Step};
+use crate::init::{self, Init, devices, mounts};
+use crate::notify::NotifySocket;
+use crate::seccomp::{self, Program};
+use crate::state::{self, Container, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
+use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
+use cgroup::{Cgroup, Created, Resources};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, bind, connect, listen, socket};
+use nix::sys::stat::Mode;
+use std::fs;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::process::Command;
+use std::time::SystemTime;
+use sys::Errno;
+use sys::clone::{Child, CloneArgs, spawn};
+use sys::process::setns;
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+
+pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
+    let plan = Plan::new(rt, id, options)?;
+    if plan.config.process.terminal && options.console_socket.is_none() {
+        return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
+    }
+    let (mut making, _) = Making::start(rt, &plan, Starter::Socket)?;
+    making.record()?;
+    making.keep();
+    Ok(())
+}
+
+pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
+    let plan = Plan::new(rt, id, options)?;
+    let wants_terminal = plan.config.process.terminal;
+    if run.detach && wants_terminal && options.console_socket.is_none() {
+        return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
+    }
+    if !run.detach && options.console_socket.is_some() {
+        return Err(Error::new(
+            "--console-socket: it needs --detach, attached floe is the terminal's other end",
+        ));
+    }
+    // Before the child exists, so that no signal is lost. It gets the old mask back.
+    let attached = if run.detach { None } else { Some(attach::Signals::block()?) };
+    if !run.detach && !run.no_subreaper {
+        let _ = sys::process::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0);
+    }
+    let terminal = if !run.detach && wants_terminal { Some(Terminal::pair()?) } else { None };
+    let (terminal, child_end) = terminal.unzip();
+    let (mut making, child) = Making::start(rt, &plan, Starter::Floe { terminal: child_end })?;
+    making.record()?;
+    let notify = plan.notify_listener(&making.container.dir)?;
+    making.channel.send(&Message::Continue).at(|| "start init")?;
+    start::await_exec(&making.channel, child.pid, child.pidfd.as_fd(), &making.container, &plan.config)?;
+    start::poststart(rt, &making.container, &plan.config)?;
+    let Some(signals) = attached else {
+        making.keep();
+        if let Some(notify) = notify {
+            notify.relay(child.pidfd.as_fd(), child.pid)?;
+        }
+        return Ok(0);
+    };
+    let status = attach::wait(&child, &signals, terminal, notify.as_ref())?;
+    if run.keep {
+        making.keep();
+    } else {
+        making.remove()?;
+    }
+    Ok(status)
+}
+
+/// Who tells init to go on after `Ready`.
+enum Starter {
+    /// `floe start`, through the socket in the state directory.
+    Socket,
+    /// This process. Attached with a terminal, init sends its master to the descriptor.
+    Floe { terminal: Option<OwnedFd> },
+}
+
+/// All decisions and everything that can fail before something exists.
+struct Plan<'a> {
+    id: &'a str,
+    options: &'a CreateOptions,
+    document: Vec<u8>,
+    config: Config,
+    seccomp: Option<Program>,
+    resources: Resources,
+    procfs: OwnedFd,
+    apparmor: Option<String>,
+}
+
+impl<'a> Plan<'a> {
+    fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
+        state::check_id(id)?;
+        check_preserved(options.preserve_fds + options.listen_fds)?;
+        let (document, mut config) = config::load(&options.bundle, options.config.as_deref())?;
+        rt.warnings.borrow_mut().append(&mut config.warnings);
+        if !config.process.terminal && options.console_socket.is_some() {
+            return Err(Error::new("--console-socket: config.json does not ask for a terminal"));
+        }
+        let strict = config.annotations.get("run.oci.seccomp_fail_unknown_syscall").is_some_and(|v| v == "1");
+        let seccomp = config.seccomp.as_ref().map(|profile| seccomp::compile(profile, strict)).transpose()?;
+        let resources = config.resources.as_ref().map(Resources::from_oci).transpose();
+        let resources = resources.at(|| "config.json: linux.resources")?.unwrap_or_default();
+        let apparmor = check_labels(&config)?;
+        Ok(Plan { id, options, document, config, seccomp, resources, procfs: open_procfs()?, apparmor })
+    }
+
+    fn notify_listener(&self, dir: &Path) -> Result<Option<NotifySocket>> {
+        self.options.notify_socket.as_deref().map(|host| NotifySocket::listen(dir, host)).transpose()
+    }
+}
+
+/// A descriptor of ours among those that the container is to inherit would leak. The caller's have no
+/// close-on-exec flag, or they would not have got here; ours always have it.
+fn check_preserved(count: u32) -> Result<()> {
+    for number in 3..3 + count {
+        if !sys::process::is_inherited(number as i32) {
+            return Err(Error::new(format!("--preserve-fds: descriptor {number} is not open")));
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn open_procfs() -> Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let procfs = openat(AT_FDCWD, "/proc", flags, Mode::empty()).map_err(Errno::from).at(|| "open /proc")?;
+    if sys::process::filesystem_type(procfs.as_fd()).at(|| "/proc")? != PROC_SUPER_MAGIC {
+        return Err(Error::new("/proc: it is not procfs; mount proc at /proc"));
+    }
+    Ok(procfs)
+}
+
+/// Labels need their LSM. The result is the AppArmor profile to apply.
+pub(crate) fn check_labels(config: &Config) -> Result<Option<String>> {
+    let process = &config.process;
+    if let Some(label) = &process.selinux_label
+        && !Path::new("/sys/fs/selinux/enforce").exists()
+    {
+        return Err(Error::new(format!(
+            "config.json: process.selinuxLabel \"{label}\": SELinux is not enabled on this host"
+        )));
+    }
+    let Some(profile) = process.apparmor_profile.as_deref().filter(|profile| *profile != "unconfined") else {
+        return Ok(None);
+    };
+    let enabled = fs::read("/sys/module/apparmor/parameters/enabled").unwrap_or_default();
+    if enabled.first() != Some(&b'Y') {
+        return Err(Error::new(format!(
+            "config.json: process.apparmorProfile \"{profile}\": AppArmor is not enabled on this host"
+        )));
+    }
+    Ok(Some(profile.to_owned()))
+}
+
+/// A container that is being made. Dropped before `keep`, it removes all that it made.
+struct Making<'a> {
+    rt: &'a Runtime,
+    plan: &'a Plan<'a>,
+    container: Container,
+    channel: Channel,
+    cgroup: Option<(Cgroup, Created)>,
+    child: Option<(i32, OwnedFd)>,
+    /// The hooks have run, so poststop hooks are owed.
+    hooked: bool,
+    kept: bool,
+}
+
+impl<'a> Making<'a> {
+    /// Makes the container up to `Ready`.
+    fn start(rt: &'a Runtime, plan: &'a Plan<'a>, starter: Starter) -> Result<(Making<'a>, Child)> {
+        let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+        let dir = state::claim(rt, plan.id)?;
+        let stored = Stored {
+            oci_version: plan.config.oci_version.clone(),
+            id: plan.id.to_owned(),
+            bundle: plan.config.bundle.clone(),
+            rootfs: plan.config.rootfs.clone(),
+            created: crate::time::rfc3339(SystemTime::now()),
+            annotations: plan.config.annotations.clone(),
+            init: None,
+            cgroup: None,
+            waits_for_start: matches!(starter, Starter::Socket),
+            intel_rdt: None,
+        };
+        let mut making = Making {
+            rt,
+            plan,
+            container: Container { dir, stored },
+            channel: ours,
+            cgroup: None,
+            child: None,
+            hooked: false,
+            kept: false,
+        };
+        making.container.save_config(&plan.document)?;
+        let listener = match starter {
+            Starter::Socket => Some(start_listener(&making.container.dir)?),
+            Starter::Floe { .. } => None,
+        };
+        let console_socket = match (starter, &plan.options.console_socket) {
+            (Starter::Floe { terminal }, None) => terminal,
+            (_, Some(path)) => Some(connect_to(path).at(|| "--console-socket")?),
+            (_, None) => None,
+        };
+        making.make_cgroup()?;
+
+        let mut config = plan.config.clone();
+        let mut extra_env = Vec::new();
+        if plan.options.notify_socket.is_some() {
+            let (mount, variable) = crate::notify::in_container(&making.container.dir)?;
+            config.mounts.push(mount);
+            extra_env.push(variable);
+        }
+        let init = Init {
+            id: plan.id,
+            config: &config,
+            channel: theirs,
+            seccomp: plan.seccomp.as_ref(),
+            procfs: plan.procfs.as_fd(),
+            rootfs: None,
+            sources: config.mounts.iter().map(|_| None).collect(),
+            join: Vec::new(),
+            console_socket,
+            start_socket: listener,
+            cgroup: making.cgroup.as_ref().map(|(cgroup, _)| cgroup.path().to_owned()),
+            no_pivot: plan.options.no_pivot,
+            new_keyring: !plan.options.no_new_keyring,
+            may_mknod: !config.has_user_namespace(),
+            keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+            preserve_fds: plan.options.preserve_fds + plan.options.listen_fds,
+            listen_fds: plan.options.listen_fds,
+            listen_fdnames: plan.options.listen_fdnames.clone(),
+            extra_env,
+            apparmor: plan.apparmor.as_deref(),
+        };
+        let child = making.spawn_init(init)?;
+        let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
+        making.child = Some((child.pid, kept));
+        making.prepare_child(&child)?;
+        making.converse(&child)?;
+        Ok((making, child))
+    }
+
+    /// The cgroup with its limits. Written down first: if we are killed after this, `delete --force` finds it.
+    fn make_cgroup(&mut self) -> Result<()> {
+        if self.rt.cgroup_driver == CgroupDriver::Disabled {
+            return self.container.save();
+        }
+        let resources = &self.plan.resources;
+        // Without delegation a user has no cgroups; that is no error as long as nothing is asked of them.
+        let dispensable = |error: &cgroup::Error| {
+            matches!(error.kind(), cgroup::Kind::Permission | cgroup::Kind::Unsupported)
+                && !resources.limits_anything()
+                && is_rootless(self.rt)
+        };
+        let cgroup = match Cgroup::resolve(self.plan.config.cgroups_path.as_deref(), self.plan.id) {
+            Ok(cgroup) => cgroup,
+            Err(e) if dispensable(&e) => return self.container.save(),
+            Err(e) => return Err(e).at(|| "cgroup"),
+        };
+        self.container.stored.cgroup = Some(cgroup.path().to_owned());
+        self.container.save()?;
+        let created = match cgroup.create(resources) {
+            Ok(created) => created,
+            Err(e) if dispensable(&e) => {
+                self.container.stored.cgroup = None;
+                return self.container.save();
+            }
+            Err(e) => {
+                // It may be another container's: it is not ours to remove.
+                self.container.stored.cgroup = None;
+                let _ = self.container.save();
+                return Err(e).at(|| "cgroup");
+            }
+        };
+        let (cgroup, created) = self.cgroup.insert((cgroup, created));
+        cgroup.apply(created.dir.as_fd(), resources).at(|| "cgroup")?;
+        let rules = [resources.devices.clone(), cgroup::default_device_rules()].concat();
+        match cgroup.set_devices(created.dir.as_fd(), &rules) {
+            // No device program without privilege, but no device nodes either.
+            Err(e) if e.kind() == cgroup::Kind::Permission && is_rootless(self.rt) => {}
+            other => other.at(|| "cgroup: device rules")?,
+        }
+        let config = &self.plan.config;
+        let writable =
+            config.mounts.iter().any(|mount| mount.kind == MountKind::Cgroup && !mount.is_readonly());
+        let own_namespaces = libc::CLONE_NEWUSER | libc::CLONE_NEWCGROUP;
+        if writable
+            && config.new_namespaces & own_namespaces == own_namespaces
+            && let Some(uid) = host_id(&config.uid_maps, 0)
+        {
+            cgroup.delegate(uid).at(|| "cgroup: delegate")?;
+        }
+        Ok(())
+    }
+
+    /// clone3, directly or through a process that joins what we could not leave again.
+    fn spawn_init(&self, mut init: Init<'_>) -> Result<Child> {
+        let config = init.config;
+        let privileged = sys::process::capget().at(|| "capget")?.effective & CAP_SYS_ADMIN != 0;
+        let joined: Vec<(Namespace, OwnedFd)> = config
+            .joined_namespaces
+            .iter()
+            .map(|(namespace, path)| Ok((*namespace, open_namespace(namespace, path)?)))
+            .collect::<Result<_>>()?;
+        if privileged && !config.joins(libc::CLONE_NEWNS) {
+            init.rootfs =
+                Some(mounts::open_rootfs(config).at(|| format!("open rootfs {}", config.rootfs.display()))?);
+            self.open_sources(&mut init)?;
+        }
+        let flags = init::clone_flags(config);
+        let cgroup = self.cgroup.as_ref().map(|(_, created)| created.dir.as_fd());
+        let via_helper =
+            config.joins(libc::CLONE_NEWUSER) || config.creates(libc::CLONE_NEWUSER) && !joined.is_empty();
+        if via_helper {
+            return spawn_through_helper(init, joined, flags, cgroup);
+        }
+
+        // Only a pid namespace cannot be entered by its process itself. Ours for children is set and reset.
+        let own_pid_namespace = match joined.iter().find(|(ns, _)| ns.flag == libc::CLONE_NEWPID) {
+            Some((namespace, fd)) => {
+                let own = open_namespace(namespace, Path::new("/proc/self/ns/pid"))?;
+                setns(fd.as_fd(), namespace.flag).at(|| "join pid namespace")?;
+                Some(own)
+            }
+            None => None,
+        };
+        init.join = joined.into_iter().filter(|(ns, _)| ns.flag != libc::CLONE_NEWPID).collect();
+        let child = spawn(&CloneArgs { flags, cgroup, sibling: false }, || init::run(init));
+        if let Some(own) = own_pid_namespace {
+            setns(own.as_fd(), libc::CLONE_NEWPID).at(|| "return to our pid namespace")?;
+        }
+        child.at(|| "clone3")
+    }
+
+    fn open_sources(&self, init: &mut Init<'_>) -> Result<()> {
+        let config = init.config;
+        for (mount, source) in config.mounts.iter().zip(&mut init.sources) {
+            let userns = match &mount.idmap {
+                None => None,
+                Some(idmap) if !idmap.uid_maps.is_empty() => {
+                    Some(mapped_namespace(&idmap.uid_maps, &idmap.gid_maps)?)
+                }
+                Some(_) if config.creates(libc::CLONE_NEWUSER) => {
+                    Some(mapped_namespace(&config.uid_maps, &config.gid_maps)?)
+                }
+                Some(_) => {
+                    match config.joined_namespaces.iter().find(|(ns, _)| ns.flag == libc::CLONE_NEWUSER) {
+                        Some((namespace, path)) => Some(open_namespace(namespace, path)?),
+                        None => {
+                            return Err(Error::new(format!(
+                                "config.json: mounts: {}: idmap needs uidMappings or a user namespace",
+                                mount.destination
+                            )));
+                        }
+                    }
+                }
+            };
+            *source =
+                mounts::open_bind(mount, config, userns.as_ref().map(AsFd::as_fd)).map_err(init_error)?;
+        }
+        Ok(())
+    }
+
+    /// What needs our privileges: init may be root of a user namespace by now, or about to be.
+    fn prepare_child(&mut self, child: &Child) -> Result<()> {
+        let config = &self.plan.config;
+        for limit in &config.process.rlimits {
+            raise_hard_limit(child.pid, limit)?;
+        }
+        if let Some(value) = config.process.oom_score_adj {
+            set_oom_score_adj(self.rt, child.pid, value)?;
+        }
+        if config.creates(libc::CLONE_NEWUSER) {
+            write_id_maps(child.pid, &config.uid_maps, &config.gid_maps)?;
+            self.channel.send(&Message::Continue).at(|| "talk to init")?;
+        }
+        if let Some(rdt) = &config.intel_rdt {
+            self.container.stored.intel_rdt = crate::rdt::apply(rdt, self.plan.id, child.pid)?;
+        }
+        Ok(())
+    }
+
+    /// Answers init until it is ready.
+    fn converse(&mut self, child: &Child) -> Result<()> {
+        loop {
+            match self.channel.receive().at(|| "talk to init")? {
+                Some(Message::RunHooks) => {
+                    self.move_net_devices(child.pid)?;
+                    let hooks = &self.plan.config.hooks;
+                    self.hooked = true;
+                    let state = HookState::of(&self.container, Status::Creating, child.pid);
+                    let bundle = Some(self.container.stored.bundle.as_path());
+                    hooks::run("prestart", &hooks.prestart, &state, bundle)?;
+                    hooks::run("createRuntime", &hooks.create_runtime, &state, bundle)?;
+                    self.channel.send(&Message::Continue).at(|| "talk to init")?;
+                }
+                Some(Message::Ready) => return Ok(()),
+                Some(Message::Failed(failure)) => return Err(init_error(failure)),
+                Some(message) => return Err(Error::new(format!("init sent {message:?} out of turn"))),
+                None => return Err(self.sudden_end(child)),
+            }
+        }
+    }
+
+    fn move_net_devices(&self, pid: i32) -> Result<()> {
+        let devices = &self.plan.config.net_devices;
+        if devices.is_empty() {
+            return Ok(());
+        }
+        let netns = fs::File::open(format!("/proc/{pid}/ns/net")).map_err(Errno::from).at(|| "open netns")?;
+        for (host, name) in devices {
+            crate::netdev::move_into(netns.as_fd(), host, name)?;
+        }
+        Ok(())
+    }
+
+    /// Init ended without a word: most often the memory limit.
+    fn sudden_end(&self, child: &Child) -> Error {
+        let status = sys::process::wait_pidfd(child.pidfd.as_fd(), true).ok().flatten();
+        let how = match status {
+            Some(status @ 129..) => format!("init was killed by signal {}", status - 128),
+            Some(status) => format!("init exited with status {status}"),
+            None => "init ended".to_owned(),
+        };
+        let killed_for_memory =
+            self.cgroup.as_ref().is_some_and(|(cgroup, _)| cgroup.oom_kills().is_ok_and(|kills| kills > 0));
+        let why = if killed_for_memory { "; linux.resources.memory.limit is too small" } else { "" };
+        Error::new(format!("{how} before the container was set up{why}"))
+    }
+
+    /// Writes the container down and lets init go on to wait for its start.
+    fn record(&mut self) -> Result<()> {
+        let (pid, pidfd) = self.child.as_ref().expect("start has made it");
+        let stat = ProcStat::read(*pid)
+            .ok_or_else(|| Error::new(format!("read /proc/{pid}/stat: no such process")))?;
+        self.container.stored.init = Some(ProcessId { pid: *pid, start_time: stat.start_time });
+        self.container.save()?;
+        write_pid_files(
+            *pid,
+            pidfd.as_fd(),
+            self.plan.options.pid_file.as_deref(),
+            self.plan.options.pidfd_socket.as_deref(),
+        )?;
+        self.channel.send(&Message::Continue).at(|| "talk to init")
+    }
+
+    fn keep(&mut self) {
+        self.kept = true;
+    }
+
+    /// The end of an attached run.
+    fn remove(mut self) -> Result<()> {
+        self.kept = true;
+        crate::control::destroy(self.rt, &self.container)
+    }
+}
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        if self.kept {
+            return;
+        }
+        // Best effort and in reverse: the error that brought us here is the one to tell.
+        if let Some((_, pidfd)) = &self.child {
+            let _ = sys::process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        }
+        let cgroup = self.cgroup.take();
+        if let Some((cgroup, _)) = &cgroup {
+            let _ = cgroup.kill();
+        }
+        if let Some((_, pidfd)) = &self.child {
+            let _ = sys::process::wait_pidfd(pidfd.as_fd(), true);
+        }
+        if let Some((_, created)) = cgroup {
+            let _ = created.undo();
+        }
+        if let Some(dir) = &self.container.stored.intel_rdt {
+            let _ = crate::rdt::remove(dir);
+        }
+        if self.hooked {
+            let _ = crate::control::poststop(&self.container, &self.plan.config);
+        }
+        if let Some(pid_file) =
+            self.plan.options.pid_file.as_ref().filter(|_| self.container.stored.init.is_some())
+        {
+            let _ = fs::remove_file(pid_file);
+        }
+        let _ = fs::remove_dir_all(&self.container.dir);
+    }
+}
+
+pub(crate) fn init_error(failure: Failure) -> Error {
+    Error::new(failure.to_string())
+}
+
+fn open_namespace(namespace: &Namespace, path: &Path) -> Result<OwnedFd> {
+    let file = openat(AT_FDCWD, path, OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())
+        .map_err(Errno::from)
+        .at(|| format!("open {} namespace {}", namespace.name, path.display()))?;
+    const NSFS_MAGIC: i64 = 0x6e73_6673;
+    if sys::process::filesystem_type(file.as_fd()).at(|| path.display().to_string())? != NSFS_MAGIC {
+        return Err(Error::new(format!(
+            "{} namespace {}: it is not a namespace",
+            namespace.name,
+            path.display()
+        )));
+    }
+    Ok(file)
+}
+
+/// A process that enters the user namespace cannot come back, so another one does it, makes init as our
+/// child (`CLONE_PARENT`), reports its pid and ends.
+fn spawn_through_helper(
+    init: Init<'_>,
+    joined: Vec<(Namespace, OwnedFd)>,
+    flags: u64,
+    cgroup: Option<BorrowedFd<'_>>,
+) -> Result<Child> {
+    let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+    let helper = spawn(&CloneArgs::default(), || {
+        let join = || -> std::result::Result<(), Failure> {
+            let failure = |namespace: &Namespace, e: Errno| {
+                Failure::new(Step::JoinNamespace, e.raw(), format!("{} namespace", namespace.name))
+            };
+            // Namespaces of the host need our privileges over them; those that belong to the user namespace
+            // need the privileges that entering it gives.
+            let (user, others): (Vec<_>, Vec<_>) =
+                joined.into_iter().partition(|(namespace, _)| namespace.flag == libc::CLONE_NEWUSER);
+            let mut left = Vec::new();
+            for (namespace, fd) in others {
+                match setns(fd.as_fd(), namespace.flag) {
+                    Ok(()) => {}
+                    Err(e) if e.raw() == libc::EPERM => left.push((namespace, fd)),
+                    Err(e) => return Err(failure(&namespace, e)),
+                }
+            }
+            for (namespace, fd) in user.into_iter().chain(left) {
+                setns(fd.as_fd(), namespace.flag).map_err(|e| failure(&namespace, e))?;
+            }
+            Ok(())
+        };
+        let answer = match join() {
+            Err(failure) => Message::Failed(failure),
+            Ok(()) => match spawn(&CloneArgs { flags, cgroup, sibling: true }, || init::run(init)) {
+                Ok(child) => Message::Pid(child.pid),
+                Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
+            },
+        };
+        i32::from(theirs.send(&answer).is_err())
+    })
+    .at(|| "clone3")?;
+    let answer = ours.receive();
+    let _ = sys::process::wait_pidfd(helper.pidfd.as_fd(), true);
+    match answer.at(|| "join namespaces")? {
+        Some(Message::Pid(pid)) => {
+            // It is our child and we have not waited for it, so the pid is still its own.
+            let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
+            Ok(Child { pid, pidfd })
+        }
+        Some(Message::Failed(failure)) => Err(init_error(failure)),
+        _ => Err(Error::new("join namespaces: the helper process ended")),
+    }
+}
+
+/// A user namespace with these mappings, held by a descriptor only.
+fn mapped_namespace(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<OwnedFd> {
+    let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+    let flags = libc::CLONE_NEWUSER as u64;
+    let holder = spawn(&CloneArgs { flags, ..CloneArgs::default() }, move || {
+        drop(ours);
+        let _ = theirs.receive();
+        0
+    })
+    .at(|| "clone3")?;
+    let open = || {
+        write_id_maps(holder.pid, uid_maps, gid_maps)?;
+        let user = config::NAMESPACES[0];
+        open_namespace(&user, Path::new(&format!("/proc/{}/ns/user", holder.pid)))
+    };
+    let namespace = open();
+    let _ = sys::process::pidfd_send_signal(holder.pidfd.as_fd(), libc::SIGKILL);
+    let _ = sys::process::wait_pidfd(holder.pidfd.as_fd(), true);
+    namespace
+}
+
+/// The host's id of a container's id.
+fn host_id(maps: &[IdMap], id: u32) -> Option<u32> {
+    maps.iter()
+        .find(|map| id >= map.container_id && id - map.container_id < map.size)
+        .map(|map| map.host_id + (id - map.container_id))
+}
+
+/// Writes both maps ourselves where the kernel lets us, through newuidmap(1) and newgidmap(1) where only
+/// /etc/subuid and /etc/subgid do (user_namespaces(7)).
+fn write_id_maps(pid: i32, uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<()> {
+    let write = |file: &str, text: &str| {
+        fs::OpenOptions::new()
+            .write(true)
+            .open(format!("/proc/{pid}/{file}"))
+            .and_then(|mut f| f.write_all(text.as_bytes()))
+    };
+    let lines = |maps: &[IdMap]| -> String {
+        maps.iter().map(|map| format!("{} {} {}\n", map.container_id, map.host_id, map.size)).collect()
+    };
+    if let Err(e) = write("uid_map", &lines(uid_maps)) {
+        map_with_tool("newuidmap", pid, uid_maps, Errno::from(e))?;
+    }
+    if write("gid_map", &lines(gid_maps)).is_ok() {
+        return Ok(());
+    }
+    // Our own group alone is allowed once setgroups(2) is not.
+    let own = nix::unistd::getegid().as_raw();
+    if matches!(gid_maps, [map] if map.size == 1 && map.host_id == own) {
+        write("setgroups", "deny").map_err(Errno::from).at(|| format!("write /proc/{pid}/setgroups"))?;
+        return write("gid_map", &lines(gid_maps)).map_err(Errno::from).at(|| "write gid map");
+    }
+    map_with_tool("newgidmap", pid, gid_maps, Errno::from_raw(libc::EPERM))
+}
+
+fn map_with_tool(tool: &str, pid: i32, maps: &[IdMap], refused: Errno) -> Result<()> {
+    let what = || format!("write id map {maps:?}: {refused}; {tool}");
+    let output = Command::new(tool)
+        .arg(pid.to_string())
+        .args(maps.iter().flat_map(|map| [map.container_id, map.host_id, map.size]).map(|n| n.to_string()))
+        .output()
+        .map_err(Errno::from)
+        .at(what)?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr).trim().replace('\n', "; ");
+    Err(Error::new(said)).at(what)
+}
+
+/// Init lowers limits itself, last; raising a hard limit takes CAP_SYS_RESOURCE on the host, which it may
+/// not have any more.
+fn raise_hard_limit(pid: i32, limit: &config::Rlimit) -> Result<()> {
+    let what = || format!("set rlimit {} to {}:{}", limit.name, limit.soft, limit.hard);
+    let (soft, hard) = sys::process::rlimit(limit.resource).at(what)?;
+    if limit.hard <= hard {
+        return Ok(());
+    }
+    sys::process::set_rlimit(pid, limit.resource, soft, limit.hard)
+        .at(|| format!("{}: above the hard limit {hard}, which needs CAP_SYS_RESOURCE", what()))
+}
+
+pub(crate) fn set_oom_score_adj(rt: &Runtime, pid: i32, value: i32) -> Result<()> {
+    let file = format!("/proc/{pid}/oom_score_adj");
+    let written = fs::OpenOptions::new()
+        .write(true)
+        .open(&file)
+        .and_then(|mut f| f.write_all(value.to_string().as_bytes()))
+        .map_err(Errno::from);
+    match written {
+        // Lowering takes CAP_SYS_RESOURCE: a container without it is only more likely to be killed.
+        Err(e) if [libc::EACCES, libc::EPERM].contains(&e.raw()) => {
+            rt.warnings.borrow_mut().push(format!("process.oomScoreAdj: {value} is not permitted: {e}"));
+            Ok(())
+        }
+        other => other.at(|| format!("write {value} to {file}")),
+    }
+}
+
+/// Without the rights of the host's root: another user, or root of a user namespace.
+pub(crate) fn is_rootless(rt: &Runtime) -> bool {
+    rt.rootless.unwrap_or_else(|| {
+        !nix::unistd::geteuid().is_root()
+            || !fs::read_to_string("/proc/self/uid_map")
+                .is_ok_and(|map| map.split_whitespace().eq(["0", "0", "4294967295"]))
+    })
+}
+
+fn start_listener(dir: &Path) -> Result<OwnedFd> {
+    let make = || -> sys::Result<OwnedFd> {
+        let listener = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None)?;
+        let (_dir, address) = socket_address(dir, START_SOCKET).map_err(|_| Errno::from_raw(libc::EINVAL))?;
+        bind(listener.as_raw_fd(), &address)?;
+        listen(&listener, Backlog::new(16)?)?;
+        Ok(listener)
+    };
+    make().at(|| format!("create {}", dir.join(START_SOCKET).display()))
+}
+
+/// A stream connection to a socket at any path.
+pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
+    let what = || format!("connect to {}", path.display());
+    let absolute = std::path::absolute(path).map_err(Errno::from).at(what)?;
+    let (Some(dir), Some(name)) = (absolute.parent(), absolute.file_name()) else {
+        return Err(Error::new(format!("{}: not a socket", path.display())));
+    };
+    let (_dir, address) = socket_address(dir, &name.to_string_lossy())?;
+    let client = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
+        .map_err(Errno::from)
+        .at(what)?;
+    connect(client.as_raw_fd(), &address).map_err(Errno::from).at(what)?;
+    Ok(client)
+}
+
+/// `--pid-file` and `--pidfd-socket`.
+pub(crate) fn write_pid_files(
+    pid: i32,
+    pidfd: BorrowedFd<'_>,
+    pid_file: Option<&Path>,
+    pidfd_socket: Option<&Path>,
+) -> Result<()> {
+    if let Some(file) = pid_file {
+        // No newline: go-runc parses the whole file as a number.
+        state::write_atomically(file, pid.to_string().as_bytes()).at(|| "--pid-file")?;
+    }
+    if let Some(path) = pidfd_socket {
+        let socket = connect_to(path).at(|| "--pidfd-socket")?;
+        devices::send_fd(socket.as_fd(), pidfd, b"pidfd").at(|| "--pidfd-socket")?;
+    }
+    Ok(())
+}

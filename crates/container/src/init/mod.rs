@@ -1,0 +1,340 @@
+//! What runs inside the new container, in order, from clone3 to execve.
+//!
+//! This process shares nothing with floe but a socket. It may not print, and whatever it opened is
+//! close-on-exec. `run` is the list of steps; each module has one kind of step. Until it becomes the
+//! container's user it is not dumpable, so that no process of the container can look into it.
+
+pub(crate) mod devices;
+pub(crate) mod mounts;
+mod paths;
+pub(crate) mod process;
+pub(crate) mod protocol;
+
+use crate::config::{CLONE_NEWTIME, Config, Namespace};
+use crate::hooks::{self, HookState};
+use crate::{Status, seccomp};
+use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::sys::socket::accept4;
+use nix::sys::stat::Mode;
+use process::{Launch, Prepared};
+use protocol::{Channel, During, Failure, InitResult, Message, Step};
+use std::ffi::{CString, OsString};
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use sys::mount::{MountAttr, attach, set_attr};
+use sys::process::{prctl, setns};
+
+/// Everything that init takes over from the process that made it. All of it was opened, compiled and
+/// checked before clone3.
+#[derive(Debug)]
+pub(crate) struct Init<'a> {
+    pub(crate) id: &'a str,
+    pub(crate) config: &'a Config,
+    pub(crate) channel: Channel,
+    pub(crate) seccomp: Option<&'a seccomp::Program>,
+    /// The host's procfs.
+    pub(crate) procfs: BorrowedFd<'a>,
+    /// Root file system and bind sources as detached mounts, when floe could open them.
+    pub(crate) rootfs: Option<OwnedFd>,
+    pub(crate) sources: Vec<Option<OwnedFd>>,
+    /// Namespaces to join, in order, that floe did not join for us.
+    pub(crate) join: Vec<(Namespace, OwnedFd)>,
+    /// Gets the terminal's master.
+    pub(crate) console_socket: Option<OwnedFd>,
+    /// Where `start` connects; without it the start comes over `channel`.
+    pub(crate) start_socket: Option<OwnedFd>,
+    pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) no_pivot: bool,
+    pub(crate) new_keyring: bool,
+    /// mknod(2) of devices is allowed.
+    pub(crate) may_mknod: bool,
+    /// `run.oci.keep_original_groups`: the caller's supplementary groups stay.
+    pub(crate) keep_groups: bool,
+    pub(crate) preserve_fds: u32,
+    /// How many of the preserved descriptors are announced by LISTEN_FDS, and their names.
+    pub(crate) listen_fds: u32,
+    pub(crate) listen_fdnames: Option<OsString>,
+    pub(crate) extra_env: Vec<String>,
+    pub(crate) apparmor: Option<&'a str>,
+}
+
+/// Init's whole life before the program. The value is the exit status when it does not come to that.
+pub(crate) fn run(mut init: Init<'_>) -> i32 {
+    let failure = match set_up(&mut init) {
+        Ok((launch, prepared)) => match wait_for_start(&init) {
+            Ok(starter) => {
+                let channel = starter.as_ref().unwrap_or(&init.channel);
+                let failure = match start_hooks(&init) {
+                    Ok(()) => process::start(&launch, &prepared, channel),
+                    Err(failure) => failure,
+                };
+                let _ = channel.send(&Message::Failed(failure));
+                return 255;
+            }
+            Err(failure) => failure,
+        },
+        Err(failure) => failure,
+    };
+    let _ = init.channel.send(&Message::Failed(failure));
+    1
+}
+
+fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
+    let config = init.config;
+    die_with_floe();
+    if config.creates(libc::CLONE_NEWUSER) {
+        init.channel.wait()?;
+        become_root(init)?;
+    }
+    if !config.time_offsets.is_empty() {
+        new_time_namespace(init)?;
+    }
+    // After the id maps: they are written through /proc/PID, which a process that is not dumpable closes.
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    for (namespace, fd) in std::mem::take(&mut init.join) {
+        setns(fd.as_fd(), namespace.flag)
+            .during(Step::JoinNamespace, || format!("{} namespace", namespace.name))?;
+    }
+    nix::unistd::setsid().during(Step::Session, String::new)?;
+    if init.new_keyring {
+        new_keyring(init.id)?;
+    }
+    if config.creates(libc::CLONE_NEWNET) {
+        loopback_up();
+    }
+
+    let root = mount_root(init)?;
+    mounts::mount_all(root.as_fd(), config, std::mem::take(&mut init.sources), init.cgroup.as_deref())?;
+    let fills_dev = devices::fills_dev(config);
+    if fills_dev {
+        devices::make_all(root.as_fd(), config, init.may_mknod)?;
+    }
+    let null = openat(AT_FDCWD, "/dev/null", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+
+    init.channel.ask(&Message::RunHooks)?;
+    run_hooks(
+        init,
+        "createContainer",
+        &config.hooks.create_container,
+        Status::Creating,
+        Some(&config.rootfs),
+    )?;
+    mounts::make_readonly(root.as_fd(), &config.readonly_paths)?;
+    if !config.masked_paths.is_empty() {
+        // Bound from the host's /dev/null, which can still be reached and which the image cannot replace.
+        let null = null.during(Step::MaskedPath, || "with /dev/null")?;
+        mounts::mask(root.as_fd(), &config.masked_paths, null.as_fd())?;
+    }
+    let terminal = match init.console_socket.take() {
+        Some(socket) => {
+            let size = config.process.console_size;
+            Some(devices::open_console(root.as_fd(), socket.as_fd(), size, fills_dev)?)
+        }
+        None => None,
+    };
+    mounts::finish(root.as_fd(), config)?;
+    mounts::enter(root.as_fd(), init.no_pivot)?;
+    drop(root);
+
+    if config.creates(libc::CLONE_NEWUTS) || config.joins(libc::CLONE_NEWUTS) {
+        if let Some(name) = &config.hostname {
+            sys::process::set_hostname(name).during(Step::Hostname, || name.as_str())?;
+        }
+        if let Some(name) = &config.domainname {
+            sys::process::set_domainname(name).during(Step::Domainname, || name.as_str())?;
+        }
+    }
+    for (file, value) in &config.sysctls {
+        write_sysctl(init.procfs, file, value).during(Step::Sysctl, || format!("{file} = {value}"))?;
+    }
+
+    let launch = Launch {
+        process: &config.process,
+        seccomp: init.seccomp,
+        procfs: init.procfs,
+        preserve_fds: init.preserve_fds,
+        extra_env: environment(init),
+        keep_groups: init.keep_groups,
+        personality: config.personality,
+        memory_policy: config.memory_policy.as_ref(),
+        apparmor: init.apparmor,
+    };
+    let prepared = process::prepare(&launch, terminal)?;
+    // Changing ids has made us dumpable again.
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    // From here on floe's death is seen as the end of the channel; `create` ends while we wait.
+    let _ = prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0);
+    init.channel.ask(&Message::Ready)?;
+    Ok((launch, prepared))
+}
+
+/// Variables that only floe knows.
+fn environment(init: &Init<'_>) -> Vec<String> {
+    let mut env = init.extra_env.clone();
+    if init.listen_fds > 0 {
+        env.push(format!("LISTEN_FDS={}", init.listen_fds));
+        // sd_listen_fds(3) wants the pid of the process that reads it.
+        env.push(format!("LISTEN_PID={}", std::process::id()));
+        if let Some(names) = &init.listen_fdnames {
+            env.push(format!("LISTEN_FDNAMES={}", names.to_string_lossy()));
+        }
+    }
+    env
+}
+
+/// The root directory as it is now.
+pub(crate) fn open_root() -> sys::Result<OwnedFd> {
+    let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    Ok(openat(AT_FDCWD, "/", flags, Mode::empty())?)
+}
+
+/// Until floe has recorded the container, its death must be ours: nobody else knows of us.
+fn die_with_floe() {
+    let _ = prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL as u64, 0, 0);
+}
+
+fn become_root(init: &Init<'_>) -> InitResult<()> {
+    let become_root = || -> sys::Result<()> {
+        sys::process::setresgid(0)?;
+        sys::process::setresuid(0)?;
+        if !init.keep_groups {
+            process::set_groups(init.procfs, &[])?;
+        }
+        Ok(())
+    };
+    become_root().during(Step::UserNamespace, || "(is id 0 mapped?)")?;
+    die_with_floe();
+    Ok(())
+}
+
+/// Offsets can be set only while no process is in the namespace (time_namespaces(7)): it is made for our
+/// children, set, and then entered.
+fn new_time_namespace(init: &Init<'_>) -> InitResult<()> {
+    let enter = || -> sys::Result<()> {
+        sys::process::unshare(CLONE_NEWTIME)?;
+        let open = |file: &str, flags| openat(init.procfs, file, flags | OFlag::O_CLOEXEC, Mode::empty());
+        let mut offsets = File::from(open("self/timens_offsets", OFlag::O_WRONLY)?);
+        let lines: String = init
+            .config
+            .time_offsets
+            .iter()
+            .map(|offset| format!("{} {} {}\n", offset.clock, offset.seconds, offset.nanoseconds))
+            .collect();
+        offsets.write_all(lines.as_bytes())?;
+        setns(open("self/ns/time_for_children", OFlag::O_RDONLY)?.as_fd(), CLONE_NEWTIME)
+    };
+    enter().during(Step::TimeOffsets, String::new)
+}
+
+/// An anonymous keyring, so that the container does not share the caller's keys. Possession gives all
+/// rights; the user keeps the right to see it, as runc sets it.
+fn new_keyring(id: &str) -> InitResult<()> {
+    const USER_SEARCH: u32 = 0x0008_0000;
+    const POSSESSOR_ALL: u32 = 0x3f00_0000;
+    let name = CString::new(format!("_ses.{id}")).unwrap_or_default();
+    match sys::process::join_session_keyring(&name) {
+        Ok(key) => {
+            let _ = sys::process::set_key_permissions(key, POSSESSOR_ALL | USER_SEARCH);
+            Ok(())
+        }
+        // A kernel without keys, or a filter around us that forbids them, has none to protect.
+        Err(e) if [libc::ENOSYS, libc::EPERM, libc::EDQUOT].contains(&e.raw()) => Ok(()),
+        Err(e) => Err(e).during(Step::Keyring, String::new),
+    }
+}
+
+/// A kernel without IPv4 has no loopback to bring up.
+fn loopback_up() {
+    use nix::sys::socket::{AddressFamily, SockFlag, SockType, socket};
+    if let Ok(socket) = socket(AddressFamily::Inet, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None) {
+        let _ = sys::process::interface_up(socket.as_fd(), "lo");
+    }
+}
+
+/// Stacks the root file system over `/` of our mount namespace: a place that is always there, and no path
+/// to the rootfs has to be reachable for root of a user namespace.
+fn mount_root(init: &mut Init<'_>) -> InitResult<OwnedFd> {
+    let slash = open_root().during(Step::Rootfs, || "/")?;
+    // Nothing that happens here may be seen on the host.
+    let attr = |propagation| MountAttr { propagation, ..MountAttr::default() };
+    set_attr(slash.as_fd(), true, &attr(libc::MS_SLAVE)).during(Step::Propagation, || "/")?;
+    // pivot_root(2) refuses a shared parent, and a slave's new mounts have nowhere to go.
+    let rootfs = init.config.rootfs.display();
+    let tree = match init.rootfs.take() {
+        Some(tree) => tree,
+        None => mounts::open_rootfs(init.config).during(Step::Rootfs, || rootfs.to_string())?,
+    };
+    attach(tree.as_fd(), slash.as_fd()).during(Step::Rootfs, || rootfs.to_string())?;
+    Ok(tree)
+}
+
+fn write_sysctl(procfs: BorrowedFd<'_>, file: &str, value: &str) -> sys::Result<()> {
+    use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2};
+    let resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV;
+    let file = openat2(procfs, format!("sys/{file}"), libc::O_WRONLY, 0, resolve)?;
+    Ok(File::from(file).write_all(value.as_bytes())?)
+}
+
+fn run_hooks(
+    init: &Init<'_>,
+    kind: &str,
+    list: &[crate::config::Hook],
+    status: Status,
+    cwd: Option<&Path>,
+) -> InitResult<()> {
+    if list.is_empty() {
+        return Ok(());
+    }
+    let config = init.config;
+    let state = HookState {
+        oci_version: &config.oci_version,
+        id: init.id,
+        status,
+        // As the hook's own /proc has it: these hooks run in the container's pid namespace.
+        pid: std::process::id() as i32,
+        bundle: &config.bundle,
+        annotations: &config.annotations,
+    };
+    hooks::run(kind, list, &state, cwd).map_err(|e| Failure::new(Step::Hook, 0, e.to_string()))
+}
+
+fn start_hooks(init: &Init<'_>) -> InitResult<()> {
+    run_hooks(init, "startContainer", &init.config.hooks.start_container, Status::Created, None)
+}
+
+/// Waits for `floe start` (its connection is the result), or for floe itself when it runs us.
+fn wait_for_start(init: &Init<'_>) -> InitResult<Option<Channel>> {
+    let Some(listener) = &init.start_socket else {
+        init.channel.wait()?;
+        return Ok(None);
+    };
+    loop {
+        let connection = match accept4(listener.as_raw_fd(), nix::sys::socket::SockFlag::SOCK_CLOEXEC) {
+            Ok(fd) => own(fd),
+            Err(nix::Error::EINTR | nix::Error::ECONNABORTED) => continue,
+            Err(e) => return Err(e).during(Step::Wait, String::new),
+        };
+        let channel = Channel::new(connection);
+        // `state` connects too, to see whether we wait, and says nothing.
+        if matches!(channel.receive(), Ok(Some(Message::Continue))) {
+            return Ok(Some(channel));
+        }
+    }
+}
+
+#[allow(unsafe_code)] // nix gives accepted sockets as numbers.
+fn own(fd: i32) -> OwnedFd {
+    // SAFETY: accept4 succeeded, so `fd` is a new descriptor that nobody else owns.
+    unsafe { OwnedFd::from_raw_fd(fd) }
+}
+
+/// Namespaces that are made by clone3. A time namespace with offsets is made by init instead.
+pub(crate) fn clone_flags(config: &Config) -> u64 {
+    let mut flags = config.new_namespaces;
+    if !config.time_offsets.is_empty() {
+        flags &= !CLONE_NEWTIME;
+    }
+    flags as u32 as u64
+}

@@ -1,0 +1,362 @@
+//! From root in the container's namespaces to the program: shared by init and by exec'd processes.
+//!
+//! Two halves. `prepare` does everything whose failure `create` should report, and gives up all privileges
+//! but one: a filter without no_new_privs needs CAP_SYS_ADMIN, which therefore stays permitted until the
+//! filter is in. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that
+//! would hinder us, then the filter, then nothing but execve(2), as the filter may forbid all else.
+
+use super::paths::is_device;
+use super::protocol::{Channel, During, Failure, InitResult, Message, Step};
+use crate::config::{Capabilities, Process};
+use crate::seccomp::Program;
+use nix::fcntl::{AtFlags, OFlag, open, openat};
+use nix::sys::stat::{Mode, fstat};
+use nix::unistd::{AccessFlags, Uid, fchown};
+use std::ffi::CString;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::cstr;
+use sys::process::{CapSets, capget, capset, prctl};
+use sys::security::{SockFilter, install_filter};
+
+const CAP_SYS_ADMIN: u64 = 1 << 21;
+
+/// What a process needs besides its section of config.json.
+#[derive(Debug)]
+pub(crate) struct Launch<'a> {
+    pub(crate) process: &'a Process,
+    pub(crate) seccomp: Option<&'a Program>,
+    /// The host's procfs, opened and checked before any namespace was entered. The container's own /proc
+    /// is never used for writing (CVE-2025-52881).
+    pub(crate) procfs: BorrowedFd<'a>,
+    /// Descriptors from 3 on that the program inherits.
+    pub(crate) preserve_fds: u32,
+    /// Variables that floe adds: LISTEN_FDS and the like.
+    pub(crate) extra_env: Vec<String>,
+    /// The supplementary groups stay what they are (`run.oci.keep_original_groups`).
+    pub(crate) keep_groups: bool,
+    pub(crate) personality: Option<u64>,
+    pub(crate) memory_policy: Option<&'a crate::config::MemoryPolicy>,
+    pub(crate) apparmor: Option<&'a str>,
+}
+
+/// A process that only waits for its start.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    path: CString,
+    args: Vec<CString>,
+    env: Vec<CString>,
+    caps: CapSets,
+}
+
+pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
+    let process = launch.process;
+    set_label(launch)?;
+    set_stdio(process, terminal)?;
+    if let Some(persona) = launch.personality {
+        sys::sched::set_personality(persona).during(Step::Personality, || format!("{persona:#x}"))?;
+    }
+    if let Some(attr) = &process.scheduler {
+        sys::sched::set_scheduler(attr).during(Step::Scheduler, || format!("policy {}", attr.policy))?;
+    }
+    if let Some(priority) = process.io_priority {
+        sys::sched::set_io_priority(priority.class, priority.level)
+            .during(Step::IoPriority, || format!("class {} level {}", priority.class, priority.level))?;
+    }
+    if let Some(policy) = launch.memory_policy {
+        sys::sched::set_memory_policy(policy.mode, &policy.nodes)
+            .during(Step::MemoryPolicy, || format!("mode {:#x}", policy.mode))?;
+    }
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    // A missing working directory is made, as runc does.
+    let _ = std::fs::create_dir_all(&process.cwd);
+    let early = nix::unistd::chdir(&process.cwd);
+    let home = home_directory(process.uid);
+    let caps = become_user(launch)?;
+    if early.is_err() {
+        // Root may be shut out where the user is not: NFS with root_squash, FUSE.
+        nix::unistd::chdir(&process.cwd).during(Step::Cwd, || format!("\"{}\"", process.cwd.display()))?;
+    }
+    check_cwd(process)?;
+    nix::sys::stat::umask(Mode::from_bits_truncate(process.umask.unwrap_or(0o022)));
+
+    let env = environment(process, &launch.extra_env, &home);
+    let path = find_program(&process.args[0], &env)?;
+    let cstrings = |list: &[String]| -> InitResult<Vec<CString>> {
+        list.iter().map(|text| cstr(text).during(Step::Exec, || text.as_str())).collect()
+    };
+    Ok(Prepared { path, args: cstrings(&process.args)?, env: cstrings(&env)?, caps })
+}
+
+/// Becomes the program; returns only when that fails. `channel` is where a seccomp listener is announced.
+pub(crate) fn start(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> Failure {
+    match apply_last(launch, prepared, channel) {
+        Err(failure) => failure,
+        Ok(()) => {
+            let errno = sys::process::execve(&prepared.path, &prepared.args, &prepared.env);
+            Failure::new(Step::Exec, errno.raw(), format!("{:?}", prepared.path.to_string_lossy()))
+        }
+    }
+}
+
+fn apply_last(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> InitResult<()> {
+    // Rust's start-up ignores SIGPIPE; everything else is as our caller left it, for nohup(1) and the like.
+    let _ = sys::process::default_signal(libc::SIGPIPE);
+    let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
+    sys::process::cloexec_from(3 + launch.preserve_fds).during(Step::Stdio, || "close-on-exec")?;
+    for limit in &launch.process.rlimits {
+        sys::process::set_rlimit(0, limit.resource, limit.soft, limit.hard)
+            .during(Step::Rlimit, || format!("{} to {}:{}", limit.name, limit.soft, limit.hard))?;
+    }
+    if launch.process.no_new_privileges {
+        capset(&prepared.caps).during(Step::Capabilities, String::new)?;
+        prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0).during(Step::NoNewPrivileges, String::new)?;
+        set_filter(launch, channel)
+    } else {
+        set_filter(launch, channel)?;
+        capset(&prepared.caps).during(Step::Capabilities, String::new)
+    }
+}
+
+fn set_filter(launch: &Launch<'_>, channel: &Channel) -> InitResult<()> {
+    let Some(program) = launch.seccomp else { return Ok(()) };
+    if !launch.process.no_new_privileges {
+        let caps = capget().during(Step::Capabilities, String::new)?;
+        let admin = CapSets { effective: caps.effective | caps.permitted & CAP_SYS_ADMIN, ..caps };
+        capset(&admin).during(Step::Capabilities, String::new)?;
+    }
+    let listener = install(&program.filter, program.flags)?;
+    if let Some(listener) = listener {
+        use std::os::fd::AsRawFd;
+        // Only read(2) and write(2) from here on: the filter may notify about everything else.
+        channel.ask_plainly(&Message::SeccompListener(listener.as_raw_fd()))?;
+    }
+    Ok(())
+}
+
+fn install(filter: &[SockFilter], flags: u64) -> InitResult<Option<OwnedFd>> {
+    install_filter(filter, flags).during(Step::Seccomp, || format!("of {} instructions", filter.len()))
+}
+
+fn set_label(launch: &Launch<'_>) -> InitResult<()> {
+    let write = |file: &str, text: &str| -> sys::Result<()> {
+        let file = openat(launch.procfs, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        Ok(File::from(file).write_all(text.as_bytes())?)
+    };
+    if let Some(label) = &launch.process.selinux_label {
+        write("self/attr/exec", label).during(Step::SecurityLabel, || label.as_str())?;
+    }
+    if let Some(profile) = launch.apparmor {
+        let text = format!("exec {profile}");
+        write("self/attr/apparmor/exec", &text)
+            .or_else(|_| write("self/attr/exec", &text))
+            .during(Step::SecurityLabel, || profile)?;
+    }
+    Ok(())
+}
+
+fn set_stdio(process: &Process, terminal: Option<OwnedFd>) -> InitResult<()> {
+    let set = || -> sys::Result<()> {
+        if let Some(terminal) = terminal {
+            fchown(&terminal, Some(Uid::from_raw(process.uid)), None)?;
+            sys::process::set_controlling_tty(terminal.as_fd())?;
+            for number in 0..3 {
+                sys::process::dup_onto(terminal.as_fd(), number)?;
+            }
+            return Ok(());
+        }
+        let stdio = [
+            std::io::stdin().as_fd().try_clone_to_owned(),
+            std::io::stdout().as_fd().try_clone_to_owned(),
+            std::io::stderr().as_fd().try_clone_to_owned(),
+        ];
+        for (number, file) in stdio.into_iter().enumerate() {
+            // A closed descriptor stays closed.
+            let Ok(file) = file else { continue };
+            if is_device(file.as_fd(), 1, 3) {
+                // The host's /dev/null would be a way to a file outside the container.
+                let null =
+                    open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty());
+                if let Ok(null) = null
+                    && is_device(null.as_fd(), 1, 3)
+                {
+                    sys::process::dup_onto(null.as_fd(), number as i32)?;
+                }
+                continue;
+            }
+            // The user must be able to open /dev/stdout again.
+            if fstat(&file)?.st_uid != process.uid {
+                match fchown(&file, Some(Uid::from_raw(process.uid)), None) {
+                    // An id without a mapping, no privilege, or a file system that has no owners.
+                    Ok(())
+                    | Err(nix::Error::EINVAL | nix::Error::EPERM | nix::Error::EROFS | nix::Error::ENOSYS) => {
+                    }
+                    Err(e) => return Err(e.into()),
+                }
+            }
+        }
+        Ok(())
+    };
+    set().during(Step::Stdio, String::new)
+}
+
+/// Changes ids and capabilities. The result is what remains to be set once the filter is installed.
+fn become_user(launch: &Launch<'_>) -> InitResult<CapSets> {
+    let process = launch.process;
+    let have = capget().during(Step::Capabilities, String::new)?;
+    let wanted = process.capabilities.unwrap_or_default();
+    // "A runtime MUST NOT fail if the configuration requests capabilities that cannot be granted".
+    let grant = |set: u64| set & have.permitted;
+    let wanted = Capabilities {
+        bounding: wanted.bounding,
+        permitted: grant(wanted.permitted),
+        effective: grant(wanted.effective) & grant(wanted.permitted),
+        inheritable: grant(wanted.inheritable),
+        ambient: grant(wanted.ambient) & grant(wanted.permitted) & grant(wanted.inheritable),
+    };
+    drop_bounding(wanted.bounding).during(Step::Capabilities, || "bounding")?;
+    prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0).during(Step::Capabilities, || "keep")?;
+    if !launch.keep_groups {
+        set_groups(launch.procfs, &process.additional_gids)
+            .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
+    }
+    sys::process::setresgid(process.gid).during(Step::User, || format!("gid {}", process.gid))?;
+    sys::process::setresuid(process.uid).during(Step::User, || format!("uid {}", process.uid))?;
+    prctl(libc::PR_SET_KEEPCAPS, 0, 0, 0).during(Step::Capabilities, || "keep")?;
+
+    let last =
+        CapSets { effective: wanted.effective, permitted: wanted.permitted, inheritable: wanted.inheritable };
+    let admin = match launch.seccomp {
+        Some(_) if !process.no_new_privileges => have.permitted & CAP_SYS_ADMIN,
+        _ => 0,
+    };
+    let now = CapSets { permitted: last.permitted | admin, ..last };
+    capset(&now).during(Step::Capabilities, String::new)?;
+    let _ = prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0, 0);
+    for capability in (0..64).filter(|bit| wanted.ambient & 1 << bit != 0) {
+        prctl(libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, capability, 0)
+            .during(Step::Capabilities, || format!("ambient {capability}"))?;
+    }
+    Ok(last)
+}
+
+/// setgroups(2). A user namespace made without privilege denies it for good (user_namespaces(7)): then the
+/// groups stay, which is no error unless others are asked for.
+pub(crate) fn set_groups(procfs: BorrowedFd<'_>, groups: &[u32]) -> sys::Result<()> {
+    match sys::process::setgroups(groups) {
+        Err(e) if e.raw() == libc::EPERM && groups.is_empty() => {
+            let mut text = [0u8; 4];
+            let file = openat(procfs, "self/setgroups", OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+            let _ = File::from(file).read(&mut text);
+            if text == *b"deny" { Ok(()) } else { Err(e) }
+        }
+        other => other,
+    }
+}
+
+fn drop_bounding(keep: u64) -> sys::Result<()> {
+    for capability in 0..64 {
+        if keep & 1 << capability != 0 {
+            continue;
+        }
+        match prctl(libc::PR_CAPBSET_DROP, capability, 0, 0) {
+            Ok(_) => {}
+            // One past the kernel's last.
+            Err(e) if e.raw() == libc::EINVAL => break,
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(())
+}
+
+/// A working directory that came through a leaked descriptor is outside the root (CVE-2024-21626).
+fn check_cwd(process: &Process) -> InitResult<()> {
+    match nix::unistd::getcwd() {
+        Ok(path) if path.is_absolute() => Ok(()),
+        // "(unreachable)" of getcwd(2), or a directory that has been removed.
+        Ok(_) | Err(nix::Error::ENOENT) => Err(Failure::new(
+            Step::Cwd,
+            0,
+            format!("\"{}\": it is outside of the container's root", process.cwd.display()),
+        )),
+        Err(e) => Err(e).during(Step::Cwd, || process.cwd.display().to_string()),
+    }
+}
+
+/// The user's home from the container's /etc/passwd; `/` when it says nothing.
+fn home_directory(uid: u32) -> String {
+    let mut passwd = String::new();
+    let read = open("/etc/passwd", OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())
+        .map(|file| File::from(file).take(1 << 20).read_to_string(&mut passwd));
+    if !matches!(read, Ok(Ok(_))) {
+        return "/".to_owned();
+    }
+    let home = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        (fields.get(2)?.parse() == Ok(uid)).then(|| fields.get(5).copied())?
+    });
+    home.filter(|home| !home.is_empty()).unwrap_or("/").to_owned()
+}
+
+/// config.json's variables, the last of a name winning, then floe's.
+fn environment(process: &Process, extra: &[String], home: &str) -> Vec<String> {
+    let name = |variable: &str| variable.split('=').next().unwrap_or_default().to_owned();
+    let mut env: Vec<String> = Vec::with_capacity(process.env.len() + extra.len() + 1);
+    for variable in process.env.iter().chain(extra) {
+        match env.iter_mut().find(|other| name(other) == name(variable)) {
+            Some(other) => other.clone_from(variable),
+            None => env.push(variable.clone()),
+        }
+    }
+    if !env.iter().any(|variable| name(variable) == "HOME") {
+        env.push(format!("HOME={home}"));
+    }
+    env
+}
+
+/// What execvp(3) would run, looked up as the user in the container so that `create` can already fail.
+fn find_program(program: &str, env: &[String]) -> InitResult<CString> {
+    let check = |path: &str| -> nix::Result<()> {
+        let stat = nix::sys::stat::stat(path)?;
+        if stat.st_mode & libc::S_IFMT == libc::S_IFDIR {
+            return Err(nix::Error::EISDIR);
+        }
+        nix::unistd::faccessat(nix::fcntl::AT_FDCWD, path, AccessFlags::X_OK, AtFlags::AT_EACCESS)
+    };
+    let done = |path: &str| cstr(path).during(Step::FindProgram, || format!("{program:?}"));
+    if program.contains('/') {
+        check(program).during(Step::FindProgram, || format!("{program:?}"))?;
+        return done(program);
+    }
+    let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
+    let mut denied = false;
+    for directory in path.split(':') {
+        let candidate =
+            if directory.is_empty() { format!("./{program}") } else { format!("{directory}/{program}") };
+        match check(&candidate) {
+            Ok(()) => return done(&candidate),
+            Err(nix::Error::EACCES) => denied = true,
+            Err(_) => {}
+        }
+    }
+    if denied {
+        return Err(Failure::new(Step::FindProgram, libc::EACCES, format!("{program:?}")));
+    }
+    // Docker, Podman and BuildKit look for these words.
+    Err(Failure::new(Step::FindProgram, 0, format!("{program:?}: executable file not found in $PATH")))
+}
+
+impl Channel {
+    /// As `ask`, with write(2) and read(2) only.
+    fn ask_plainly(&self, message: &Message) -> InitResult<()> {
+        let bytes = message.encode();
+        nix::unistd::write(self.fd(), &bytes).during(Step::Sync, String::new)?;
+        let mut answer = [0u8; 64];
+        let length = nix::unistd::read(self.fd(), &mut answer).during(Step::Sync, String::new)?;
+        match Message::decode(&answer[..length]) {
+            Some(Message::Continue) => Ok(()),
+            _ => Err(Failure::new(Step::Seccomp, libc::EPIPE, "the listener was not handed over")),
+        }
+    }
+}

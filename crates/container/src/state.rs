@@ -1,0 +1,304 @@
+//! What floe remembers about a container: `ROOT/ID/state.json`, the copy of config.json beside it, and the
+//! start socket whose listener is the container's init while it waits to be started.
+//!
+//! The status is never stored: it is asked of the kernel each time, so that it cannot be wrong.
+
+use crate::error::{At, Error, Kind, Result};
+use crate::{Runtime, State, Status};
+use cgroup::Cgroup;
+use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use sys::Errno;
+
+const STATE_FILE: &str = "state.json";
+const CONFIG_FILE: &str = "config.json";
+pub(crate) const START_SOCKET: &str = "start.sock";
+
+/// A process that cannot be mistaken for a later one with the same pid.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub(crate) struct ProcessId {
+    pub(crate) pid: i32,
+    /// Clock ticks since boot (proc_pid_stat(5), field 22).
+    pub(crate) start_time: u64,
+}
+
+/// The contents of state.json.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Stored {
+    pub(crate) oci_version: String,
+    pub(crate) id: String,
+    pub(crate) bundle: PathBuf,
+    pub(crate) rootfs: PathBuf,
+    pub(crate) created: String,
+    pub(crate) annotations: BTreeMap<String, String>,
+    /// Missing while the container is being created.
+    pub(crate) init: Option<ProcessId>,
+    /// Missing when no cgroup is used.
+    pub(crate) cgroup: Option<PathBuf>,
+    /// `create` was asked for: `start` ends the wait.
+    pub(crate) waits_for_start: bool,
+    /// resctrl group to remove with the container.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) intel_rdt: Option<PathBuf>,
+}
+
+/// A container found under the root.
+#[derive(Debug)]
+pub(crate) struct Container {
+    pub(crate) dir: PathBuf,
+    pub(crate) stored: Stored,
+}
+
+/// 1 to 1,024 characters of `[A-Za-z0-9_+.-]`, as runc, and not `.` or `..`.
+pub(crate) fn check_id(id: &str) -> Result<()> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
+    let why = if id.is_empty() {
+        "it is empty"
+    } else if id.len() > 1024 {
+        "it is longer than 1024 characters"
+    } else if id == "." || id == ".." {
+        "it is a directory reference"
+    } else if !id.chars().all(allowed) {
+        "only letters, digits and _ + - . are allowed"
+    } else {
+        return Ok(());
+    };
+    let shown: String = id.chars().take(80).collect();
+    Err(Error::of_kind(Kind::InvalidId, format!("\"{}\": {why}", shown.escape_debug())))
+}
+
+/// Makes `ROOT/ID`, which claims the id.
+pub(crate) fn claim(rt: &Runtime, id: &str) -> Result<PathBuf> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(0o711)
+        .create(&rt.root)
+        .map_err(Errno::from)
+        .at(|| format!("create {}", rt.root.display()))?;
+    let dir = rt.root.join(id);
+    match fs::DirBuilder::new().mode(0o711).create(&dir) {
+        Ok(()) => Ok(dir),
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            Err(Error::of_kind(Kind::Exists, format!("{} exists", dir.display())))
+        }
+        Err(e) => Err(Errno::from(e)).at(|| format!("create {}", dir.display())),
+    }
+}
+
+impl Container {
+    pub(crate) fn open(rt: &Runtime, id: &str) -> Result<Container> {
+        check_id(id)?;
+        let dir = rt.root.join(id);
+        let file = dir.join(STATE_FILE);
+        let bytes = match fs::read(&file) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => {
+                return Err(Error::of_kind(Kind::NotFound, "container does not exist"));
+            }
+            Err(e) => return Err(Errno::from(e)).at(|| format!("read {}", file.display())),
+        };
+        let stored = serde_json::from_slice(&bytes).at(|| format!("read {}", file.display()))?;
+        Ok(Container { dir, stored })
+    }
+
+    /// Writes state.json so that a reader sees the old or the new one.
+    pub(crate) fn save(&self) -> Result<()> {
+        let text = serde_json::to_vec(&self.stored).at(|| "write state.json")?;
+        write_atomically(&self.dir.join(STATE_FILE), &text)
+    }
+
+    /// Keeps config.json as it was at `create`: later changes to the bundle have no effect (runtime.md).
+    pub(crate) fn save_config(&self, bytes: &[u8]) -> Result<()> {
+        let file = self.dir.join(CONFIG_FILE);
+        fs::OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&file)
+            .and_then(|mut f| f.write_all(bytes))
+            .map_err(Errno::from)
+            .at(|| format!("write {}", file.display()))
+    }
+
+    pub(crate) fn config(&self) -> Result<crate::config::Config> {
+        let file = self.dir.join(CONFIG_FILE);
+        let bytes = fs::read(&file).map_err(Errno::from).at(|| format!("read {}", file.display()))?;
+        crate::config::parse(&bytes, &self.stored.bundle)
+    }
+
+    pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {
+        self.stored.cgroup.as_deref().map(Cgroup::open).transpose().at(|| "open cgroup")
+    }
+
+    /// Init's pidfd, or `None` when it has ended.
+    pub(crate) fn init(&self) -> Option<(i32, OwnedFd)> {
+        let init = self.stored.init?;
+        let pidfd = sys::process::pidfd_open(init.pid).ok()?;
+        // The order matters: the pidfd holds the process, so what stat says afterwards is about it.
+        let stat = ProcStat::read(init.pid)?;
+        (stat.start_time == init.start_time && !stat.ended).then_some((init.pid, pidfd))
+    }
+
+    pub(crate) fn status(&self) -> Result<Status> {
+        if self.stored.init.is_none() {
+            return Ok(Status::Creating);
+        }
+        if self.init().is_none() {
+            return Ok(Status::Stopped);
+        }
+        if let Some(cgroup) = self.cgroup()?
+            && cgroup.is_frozen().at(|| format!("cgroup {}", cgroup.path().display()))?
+        {
+            return Ok(Status::Paused);
+        }
+        if self.stored.waits_for_start && self.connect_start()?.is_some() {
+            return Ok(Status::Created);
+        }
+        Ok(Status::Running)
+    }
+
+    /// A connection to the init that waits for `start`, or `None` when it waits no longer: the listener is
+    /// close-on-exec, so it is gone with the program's first instruction.
+    pub(crate) fn connect_start(&self) -> Result<Option<OwnedFd>> {
+        let what = || format!("connect to {}", self.dir.join(START_SOCKET).display());
+        let client = socket(
+            AddressFamily::Unix,
+            SockType::SeqPacket,
+            SockFlag::SOCK_CLOEXEC | SockFlag::SOCK_NONBLOCK,
+            None,
+        )
+        .map_err(Errno::from)
+        .at(what)?;
+        let (_dir, address) = socket_address(&self.dir, START_SOCKET)?;
+        match connect(client.as_raw_fd(), &address) {
+            Ok(()) => Ok(Some(client)),
+            // A full queue has a listener too.
+            Err(nix::Error::EAGAIN) => Ok(Some(client)),
+            Err(nix::Error::ECONNREFUSED | nix::Error::ENOENT) => Ok(None),
+            Err(e) => Err(Errno::from(e)).at(what),
+        }
+    }
+
+    pub(crate) fn describe(&self) -> Result<State> {
+        let status = self.status()?;
+        let pid = match status {
+            Status::Stopped | Status::Creating => 0,
+            _ => self.stored.init.map_or(0, |init| init.pid),
+        };
+        let owner = fs::metadata(&self.dir).map(|dir| dir.uid()).unwrap_or(0);
+        Ok(State {
+            oci_version: self.stored.oci_version.clone(),
+            id: self.stored.id.clone(),
+            pid,
+            status,
+            bundle: self.stored.bundle.clone(),
+            rootfs: self.stored.rootfs.clone(),
+            created: self.stored.created.clone(),
+            annotations: self.stored.annotations.clone(),
+            owner: user_name(owner),
+        })
+    }
+}
+
+/// A socket path of any length: addresses hold 107 bytes, so the directory goes in by descriptor.
+pub(crate) fn socket_address(dir: &Path, name: &str) -> Result<(OwnedFd, UnixAddr)> {
+    let dirfd: OwnedFd = fs::OpenOptions::new()
+        .read(true)
+        .custom_flags(libc::O_PATH | libc::O_DIRECTORY)
+        .open(dir)
+        .map_err(Errno::from)
+        .at(|| format!("open {}", dir.display()))?
+        .into();
+    let path = format!("/proc/self/fd/{}/{name}", dirfd.as_fd().as_raw_fd());
+    let address = UnixAddr::new(path.as_str()).map_err(Errno::from).at(|| format!("address of {name}"))?;
+    Ok((dirfd, address))
+}
+
+/// Writes a file under another name and renames it into place.
+pub(crate) fn write_atomically(file: &Path, contents: &[u8]) -> Result<()> {
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let temporary = file.with_file_name(format!(".{name}.{}", std::process::id()));
+    let write = || -> std::io::Result<()> {
+        let mut f = fs::OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o644)
+            .custom_flags(libc::O_NOFOLLOW)
+            .open(&temporary)?;
+        f.write_all(contents)?;
+        fs::rename(&temporary, file)
+    };
+    write()
+        .map_err(|e| {
+            let _ = fs::remove_file(&temporary);
+            Errno::from(e)
+        })
+        .at(|| format!("write {}", file.display()))
+}
+
+/// The few fields of /proc/PID/stat that floe needs.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct ProcStat {
+    pub(crate) start_time: u64,
+    /// A zombie, or dead: nobody will run in it again.
+    pub(crate) ended: bool,
+}
+
+impl ProcStat {
+    pub(crate) fn read(pid: i32) -> Option<ProcStat> {
+        ProcStat::parse(&fs::read(format!("/proc/{pid}/stat")).ok()?)
+    }
+
+    fn parse(stat: &[u8]) -> Option<ProcStat> {
+        // The name in parentheses may contain anything, so fields count from the last parenthesis.
+        let end = stat.iter().rposition(|byte| *byte == b')')?;
+        let rest = std::str::from_utf8(stat.get(end + 2..)?).ok()?;
+        let mut fields = rest.split(' ');
+        let state = fields.next()?;
+        Some(ProcStat {
+            start_time: fields.nth(18)?.trim_end().parse().ok()?,
+            ended: matches!(state, "Z" | "X" | "x"),
+        })
+    }
+}
+
+/// The user's name, or the number when nobody has it.
+fn user_name(uid: u32) -> String {
+    let passwd = fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let name = passwd.lines().find_map(|line| {
+        let mut fields = line.split(':');
+        let name = fields.next()?;
+        (fields.nth(1)?.parse() == Ok(uid)).then(|| name.to_owned())
+    });
+    name.unwrap_or_else(|| uid.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids() {
+        for good in ["a", "web-1", "A_b+c.d", "...", &"x".repeat(1024)] {
+            assert!(check_id(good).is_ok(), "{good}");
+        }
+        for bad in ["", ".", "..", "a/b", "../x", "a b", "ü", &"x".repeat(1025)] {
+            assert_eq!(check_id(bad).unwrap_err().kind(), Kind::InvalidId, "{bad}");
+        }
+    }
+
+    #[test]
+    fn stat_fields_count_from_the_last_parenthesis() {
+        let stat = b"7 (a) b) S 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 1\n";
+        assert_eq!(ProcStat::parse(stat), Some(ProcStat { start_time: 4711, ended: false }));
+        assert!(ProcStat::read(std::process::id() as i32).is_some_and(|stat| !stat.ended));
+    }
+}

@@ -1,0 +1,40 @@
+//! openat2(2): opening a path under a root that the path cannot leave.
+#![allow(unsafe_code)] // The call has no wrapper in nix that takes all flags.
+
+use crate::{Errno, Result, cstr};
+use std::ffi::OsStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+pub use libc::{
+    RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV,
+};
+
+/// openat2(2) with `O_CLOEXEC`. `EAGAIN` (a rename raced with the walk) is retried a bounded number of times.
+pub fn openat2(
+    dir: BorrowedFd<'_>,
+    path: impl AsRef<OsStr>,
+    flags: i32,
+    mode: u32,
+    resolve: u64,
+) -> Result<OwnedFd> {
+    let path = cstr(path)?;
+    let how = [(flags | libc::O_CLOEXEC) as u32 as u64, u64::from(mode), resolve];
+    let mut tries = 0;
+    loop {
+        // SAFETY: `how` is an open_how (three u64, v0) and `path` NUL-terminated; both outlive the call.
+        let result = Errno::check(unsafe {
+            libc::syscall(libc::SYS_openat2, dir.as_raw_fd(), path.as_ptr(), how.as_ptr(), size_of_val(&how))
+        });
+        match result {
+            // SAFETY: the call succeeded, so the value is a new descriptor that nobody else owns.
+            Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }),
+            Err(e) if e.raw() == libc::EAGAIN && tries < 128 => tries += 1,
+            Err(e) => return Err(e),
+        }
+    }
+}
+
+/// Opens `path` with `O_PATH` as if `root` were `/`; symbolic links stay inside.
+pub fn resolve_in_root(root: BorrowedFd<'_>, path: impl AsRef<OsStr>, flags: i32) -> Result<OwnedFd> {
+    openat2(root, path, libc::O_PATH | flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+}

@@ -1,0 +1,339 @@
+//! Processes: pidfds, namespaces, credentials, descriptors and execve(2).
+#![allow(unsafe_code)] // The calls have no wrapper in nix, or one that hides an argument we need.
+
+use crate::{Errno, Result};
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// How a child ended: its exit code, or 128 + the signal that killed it, as shells and runc report it.
+pub type ExitStatus = i32;
+
+/// # Errors
+/// `ESRCH`: no such process.
+pub fn pidfd_open(pid: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    let fd = Errno::check(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })?;
+    // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// # Errors
+/// `ESRCH`: the process has ended. Signal 0 only asks.
+pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
+    // SAFETY: a null siginfo lets the kernel fill in what kill(2) would.
+    Errno::check(unsafe {
+        libc::syscall(libc::SYS_pidfd_send_signal, pidfd.as_raw_fd(), signal, std::ptr::null::<u8>(), 0)
+    })?;
+    Ok(())
+}
+
+/// Waits for a child; `None` when it still runs and `block` is false.
+pub fn wait_pidfd(pidfd: BorrowedFd<'_>, block: bool) -> Result<Option<ExitStatus>> {
+    loop {
+        let mut info = std::mem::MaybeUninit::<libc::siginfo_t>::zeroed();
+        let flags = libc::WEXITED | libc::__WALL | if block { 0 } else { libc::WNOHANG };
+        // SAFETY: `info` is a valid place for a siginfo_t.
+        let result =
+            unsafe { libc::waitid(libc::P_PIDFD, pidfd.as_raw_fd() as libc::id_t, info.as_mut_ptr(), flags) };
+        match Errno::check(result.into()) {
+            Err(e) if e.raw() == libc::EINTR => continue,
+            Err(e) => return Err(e),
+            Ok(_) => {}
+        }
+        // SAFETY: waitid succeeded and filled the zeroed structure; si_pid is 0 when nothing has ended.
+        let info = unsafe { info.assume_init() };
+        // SAFETY: waitid fills the SIGCHLD member of the union.
+        let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
+        if pid == 0 {
+            return Ok(None);
+        }
+        return Ok(Some(if info.si_code == libc::CLD_EXITED { status } else { 128 + status }));
+    }
+}
+
+/// setns(2); `kinds` is 0 or `CLONE_NEW*` bits (several only for a pidfd).
+pub fn setns(fd: BorrowedFd<'_>, kinds: i32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe { libc::setns(fd.as_raw_fd(), kinds) }.into())?;
+    Ok(())
+}
+
+pub fn unshare(kinds: i32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe { libc::unshare(kinds) }.into())?;
+    Ok(())
+}
+
+/// prctl(2) with integer arguments only.
+pub fn prctl(option: i32, arg2: u64, arg3: u64, arg4: u64) -> Result<i64> {
+    // SAFETY: the options used with this function take integers, so no memory is touched.
+    Errno::check(unsafe { libc::prctl(option, arg2, arg3, arg4, 0u64) }.into())
+}
+
+/// Capability sets as bit masks, bit n being capability n of capabilities(7).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CapSets {
+    pub effective: u64,
+    pub permitted: u64,
+    pub inheritable: u64,
+}
+
+#[repr(C)]
+struct CapHeader {
+    version: u32,
+    pid: i32,
+}
+
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+pub fn capset(sets: &CapSets) -> Result<()> {
+    let header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let (e, p, i) = (sets.effective, sets.permitted, sets.inheritable);
+    let data = [e as u32, p as u32, i as u32, (e >> 32) as u32, (p >> 32) as u32, (i >> 32) as u32];
+    // SAFETY: version 3 takes two cap_user_data structures, six u32 in all.
+    Errno::check(unsafe { libc::syscall(libc::SYS_capset, &raw const header, data.as_ptr()) })?;
+    Ok(())
+}
+
+pub fn capget() -> Result<CapSets> {
+    let header = CapHeader { version: CAPABILITY_VERSION_3, pid: 0 };
+    let mut data = [0u32; 6];
+    // SAFETY: version 3 fills two cap_user_data structures, six u32 in all.
+    Errno::check(unsafe { libc::syscall(libc::SYS_capget, &raw const header, data.as_mut_ptr()) })?;
+    let set = |n: usize| u64::from(data[n]) | u64::from(data[n + 3]) << 32;
+    Ok(CapSets { effective: set(0), permitted: set(1), inheritable: set(2) })
+}
+
+/// setresuid(2), setresgid(2), setgroups(2) as raw calls: libc's would synchronise threads we do not have.
+pub fn setresuid(uid: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe { libc::syscall(libc::SYS_setresuid, uid, uid, uid) })?;
+    Ok(())
+}
+
+pub fn setresgid(gid: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
+    Ok(())
+}
+
+pub fn setgroups(gids: &[u32]) -> Result<()> {
+    // SAFETY: the pointer and length describe `gids`, which outlives the call.
+    Errno::check(unsafe { libc::syscall(libc::SYS_setgroups, gids.len(), gids.as_ptr()) })?;
+    Ok(())
+}
+
+/// Marks every descriptor from `first` on close-on-exec (close_range(2), `CLOSE_RANGE_CLOEXEC`).
+pub fn cloexec_from(first: u32) -> Result<()> {
+    // SAFETY: no pointers are passed; marking descriptors does not close them.
+    Errno::check(unsafe { libc::syscall(libc::SYS_close_range, first, u32::MAX, 4) })?;
+    Ok(())
+}
+
+pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
+    let flags = if on { libc::FD_CLOEXEC } else { 0 };
+    // SAFETY: F_SETFD takes an integer.
+    Errno::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }.into())?;
+    Ok(())
+}
+
+/// dup3(2) onto a fixed number, without close-on-exec. The number's old file is closed.
+pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> Result<()> {
+    if fd.as_raw_fd() == number {
+        return set_cloexec(fd, false);
+    }
+    // SAFETY: no pointers are passed. `number` is one of stdio or of the preserved range, which no OwnedFd holds.
+    Errno::check(unsafe { libc::dup3(fd.as_raw_fd(), number, 0) }.into())?;
+    Ok(())
+}
+
+/// execve(2); returns only with an error.
+pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
+    let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
+        list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: both vectors end with null and their strings are NUL-terminated and outlive the call.
+    unsafe { libc::execve(path.as_ptr(), argv.as_ptr(), envp.as_ptr()) };
+    Errno::last()
+}
+
+/// execveat(2) of an open file (`AT_EMPTY_PATH`); returns only with an error.
+pub fn execve_fd(file: BorrowedFd<'_>, args: &[CString], env: &[CString]) -> Errno {
+    let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
+        list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
+    };
+    let (argv, envp) = (pointers(args), pointers(env));
+    // SAFETY: as for execve; the path is an empty C string.
+    unsafe {
+        libc::syscall(
+            libc::SYS_execveat,
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            argv.as_ptr(),
+            envp.as_ptr(),
+            libc::AT_EMPTY_PATH,
+        )
+    };
+    Errno::last()
+}
+
+/// Creates a session and makes `tty` its controlling terminal (setsid(2), `TIOCSCTTY`).
+pub fn set_controlling_tty(tty: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: TIOCSCTTY takes an integer.
+    Errno::check(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCSCTTY, 0) }.into())?;
+    Ok(())
+}
+
+/// Window size in rows and columns (`TIOCSWINSZ`).
+pub fn set_window_size(tty: BorrowedFd<'_>, rows: u16, columns: u16) -> Result<()> {
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: `size` is a winsize that outlives the call.
+    Errno::check(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCSWINSZ, &raw const size) }.into())?;
+    Ok(())
+}
+
+/// Rows and columns of a terminal (`TIOCGWINSZ`).
+pub fn window_size(tty: BorrowedFd<'_>) -> Result<(u16, u16)> {
+    let mut size = libc::winsize { ws_row: 0, ws_col: 0, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: `size` is a valid place for a winsize.
+    Errno::check(unsafe { libc::ioctl(tty.as_raw_fd(), libc::TIOCGWINSZ, &raw mut size) }.into())?;
+    Ok((size.ws_row, size.ws_col))
+}
+
+/// Opens the terminal's other end (`TIOCGPTPEER`), which no path lookup can redirect.
+pub fn pty_peer(master: BorrowedFd<'_>) -> Result<OwnedFd> {
+    // SAFETY: TIOCGPTPEER takes open flags as an integer.
+    let fd = Errno::check(
+        unsafe {
+            libc::ioctl(
+                master.as_raw_fd(),
+                libc::TIOCGPTPEER,
+                libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC,
+            )
+        }
+        .into(),
+    )?;
+    // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Unlocks a terminal opened through /dev/ptmx (`TIOCSPTLCK`).
+pub fn unlock_pty(master: BorrowedFd<'_>) -> Result<()> {
+    let unlock: i32 = 0;
+    // SAFETY: TIOCSPTLCK reads one int.
+    Errno::check(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &raw const unlock) }.into())?;
+    Ok(())
+}
+
+/// Brings a network interface up (`SIOCSIFFLAGS`).
+pub fn interface_up(socket: BorrowedFd<'_>, name: &str) -> Result<()> {
+    // SAFETY: an all-zero ifreq is valid.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    if name.len() >= request.ifr_name.len() {
+        return Err(Errno::from_raw(libc::EINVAL));
+    }
+    for (to, from) in request.ifr_name.iter_mut().zip(name.bytes()) {
+        *to = from as libc::c_char;
+    }
+    // SAFETY: `request` is an ifreq that outlives both calls; SIOCGIFFLAGS fills the flags member.
+    unsafe {
+        Errno::check(libc::ioctl(socket.as_raw_fd(), libc::SIOCGIFFLAGS, &raw mut request).into())?;
+        request.ifr_ifru.ifru_flags |= libc::IFF_UP as libc::c_short;
+        Errno::check(libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS, &raw mut request).into())?;
+    }
+    Ok(())
+}
+
+pub fn set_domainname(name: &str) -> Result<()> {
+    // SAFETY: the pointer and length describe `name`, which outlives the call.
+    Errno::check(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) }.into())?;
+    Ok(())
+}
+
+pub fn set_hostname(name: &str) -> Result<()> {
+    // SAFETY: the pointer and length describe `name`, which outlives the call.
+    Errno::check(unsafe { libc::sethostname(name.as_ptr().cast(), name.len()) }.into())?;
+    Ok(())
+}
+
+/// prlimit(2); `pid` 0 means ourselves, `resource` is `RLIMIT_*` of setrlimit(2).
+///
+/// # Errors
+/// `EPERM`: a hard limit above the current one without CAP_SYS_RESOURCE.
+pub fn set_rlimit(pid: i32, resource: u32, soft: u64, hard: u64) -> Result<()> {
+    let limit = libc::rlimit64 { rlim_cur: soft, rlim_max: hard };
+    // SAFETY: `limit` is an rlimit64 that outlives the call; no old limits are asked for.
+    Errno::check(unsafe {
+        libc::syscall(libc::SYS_prlimit64, pid, resource, &raw const limit, std::ptr::null::<u8>())
+    })?;
+    Ok(())
+}
+
+/// Our own soft and hard limit (getrlimit(2)).
+pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: `limit` is a valid place for an rlimit64; no new limits are given.
+    Errno::check(unsafe {
+        libc::syscall(libc::SYS_prlimit64, 0, resource, std::ptr::null::<u8>(), &raw mut limit)
+    })?;
+    Ok((limit.rlim_cur, limit.rlim_max))
+}
+
+/// Back to `SIG_DFL`.
+pub fn default_signal(signal: i32) -> Result<()> {
+    // SAFETY: SIG_DFL runs no code of ours.
+    if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
+        return Err(Errno::last());
+    }
+    Ok(())
+}
+
+/// Joins a new anonymous session keyring (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`), named `name`.
+pub fn join_session_keyring(name: &CStr) -> Result<i32> {
+    // SAFETY: `name` is NUL-terminated and outlives the call.
+    Ok(Errno::check(unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_JOIN_SESSION_KEYRING as libc::c_long, name.as_ptr())
+    })? as i32)
+}
+
+/// The permission mask of a key (keyctl(2), `KEYCTL_SETPERM`).
+pub fn set_key_permissions(key: i32, permissions: u32) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe {
+        libc::syscall(libc::SYS_keyctl, libc::KEYCTL_SETPERM as libc::c_long, key, permissions)
+    })?;
+    Ok(())
+}
+
+/// The kernel's own pseudo-file-system type of an open file (fstatfs(2), `f_type`).
+pub fn filesystem_type(fd: BorrowedFd<'_>) -> Result<i64> {
+    let mut buffer = std::mem::MaybeUninit::<libc::statfs>::zeroed();
+    // SAFETY: `buffer` is a valid place for a statfs.
+    Errno::check(unsafe { libc::fstatfs(fd.as_raw_fd(), buffer.as_mut_ptr()) }.into())?;
+    // SAFETY: fstatfs succeeded and filled the zeroed structure.
+    Ok(unsafe { buffer.assume_init() }.f_type)
+}
+
+/// A copy of another process's descriptor (pidfd_getfd(2)).
+///
+/// # Errors
+/// `EPERM`: we may not trace the process.
+pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    let fd = Errno::check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
+    // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Whether a descriptor is open and survived the execve(2) that started us: then it has no close-on-exec flag.
+pub fn is_inherited(number: i32) -> bool {
+    // SAFETY: F_GETFD takes no argument and touches nothing.
+    unsafe { libc::fcntl(number, libc::F_GETFD) == 0 }
+}
+
+/// Takes over a descriptor that came by `SCM_RIGHTS`: nix gives those as numbers.
+pub fn received_fd(number: i32) -> OwnedFd {
+    // SAFETY: recvmsg(2) has just installed the descriptor for us; the caller passes each number once.
+    unsafe { OwnedFd::from_raw_fd(number) }
+}
