@@ -1,0 +1,6 @@
+//! TODO
+use crate::harness::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    Vec::new()
+}
