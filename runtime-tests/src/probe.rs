@@ -9,7 +9,6 @@
 use serde_json::{Map, Value, json};
 use std::ffi::CString;
 use std::fs;
-use std::io::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixDatagram;
 
@@ -277,6 +276,7 @@ fn syscall(number: &str, args: &[&str]) {
         "getpid" => libc::SYS_getpid,
         "getppid" => libc::SYS_getppid,
         "mkdirat" => libc::SYS_mkdirat,
+        "munlockall" => libc::SYS_munlockall,
         "personality" => libc::SYS_personality,
         "setdomainname" => libc::SYS_setdomainname,
         "sync" => libc::SYS_sync,
@@ -361,10 +361,8 @@ fn connect_abstract(name: &str) {
 }
 
 fn write_fd(fd: i32, text: &str) {
-    use std::os::fd::FromRawFd as _;
-    let mut file = unsafe { fs::File::from_raw_fd(fd) };
-    match file.write_all(text.as_bytes()) {
-        Ok(()) => println!("ok"),
-        Err(error) => println!("errno={}", error.raw_os_error().unwrap_or(0)),
+    match unsafe { libc::write(fd, text.as_ptr().cast(), text.len()) } {
+        -1 => println!("errno={}", std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        _ => println!("ok"),
     }
 }

@@ -11,6 +11,7 @@ pub(crate) mod sockets;
 pub(crate) use outcome::{Skip, skip};
 pub(crate) use serde_json::{Value, json};
 
+pub(crate) use nix::mount::{MsFlags, mount};
 use std::ffi::OsStr;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -62,6 +63,7 @@ pub(crate) struct Test {
     containers: u32,
     outputs: u32,
     helpers: Vec<Child>,
+    own_mounts: Vec<PathBuf>,
 }
 
 /// What a command left.
@@ -148,7 +150,7 @@ impl Test {
         let root = dir.join("state");
         fs::create_dir(&dir).expect("test directory");
         fs::create_dir(&root).expect("state directory");
-        Test { dir, root, prefix, containers: 0, outputs: 0, helpers: Vec::new() }
+        Test { dir, root, prefix, containers: 0, outputs: 0, helpers: Vec::new(), own_mounts: Vec::new() }
     }
 
     /// A new container id.
@@ -213,9 +215,26 @@ impl Test {
         pid
     }
 
+    /// A tmpfs outside the container, for as long as the test runs.
+    pub(crate) fn mount_tmpfs(&mut self, path: &Path, flags: MsFlags) {
+        fs::create_dir_all(path).expect("mkdir");
+        mount(Some("tmpfs"), path, Some("tmpfs"), flags, Some("mode=755")).expect("mount tmpfs");
+        self.own_mounts.push(path.to_owned());
+    }
+
+    pub(crate) fn make_shared(&self, path: &Path) {
+        let none: Option<&str> = None;
+        mount(none, path, none, MsFlags::MS_SHARED, none).expect("make shared");
+    }
+
     pub(crate) fn bundle(&mut self) -> Bundle {
+        let number = self.containers + 1;
+        self.bundle_named(&format!("bundle-{number}"))
+    }
+
+    pub(crate) fn bundle_named(&mut self, name: &str) -> Bundle {
         let id = self.id();
-        Bundle::new(self.path(format!("bundle-{}", self.containers)), id)
+        Bundle::new(self.path(name), id)
     }
 
     /// `floe run` of the bundle, attached.
@@ -309,6 +328,9 @@ impl Test {
             let _ = helper.kill();
             let _ = helper.wait();
         }
+        for path in self.own_mounts.drain(..).rev() {
+            let _ = nix::mount::umount2(&path, nix::mount::MntFlags::MNT_DETACH);
+        }
         let mut leaks = Vec::new();
         for id in self.known_ids() {
             let output = self.call(["delete", "--force", &id]);
@@ -335,7 +357,9 @@ impl Test {
 
     fn known_ids(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
-        entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned()).collect()
+        let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
+        // crun keeps a directory of its own beside the containers.
+        names.filter(|name| !(environment::get().peer && name.starts_with('.'))).collect()
     }
 
     /// Traces of this test's containers: cgroups, mounts, state directories. Waits a little: cgroups empty late.
@@ -349,7 +373,9 @@ impl Test {
                 .filter(|name| name.starts_with(&prefix))
                 .map(|name| format!("cgroup {name}"))
                 .collect();
-            found.extend(mounts_below(&self.dir).iter().map(|m| format!("mount {}", m.display())));
+            let mounts = mounts_below(&self.dir);
+            let mounts = mounts.iter().filter(|mount| !self.own_mounts.contains(mount));
+            found.extend(mounts.map(|m| format!("mount {}", m.display())));
             found.extend(self.known_ids().iter().map(|id| format!("state {id}")));
             if found.is_empty() || Instant::now() > deadline {
                 return found;
