@@ -133,6 +133,8 @@ fn groups() -> Vec<u32> {
     let count = unsafe { libc::getgroups(256, list.as_mut_ptr()) };
     let mut groups = list[..count.max(0) as usize].to_vec();
     groups.sort();
+    // Twice the same is the same.
+    groups.dedup();
     groups
 }
 

@@ -120,28 +120,38 @@ fn controlling_terminal(t: &mut Test) {
     t.call(["kill", &container.id, "KILL"]).ok();
 }
 
+/// An attached command; ended with the test.
+struct Attached(std::process::Child);
+
+impl Drop for Attached {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// `floe ARGS` as the leader of a session on a pseudo-terminal of ours.
-fn on_a_terminal(t: &mut Test, args: &[&str]) -> (std::process::Child, Terminal, std::os::fd::OwnedFd) {
+fn on_a_terminal(t: &mut Test, args: &[&str]) -> (Attached, Terminal, std::os::fd::OwnedFd) {
     let (terminal, inner) = open_pty(24, 80);
     let mut command = t.floe();
     command.args(args);
     command.stdin(inner.try_clone().expect("dup"));
     command.stdout(inner.try_clone().expect("dup")).stderr(Stdio::from(inner.try_clone().expect("dup")));
     control_terminal(&mut command);
-    (command.spawn().expect("spawn"), terminal, inner)
+    (Attached(command.spawn().expect("spawn")), terminal, inner)
 }
 
-fn attached_bundle(t: &mut Test, args: &[&str]) -> (std::process::Child, Terminal, std::os::fd::OwnedFd) {
+fn attached_bundle(t: &mut Test, args: &[&str]) -> (Attached, Terminal, std::os::fd::OwnedFd) {
     let mut bundle = t.bundle();
     bundle.set("/process/terminal", json!(true)).set("/process/args", json!(args)).write();
     let dir = bundle.dir.to_str().expect("utf-8").to_owned();
     on_a_terminal(t, &["run", "--bundle", &dir, &bundle.id])
 }
 
-fn exit_code(child: &mut std::process::Child) -> Option<i32> {
+fn exit_code(child: &mut Attached) -> Option<i32> {
     let mut code = None;
     wait_until("the attached command's end", || {
-        code = child.try_wait().expect("wait");
+        code = child.0.try_wait().expect("wait");
         code.is_some()
     });
     code.and_then(|status| status.code())

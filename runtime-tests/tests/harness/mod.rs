@@ -143,8 +143,10 @@ impl Test {
     pub(crate) fn new(name: &str) -> Test {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        // Short, because paths of sockets below it have at most 107 bytes.
+        let name = name.rsplit("::").next().unwrap_or(name);
         let word: String =
-            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(60).collect();
+            name.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(16).collect();
         let prefix = format!("t{number}-{word}");
         let dir = environment::get().work.join(&prefix);
         let root = dir.join("state");
