@@ -33,7 +33,12 @@ trap clean_up EXIT
 say() { printf '\n%s# %s%s\n' "$bold" "$*" "$plain"; }
 # Shows a command as one would type it, then runs it.
 try() {
-	printf '%s$ %s%s\n' "$bold" "$*" "$plain"
+	local word line=''
+	for word in "$@"; do
+		case $word in *[!A-Za-z0-9_./:=-]*) word="'$word'" ;; esac
+		line+=" $word"
+	done
+	printf '%s$%s%s\n' "$bold" "$line" "$plain"
 	case $1 in
 	floe) shift && "$floe" --root "$work/state" "$@" ;;
 	*) "$@" ;;
@@ -73,6 +78,7 @@ configure sh -c "trap 'exit 0' TERM; while true; do sleep 1; done"
 try floe create web
 say "Created: namespaces, mounts and the cgroup are there, the program has not started."
 try floe state web
+echo
 try floe start web
 try floe list
 
