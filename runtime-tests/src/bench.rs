@@ -19,6 +19,9 @@ struct Runtime {
     program: PathBuf,
     bundle: PathBuf,
     root: PathBuf,
+    /// Ids of the container that stays and of those that come and go; no two runtimes share a cgroup.
+    long: String,
+    short: String,
     /// Milliseconds per operation, and kilobytes.
     run: Vec<(f64, i64)>,
     life: Vec<(f64, i64)>,
@@ -62,7 +65,7 @@ fn compare(programs: &[PathBuf]) -> io::Result<()> {
     let mut runtimes = programs.iter().map(|p| Runtime::new(p, &work)).collect::<io::Result<Vec<_>>>()?;
     let result = measure(&mut runtimes);
     for runtime in &runtimes {
-        let _ = runtime.call(&["delete", "--force", "long"]);
+        let _ = runtime.call(&["delete", "--force", &runtime.long]);
     }
     ok(Command::new("umount").arg("--lazy").arg(&work))?;
     fs::remove_dir(&work)?;
@@ -74,18 +77,25 @@ fn compare(programs: &[PathBuf]) -> io::Result<()> {
 fn measure(runtimes: &mut [Runtime]) -> io::Result<()> {
     for runtime in runtimes.iter() {
         runtime.configure("\"sleep\", \"100000\"")?;
-        runtime.call(&["run", "--detach", "--bundle", &runtime.bundle.display().to_string(), "long"])?;
+        runtime.call(&[
+            "run",
+            "--detach",
+            "--bundle",
+            &runtime.bundle.display().to_string(),
+            &runtime.long,
+        ])?;
         runtime.configure("\"/bin/true\"")?;
     }
     for round in 0..ROUNDS + 5 {
         for runtime in runtimes.iter_mut() {
+            let short = runtime.short.clone();
             let bundle = runtime.bundle.display().to_string();
-            let run = runtime.call(&["run", "--bundle", &bundle, "short"])?;
-            let exec = runtime.call(&["exec", "long", "/bin/true"])?;
-            let create = runtime.call(&["create", "--bundle", &bundle, "steps"])?;
-            let start = runtime.call(&["start", "steps"])?;
-            runtime.wait_stopped("steps")?;
-            let delete = runtime.call(&["delete", "steps"])?;
+            let run = runtime.call(&["run", "--bundle", &bundle, &short])?;
+            let exec = runtime.call(&["exec", &runtime.long, "/bin/true"])?;
+            let create = runtime.call(&["create", "--bundle", &bundle, &short])?;
+            let start = runtime.call(&["start", &short])?;
+            runtime.wait_stopped(&short)?;
+            let delete = runtime.call(&["delete", &short])?;
             // The first rounds fill caches.
             if round >= 5 {
                 runtime.run.push(run);
@@ -112,7 +122,9 @@ impl Runtime {
             std::os::unix::fs::symlink("busybox", bundle.join("rootfs/bin").join(applet))?;
         }
         let root = work.join(format!("{name}-state"));
-        let runtime = Runtime { name, program, bundle, root, run: vec![], life: vec![], exec: vec![] };
+        let (long, short) = (format!("{name}-long"), format!("{name}-short"));
+        let runtime =
+            Runtime { name, program, bundle, root, long, short, run: vec![], life: vec![], exec: vec![] };
         ok(runtime.command().arg("spec").current_dir(&runtime.bundle))?;
         Ok(runtime)
     }

@@ -3,6 +3,7 @@
 //! Static, so it runs in any root file system. It never decides whether something is right: the tests do.
 #![allow(
     unsafe_code,
+    clippy::undocumented_unsafe_blocks,
     reason = "most facts have no safe wrapper; each is one system call with plain arguments"
 )]
 

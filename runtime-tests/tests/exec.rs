@@ -277,7 +277,7 @@ fn pid_file(t: &mut Test) {
     exec(t, &container, &["--detach", "--pid-file", file.to_str().expect("utf-8")], &["sleep", "100"]).ok();
     let pid = read(&file);
     assert!(pid.bytes().all(|b| b.is_ascii_digit()), "{pid:?}");
-    wait_until("the program", || read(format!("/proc/{pid}/cmdline")) == "sleep\0100\0");
+    wait_until("the program", || read(format!("/proc/{pid}/cmdline")) == "sleep\x00100\x00");
 }
 
 fn pidfd_socket(t: &mut Test) {

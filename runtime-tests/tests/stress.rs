@@ -100,7 +100,7 @@ fn killed_at_random(t: &mut Test, verb: &str) {
     assert_eq!(t.leftovers(), [""; 0]);
     let own = bundle.dir.display().to_string();
     wait_until("the last process", || {
-        !processes().iter().any(|p| p.contains("sleep\00.05") || p.contains(&own))
+        !processes().iter().any(|p| p.contains("sleep\x000.05") || p.contains(&own))
     });
 }
 

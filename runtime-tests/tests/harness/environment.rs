@@ -3,7 +3,11 @@
 //!
 //! Three processes: the outer one waits and cleans cgroups; pid 1 of the new namespace reaps what detached
 //! containers leave; the runner is its child. When any of them dies, the kernel ends the rest.
-#![allow(unsafe_code, reason = "fork, prctl and close_range have no safe form; no thread exists yet")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "fork, prctl and close_range have no safe form; no thread exists yet"
+)]
 
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, unshare};

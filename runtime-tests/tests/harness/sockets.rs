@@ -1,5 +1,9 @@
 //! Descriptors that arrive over unix sockets, pseudo-terminals, and seccomp notifications.
-#![allow(unsafe_code, reason = "received descriptors and the seccomp ioctls have no safe form")]
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "received descriptors and the seccomp ioctls have no safe form"
+)]
 
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::fs::File;
