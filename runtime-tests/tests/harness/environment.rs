@@ -1,0 +1,192 @@
+//! The world in which the tests run: mount and pid namespaces of our own, cgroup v2 at /sys/fs/cgroup, a tmpfs for
+//! all files.
+//!
+//! Three processes: the outer one waits and cleans cgroups; pid 1 of the new namespace reaps what detached
+//! containers leave; the runner is its child. When any of them dies, the kernel ends the rest.
+#![allow(
+    unsafe_code,
+    clippy::undocumented_unsafe_blocks,
+    reason = "fork, prctl and close_range have no safe form; no thread exists yet"
+)]
+
+use nix::mount::{MsFlags, mount};
+use nix::sched::{CloneFlags, unshare};
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::{ForkResult, Pid, fork};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+use std::sync::OnceLock;
+
+/// What is found before the namespaces are entered.
+#[derive(Debug)]
+pub(crate) struct Inputs {
+    floe: PathBuf,
+    probe: PathBuf,
+    busybox: PathBuf,
+}
+
+/// Where everything is, once inside.
+#[derive(Debug)]
+pub(crate) struct Environment {
+    pub(crate) floe: PathBuf,
+    /// The binary under test is another runtime, run to validate the tests.
+    pub(crate) peer: bool,
+    pub(crate) probe: PathBuf,
+    pub(crate) busybox: PathBuf,
+    /// A tmpfs of this run.
+    pub(crate) work: PathBuf,
+    /// Name of the cgroup below /sys/fs/cgroup under which all containers live.
+    pub(crate) cgroup: String,
+    /// Controllers that containers can have.
+    pub(crate) controllers: Vec<String>,
+}
+
+static ENVIRONMENT: OnceLock<Environment> = OnceLock::new();
+
+pub(crate) fn get() -> &'static Environment {
+    ENVIRONMENT.get().expect("tests run inside the environment")
+}
+
+impl Inputs {
+    pub(crate) fn find() -> Inputs {
+        let busybox =
+            ["/usr/bin/busybox", "/bin/busybox"].map(PathBuf::from).into_iter().find(|p| p.exists());
+        Inputs {
+            floe: match std::env::var_os("FLOE_BIN") {
+                Some(path) => fs::canonicalize(path).expect("FLOE_BIN names a file"),
+                None => built_floe(),
+            },
+            probe: PathBuf::from(env!("CARGO_BIN_EXE_floe-probe")),
+            busybox: busybox.expect("busybox-static is installed (make deps)"),
+        }
+    }
+}
+
+/// `cargo test -p runtime-tests` does not build other packages' binaries, so this does.
+fn built_floe() -> PathBuf {
+    let profile_dir = Path::new(env!("CARGO_BIN_EXE_floe-probe")).parent().expect("target directory");
+    let mut build = Command::new(std::env::var_os("CARGO").unwrap_or("cargo".into()));
+    build.args(["build", "--quiet", "--package", "floe", "--manifest-path"]);
+    build.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("../Cargo.toml"));
+    build.current_dir(env!("CARGO_MANIFEST_DIR"));
+    if profile_dir.ends_with("release") {
+        build.arg("--release");
+    }
+    assert!(build.status().expect("cargo runs").success(), "cargo build --package floe");
+    profile_dir.join("floe")
+}
+
+/// Runs `body` inside and returns its exit code, after everything it started is gone.
+pub(crate) fn within(inputs: &Inputs, body: impl FnOnce() -> ExitCode) -> ExitCode {
+    // Descriptors that our caller leaked must not count as leaks of the binary under test.
+    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
+    let outside = tempfile::Builder::new().prefix("floe-tests-").tempdir().expect("temporary directory");
+    fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
+    let cgroup = format!("floe-tests-{}", std::process::id());
+
+    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID).expect("unshare mount and pid namespaces");
+    match unsafe { fork() }.expect("fork") {
+        ForkResult::Parent { child } => {
+            let code = wait_for(child);
+            remove_cgroups(&cgroup);
+            let _ = nix::mount::umount2(outside.path(), nix::mount::MntFlags::MNT_DETACH);
+            ExitCode::from(code)
+        }
+        ForkResult::Child => {
+            die_with_parent();
+            set_up_mounts(outside.path());
+            match unsafe { fork() }.expect("fork") {
+                ForkResult::Parent { child } => std::process::exit(wait_for(child).into()),
+                ForkResult::Child => {
+                    die_with_parent();
+                    let environment = populate(inputs, outside.path(), &cgroup);
+                    ENVIRONMENT.set(environment).expect("set once");
+                    // The temporary directory belongs to the outer process.
+                    std::mem::forget(outside);
+                    body()
+                }
+            }
+        }
+    }
+}
+
+fn die_with_parent() {
+    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
+}
+
+/// Reaps every child until `child` ends; its exit status in shell's form.
+fn wait_for(child: Pid) -> u8 {
+    loop {
+        match waitpid(None, None) {
+            Ok(WaitStatus::Exited(pid, code)) if pid == child => return code as u8,
+            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => return 128 + signal as u8,
+            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
+            Err(error) => panic!("waitpid: {error}"),
+        }
+    }
+}
+
+fn set_up_mounts(work: &Path) {
+    let none: Option<&str> = None;
+    mount(none, "/", none, MsFlags::MS_PRIVATE | MsFlags::MS_REC, none).expect("make / private");
+    mount(
+        Some("proc"),
+        "/proc",
+        Some("proc"),
+        MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC,
+        none,
+    )
+    .expect("mount proc");
+    mount(Some("tmpfs"), work, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=755,size=1g"))
+        .expect("mount tmpfs");
+    if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
+        let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+        mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), flags, none).expect("mount cgroup2");
+    }
+}
+
+fn populate(inputs: &Inputs, work: &Path, cgroup: &str) -> Environment {
+    let copy = |from: &Path, name: &str| {
+        let to = work.join("bin").join(name);
+        fs::copy(from, &to).unwrap_or_else(|e| panic!("copy {}: {e}", from.display()));
+        to
+    };
+    fs::create_dir(work.join("bin")).expect("mkdir");
+    let base = Path::new("/sys/fs/cgroup");
+    let controllers = fs::read_to_string(base.join("cgroup.controllers")).expect("read cgroup.controllers");
+    let controllers: Vec<String> = controllers.split_whitespace().map(str::to_owned).collect();
+    fs::create_dir(base.join(cgroup)).expect("create the cgroup of this run");
+    for dir in [base.to_owned(), base.join(cgroup)] {
+        for controller in &controllers {
+            // Some cannot be enabled below the root (cpu with realtime tasks); the tests then see them missing.
+            let _ = fs::write(dir.join("cgroup.subtree_control"), format!("+{controller}"));
+        }
+    }
+    let enabled = fs::read_to_string(base.join(cgroup).join("cgroup.subtree_control")).expect("read");
+    let floe = copy(&inputs.floe, "floe");
+    let version = Command::new(&floe).arg("--version").output().expect("the binary under test runs");
+    Environment {
+        peer: !version.stdout.starts_with(b"floe"),
+        floe,
+        probe: copy(&inputs.probe, "floe-probe"),
+        busybox: copy(&inputs.busybox, "busybox"),
+        work: work.to_owned(),
+        cgroup: cgroup.to_owned(),
+        controllers: enabled.split_whitespace().map(str::to_owned).collect(),
+    }
+}
+
+/// Whatever is still there after the last process of the run has gone.
+fn remove_cgroups(name: &str) {
+    let root = Path::new("/sys/fs/cgroup").join(name);
+    for _ in 0..50 {
+        super::remove_cgroup_tree(&root);
+        if !root.exists() {
+            return;
+        }
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    eprintln!("cgroup {} cannot be removed", root.display());
+}

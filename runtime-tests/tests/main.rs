@@ -1,0 +1,63 @@
+//! Tests with real containers: every test runs the real binary and looks from inside the container.
+//!
+//! `FLOE_BIN` names the binary (default: the one this workspace builds). Needs root; enters namespaces of its own
+//! before the first thread exists (harness/environment.rs), so a crash leaves nothing behind.
+
+mod bad_input;
+mod capabilities;
+mod cgroups;
+mod devices;
+mod escapes;
+mod exec;
+mod harness;
+mod hooks;
+mod life_cycle;
+mod mounts;
+mod namespaces;
+mod network;
+mod process;
+mod rootfs;
+mod rootless;
+mod seccomp;
+mod stress;
+mod sysctl;
+mod terminal;
+
+use harness::{Case, environment, runner};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments = libtest_mimic::Arguments::from_args();
+    let cases: Vec<Case> = [
+        life_cycle::cases(),
+        process::cases(),
+        capabilities::cases(),
+        namespaces::cases(),
+        rootfs::cases(),
+        mounts::cases(),
+        devices::cases(),
+        sysctl::cases(),
+        seccomp::cases(),
+        hooks::cases(),
+        cgroups::cases(),
+        terminal::cases(),
+        network::cases(),
+        exec::cases(),
+        rootless::cases(),
+        escapes::cases(),
+        bad_input::cases(),
+        stress::cases(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    if arguments.list {
+        return runner::run(arguments, cases);
+    }
+    if !nix::unistd::geteuid().is_root() {
+        println!("skip containers: needs root");
+        return if std::env::var_os("CI").is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS };
+    }
+    let inputs = environment::Inputs::find();
+    environment::within(&inputs, || runner::run(arguments, cases))
+}

@@ -1,0 +1,153 @@
+//! Many containers and sudden deaths: nothing may be left. These run alone, after all other tests.
+
+use crate::cases;
+use crate::harness::*;
+use std::time::{Duration, Instant};
+
+pub(crate) fn cases() -> Vec<Case> {
+    let mut cases = cases![two_hundred_cycles, killed_creates, killed_runs, exec_storm, detached_swarm];
+    for case in &mut cases {
+        case.alone = true;
+    }
+    cases
+}
+
+fn two_hundred_cycles(t: &mut Test) {
+    let bundles: Vec<Bundle> = (0..8)
+        .map(|_| {
+            let mut bundle = t.bundle();
+            bundle.args(["sleep", "1000"]).write();
+            bundle
+        })
+        .collect();
+    let mounts = read("/proc/self/mountinfo").lines().count();
+    let test: &Test = t;
+    std::thread::scope(|scope| {
+        for bundle in &bundles {
+            scope.spawn(move || {
+                for _ in 0..25 {
+                    let dir = bundle.dir.to_str().expect("utf-8");
+                    for args in [
+                        &["create", "--bundle", dir, &bundle.id][..],
+                        &["start", &bundle.id],
+                        &["kill", &bundle.id, "KILL"],
+                    ] {
+                        silent(test, args);
+                    }
+                    let deadline = Instant::now() + TIMEOUT;
+                    while !state(test, &bundle.id).contains("stopped") {
+                        assert!(Instant::now() < deadline, "{} does not stop", bundle.id);
+                        std::thread::sleep(Duration::from_millis(2));
+                    }
+                    silent(test, &["delete", &bundle.id]);
+                }
+            });
+        }
+    });
+    assert_eq!(t.leftovers(), [""; 0]);
+    assert_eq!(read("/proc/self/mountinfo").lines().count(), mounts);
+}
+
+/// `floe ARGS` whose output nobody reads; it must succeed.
+fn silent(t: &Test, args: &[&str]) {
+    let mut command = t.floe();
+    command.args(args).stdin(std::process::Stdio::null());
+    // Not pipes: `create` leaves them to the container.
+    let error = tempfile::tempfile_in(&t.dir).expect("temporary file");
+    command.stdout(std::process::Stdio::null()).stderr(error.try_clone().expect("dup"));
+    let status = command.status().expect("spawn");
+    if !status.success() {
+        use std::io::{Read as _, Seek as _};
+        let (mut error, mut text) = (error, String::new());
+        error.rewind().expect("seek");
+        error.read_to_string(&mut text).expect("read");
+        panic!("{args:?}: {status}: {text}");
+    }
+}
+
+fn state(t: &Test, id: &str) -> String {
+    let output = t.floe().args(["state", id]).output().expect("spawn");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Kills `floe VERB` at a hundred moments spread over the time that one takes; then `delete --force` must clean all.
+fn killed_at_random(t: &mut Test, verb: &str) {
+    let mut bundle = t.bundle();
+    bundle.args(["sleep", "0.05"]).write();
+    let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+    let begin = Instant::now();
+    let mut command = t.floe();
+    command.args([verb, "--bundle", &dir, &bundle.id]);
+    t.run(command).ok();
+    let whole = begin.elapsed();
+    t.call(["delete", "--force", &bundle.id]).ok();
+    for moment in 0..100u32 {
+        let id = t.id();
+        bundle.set("/linux/cgroupsPath", json!(format!("/{}/{id}", environment::get().cgroup))).write();
+        let mut command = t.floe();
+        command.args([verb, "--bundle", &dir, &id]);
+        let running = t.spawn(command);
+        // Not evenly: 37 is prime to 100, so neighbours in time are not neighbours in order.
+        std::thread::sleep(whole * (moment * 37 % 100) / 100);
+        // It may have ended already.
+        let _ = nix::sys::signal::kill(
+            nix::unistd::Pid::from_raw(running.pid()),
+            nix::sys::signal::Signal::SIGKILL,
+        );
+        running.wait();
+        t.call(["delete", "--force", &id]).ok();
+    }
+    assert_eq!(t.leftovers(), [""; 0]);
+    let own = bundle.dir.display().to_string();
+    wait_until("the last process", || {
+        !processes().iter().any(|p| p.contains("sleep\x000.05") || p.contains(&own))
+    });
+}
+
+fn processes() -> Vec<String> {
+    let entries = std::fs::read_dir("/proc").expect("/proc").flatten();
+    let pids = entries.map(|e| e.file_name().to_string_lossy().into_owned());
+    pids.filter(|n| n.bytes().all(|b| b.is_ascii_digit()))
+        .map(|pid| read(format!("/proc/{pid}/cmdline")))
+        .collect()
+}
+
+fn killed_creates(t: &mut Test) {
+    killed_at_random(t, "create");
+}
+
+fn killed_runs(t: &mut Test) {
+    killed_at_random(t, "run");
+}
+
+fn exec_storm(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let test: &Test = t;
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| (0..12).for_each(|_| silent(test, &["exec", &container.id, "true"])));
+        }
+    });
+    let pids = t.call(["ps", "--format", "json", &container.id]).ok().json();
+    assert_eq!(pids.as_array().map(Vec::len), Some(1), "{pids}");
+}
+
+fn detached_swarm(t: &mut Test) {
+    let bundles: Vec<Bundle> = (0..20)
+        .map(|_| {
+            let mut bundle = t.bundle();
+            bundle.args(["sleep", "1000"]).write();
+            bundle
+        })
+        .collect();
+    for bundle in &bundles {
+        silent(t, &["run", "--detach", "--bundle", bundle.dir.to_str().expect("utf-8"), &bundle.id]);
+    }
+    let ids = t.call(["list", "-q"]).ok().stdout;
+    assert_eq!(ids.lines().count(), bundles.len());
+    for bundle in &bundles {
+        silent(t, &["delete", "--force", &bundle.id]);
+    }
+    assert_eq!(t.leftovers(), [""; 0]);
+}
