@@ -6,6 +6,8 @@
 mod error;
 #[cfg_attr(not(test), expect(dead_code, reason = "create does not call it yet"))]
 mod netdev;
+#[cfg_attr(not(test), expect(dead_code, reason = "create does not call it yet"))]
+mod rdt;
 
 pub use error::{At, Error, Kind, Result};
 
