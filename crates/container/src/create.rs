@@ -513,12 +513,19 @@ fn open_namespace(namespace: &Namespace, path: &Path) -> Result<OwnedFd> {
         .map_err(Errno::from)
         .at(|| format!("open {} namespace {}", namespace.name, path.display()))?;
     const NSFS_MAGIC: i64 = 0x6e73_6673;
-    if sys::process::filesystem_type(file.as_fd()).at(|| path.display().to_string())? != NSFS_MAGIC {
+    let what = || format!("{} namespace {}", namespace.name, path.display());
+    if sys::process::filesystem_type(file.as_fd()).at(what)? != NSFS_MAGIC {
         return Err(Error::new(format!(
             "{} namespace {}: it is not a namespace",
             namespace.name,
             path.display()
         )));
+    }
+    let flag = sys::process::namespace_kind(file.as_fd()).at(what)?;
+    if flag != namespace.flag {
+        let kind =
+            config::NAMESPACES.iter().find(|kind| kind.flag == flag).map_or("another", |kind| kind.name);
+        return Err(Error::new(format!("{}: it is a {kind} namespace", what())));
     }
     Ok(file)
 }
@@ -703,7 +710,7 @@ pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     let (Some(dir), Some(name)) = (absolute.parent(), absolute.file_name()) else {
         return Err(Error::new(format!("{}: not a socket", path.display())));
     };
-    let (_dir, address) = socket_address(dir, &name.to_string_lossy())?;
+    let (_dir, address) = socket_address(dir, &name.to_string_lossy()).at(what)?;
     let client = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
         .map_err(Errno::from)
         .at(what)?;

@@ -16,6 +16,7 @@ use cgroup::Cgroup;
 use oci_spec::runtime as oci;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Component;
 use sys::Errno;
 use sys::clone::{CloneArgs, spawn};
 use sys::process::setns;
@@ -161,6 +162,9 @@ fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
 fn open_cgroup(container: &Container, init_pid: i32, options: &ExecOptions) -> Result<Option<OwnedFd>> {
     let Some(cgroup) = container.cgroup()? else { return Ok(None) };
     if let Some(path) = &options.cgroup {
+        if path.components().any(|part| part == Component::ParentDir) {
+            return Err(Error::new(format!("--cgroup: {} leaves the container's cgroup", path.display())));
+        }
         let cgroup = cgroup.child(path);
         if !cgroup.exists() {
             return Err(Error::new(format!("--cgroup: {} does not exist", cgroup.path().display())));

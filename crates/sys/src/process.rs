@@ -58,6 +58,13 @@ pub fn setns(fd: BorrowedFd<'_>, kinds: i32) -> Result<()> {
     Ok(())
 }
 
+/// The `CLONE_NEW*` bit of a namespace file (ioctl_nsfs(2), `NS_GET_NSTYPE`).
+pub fn namespace_kind(fd: BorrowedFd<'_>) -> Result<i32> {
+    const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+    // SAFETY: the request takes no argument.
+    Ok(Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) }.into())? as i32)
+}
+
 pub fn unshare(kinds: i32) -> Result<()> {
     // SAFETY: no pointers are passed.
     Errno::check(unsafe { libc::unshare(kinds) }.into())?;
@@ -280,13 +287,17 @@ pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
     Ok((limit.rlim_cur, limit.rlim_max))
 }
 
-/// Back to `SIG_DFL`.
-pub fn default_signal(signal: i32) -> Result<()> {
-    // SAFETY: SIG_DFL runs no code of ours.
-    if unsafe { libc::signal(signal, libc::SIG_DFL) } == libc::SIG_ERR {
-        return Err(Errno::last());
+/// Every signal back to `SIG_DFL`, those of libc's own included: what a program ignores survives execve(2).
+pub fn default_signals() {
+    /// The kernel's struct sigaction: handler, flags, restorer, mask.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in 1..=64 {
+        // SAFETY: SIG_DFL (0) runs no code of ours; the structure outlives the call, the mask has 8 bytes.
+        // SIGKILL and SIGSTOP answer EINVAL.
+        unsafe {
+            libc::syscall(libc::SYS_rt_sigaction, signal, DEFAULT.as_ptr(), std::ptr::null::<u64>(), 8);
+        }
     }
-    Ok(())
 }
 
 /// Joins a new anonymous session keyring (keyctl(2), `KEYCTL_JOIN_SESSION_KEYRING`), named `name`.

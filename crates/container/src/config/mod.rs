@@ -215,10 +215,6 @@ fn check(config: &Config, linux: &oci::Linux) -> Result<()> {
     if config.domainname.is_some() && !has(libc::CLONE_NEWUTS) {
         return refuse("domainname: it needs a uts namespace in linux.namespaces");
     }
-    let mapped = !config.uid_maps.is_empty() || !config.gid_maps.is_empty();
-    if mapped && !config.has_user_namespace() {
-        return refuse("linux.uidMappings and linux.gidMappings need a user namespace in linux.namespaces");
-    }
     if config.creates(libc::CLONE_NEWUSER) && (config.uid_maps.is_empty() || config.gid_maps.is_empty()) {
         return refuse(
             "linux.namespaces: a new user namespace needs linux.uidMappings and linux.gidMappings",

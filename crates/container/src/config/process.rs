@@ -83,9 +83,11 @@ impl Process {
             )));
         }
         let env = process.env().clone().unwrap_or_default();
-        for text in args.iter().chain(&env) {
-            if text.contains('\0') {
-                return Err(Error::new("config.json: process: an argument or variable contains a NUL byte"));
+        for (field, list) in [("args", &args), ("env", &env)] {
+            if let Some(text) = list.iter().find(|text| text.contains('\0')) {
+                return Err(Error::new(format!(
+                    "config.json: process.{field}: {text:?} contains a NUL byte"
+                )));
             }
         }
         for variable in &env {

@@ -73,13 +73,15 @@ fn repair(document: &mut Value, warnings: &mut Vec<String>) {
             });
         }
     }
-    // serde spells the flag of sched(7) with one underscore more.
+    // oci-spec's names of two flags are not those of sched_setattr(2) and the specification.
     if let Some(flags) =
         document.pointer_mut(&format!("{process}/scheduler/flags")).and_then(Value::as_array_mut)
     {
         for flag in flags {
-            if flag == "SCHED_FLAG_DL_OVERRUN" {
-                *flag = Value::from("SCHED_FLAG_D_L_OVERRUN");
+            match flag.as_str() {
+                Some("SCHED_FLAG_DL_OVERRUN") => *flag = Value::from("SCHED_FLAG_D_L_OVERRUN"),
+                Some("SCHED_FLAG_RESET_ON_FORK") => *flag = Value::from("SCHED_RESET_ON_FORK"),
+                _ => {}
             }
         }
     }

@@ -85,7 +85,10 @@ fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
     let config = init.config;
     die_with_floe();
     if config.creates(libc::CLONE_NEWUSER) {
+        // For the id maps.
         init.channel.wait()?;
+    }
+    if config.has_user_namespace() {
         become_root(init)?;
     }
     if !config.time_offsets.is_empty() {
@@ -134,8 +137,9 @@ fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
         }
         None => None,
     };
-    mounts::finish(root.as_fd(), config)?;
     mounts::enter(root.as_fd(), init.no_pivot)?;
+    // After the change of root: pivot_root(2) refuses a shared new root.
+    mounts::finish(root.as_fd(), config)?;
     drop(root);
 
     if config.creates(libc::CLONE_NEWUTS) || config.joins(libc::CLONE_NEWUTS) {

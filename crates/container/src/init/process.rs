@@ -101,8 +101,8 @@ pub(crate) fn start(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel)
 }
 
 fn apply_last(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> InitResult<()> {
-    // Rust's start-up ignores SIGPIPE; everything else is as our caller left it, for nohup(1) and the like.
-    let _ = sys::process::default_signal(libc::SIGPIPE);
+    // Rust's start-up ignores SIGPIPE, and our callers have ignored what they like.
+    sys::process::default_signals();
     let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
     sys::process::cloexec_from(3 + launch.preserve_fds).during(Step::Stdio, || "close-on-exec")?;
     for limit in &launch.process.rlimits {

@@ -10,12 +10,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 pub fn exec(rt: &Runtime, args: &Exec) -> Result<i32> {
-    Ok(container::exec(rt, &args.id.id, &options(args)?)?)
+    Ok(container::exec(rt, &args.id.id, &options(rt, args)?)?)
 }
 
-fn options(args: &Exec) -> Result<ExecOptions> {
+fn options(rt: &Runtime, args: &Exec) -> Result<ExecOptions> {
     Ok(ExecOptions {
-        process: args.process.as_deref().map(read_process).transpose()?,
+        process: args.process.as_deref().map(|path| read_process(rt, path)).transpose()?,
         args: args.command.clone(),
         cwd: args.cwd.clone(),
         env: args.env.clone(),
@@ -36,9 +36,12 @@ fn options(args: &Exec) -> Result<ExecOptions> {
     })
 }
 
-fn read_process(path: &Path) -> Result<Process> {
-    let read = || -> Result<Process> { Ok(serde_json::from_slice(&fs::read(path)?)?) };
-    read().with_context(|| format!("read process {}", path.display()))
+fn read_process(rt: &Runtime, path: &Path) -> Result<Process> {
+    let parse = || -> Result<Process> {
+        let document = fs::read(path)?;
+        Ok(container::config::parse_process(&document, &mut rt.warnings.borrow_mut())?)
+    };
+    parse().with_context(|| format!("read process {}", path.display()))
 }
 
 fn groups(texts: &[String]) -> Result<Vec<u32>> {
