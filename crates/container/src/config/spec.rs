@@ -73,6 +73,12 @@ fn repair(document: &mut Value, warnings: &mut Vec<String>) {
             });
         }
     }
+    // Without a user the program runs as root, as with runc.
+    if let Some(process) = document.pointer_mut(process).and_then(Value::as_object_mut)
+        && process.contains_key("args")
+    {
+        process.entry("user").or_insert_with(|| Value::Object(serde_json::Map::new()));
+    }
     // oci-spec's names of two flags are not those of sched_setattr(2) and the specification.
     if let Some(flags) =
         document.pointer_mut(&format!("{process}/scheduler/flags")).and_then(Value::as_array_mut)
