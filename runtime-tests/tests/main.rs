@@ -9,6 +9,7 @@ mod cgroups;
 mod devices;
 mod escapes;
 mod exec;
+mod fixtures;
 mod harness;
 mod hooks;
 mod life_cycle;
@@ -45,6 +46,7 @@ fn main() -> ExitCode {
         exec::cases(),
         rootless::cases(),
         escapes::cases(),
+        fixtures::cases(),
         bad_input::cases(),
         stress::cases(),
     ]
