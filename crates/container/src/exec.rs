@@ -13,7 +13,6 @@ use crate::seccomp::{self, Program};
 use crate::state::Container;
 use crate::{ExecOptions, Runtime, Status, start};
 use cgroup::Cgroup;
-use oci_spec::runtime as oci;
 use std::fs;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Component;
@@ -107,7 +106,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
 fn tenant_process(rt: &Runtime, config: &Config, options: &ExecOptions) -> Result<Process> {
     let mut warnings = rt.warnings.borrow_mut();
     let mut process = match &options.process {
-        Some(document) => Process::from_spec(document, &mut warnings)?,
+        Some(document) => Process::from_document(document, &mut warnings)?,
         None => {
             if options.args.is_empty() {
                 return Err(Error::new("process.args is empty: give a command or --process"));
@@ -146,9 +145,8 @@ fn tenant_process(rt: &Runtime, config: &Config, options: &ExecOptions) -> Resul
 /// `--cap` adds to all sets but the ambient one, which would raise privileges of programs that expect none.
 fn add_capabilities(process: &mut Process, names: &[String]) -> Result<()> {
     for name in names {
-        let capability: oci::Capability = serde_json::from_value(serde_json::Value::from(name.as_str()))
-            .map_err(|_| Error::new(format!("--cap: unknown capability \"{name}\"")))?;
-        let bit = crate::config::capability_bit(capability);
+        let bit = crate::config::capability_bit(name)
+            .ok_or_else(|| Error::new(format!("--cap: unknown capability \"{name}\"")))?;
         let sets = process.capabilities.get_or_insert_default();
         sets.bounding |= bit;
         sets.effective |= bit;

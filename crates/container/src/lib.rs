@@ -21,7 +21,8 @@ mod time;
 
 pub use error::{At, Error, Kind, Result};
 
-use oci_spec::runtime::{LinuxResources, Process};
+use config::ProcessDocument;
+use oci_spec::runtime::LinuxResources;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -81,7 +82,7 @@ pub struct RunOptions {
 #[derive(Debug, Default)]
 pub struct ExecOptions {
     /// The whole process, from `--process`. Otherwise `args` and the flags below change the container's own.
-    pub process: Option<Process>,
+    pub process: Option<ProcessDocument>,
     pub args: Vec<String>,
     pub cwd: Option<PathBuf>,
     pub env: Vec<String>,

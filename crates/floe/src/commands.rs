@@ -74,7 +74,7 @@ fn absolute_if_given(path: &Option<PathBuf>) -> Result<Option<PathBuf>> {
 
 /// The ids of all containers that `pattern`, anchored nowhere, matches.
 fn matching_ids(rt: &Runtime, pattern: &str) -> Result<Vec<String>> {
-    let pattern = regex::Regex::new(pattern).map_err(|error| {
+    let pattern = regex_lite::Regex::new(pattern).map_err(|error| {
         // The lines before the last draw the place.
         let error = error.to_string();
         let reason = error.lines().last().unwrap_or_default();

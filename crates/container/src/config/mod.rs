@@ -10,10 +10,11 @@ mod spec;
 pub use mounts::{CopySource, FsOption, Idmap, Mount, MountKind, Propagation};
 pub(crate) use process::capability_bit;
 pub use process::{Capabilities, IoPriority, MemoryPolicy, Process, Rlimit};
-pub use spec::{load, parse, parse_process};
+pub use spec::{ProcessDocument, load, parse, parse_process};
 
 use crate::error::{At, Error, Result};
 use oci_spec::runtime as oci;
+use spec::Document;
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
@@ -145,19 +146,19 @@ impl Config {
     }
 
     /// Resolves a parsed document. `bundle` is absolute; relative paths in the document mean below it.
-    pub fn from_spec(spec: &oci::Spec, bundle: &Path) -> Result<Config> {
-        check_version(spec.version())?;
-        let root = spec.root().as_ref().ok_or_else(|| Error::new("config.json: root is missing"))?;
+    fn from_document(spec: &Document, bundle: &Path) -> Result<Config> {
+        check_version(&spec.oci_version)?;
+        let root = spec.root.as_ref().ok_or_else(|| Error::new("config.json: root is missing"))?;
         if root.path().as_os_str().is_empty() {
             return Err(Error::new("config.json: root.path is empty"));
         }
-        let process = spec.process().as_ref().ok_or_else(|| Error::new("config.json: process is missing"))?;
-        let linux = spec.linux().clone().unwrap_or_else(empty_linux);
+        let process = spec.process.as_ref().ok_or_else(|| Error::new("config.json: process is missing"))?;
+        let linux = spec.linux.clone().unwrap_or_else(empty_linux);
         let mut warnings = Vec::new();
 
         let (new_namespaces, joined_namespaces) = namespaces(&linux)?;
         let config = Config {
-            oci_version: spec.version().clone(),
+            oci_version: spec.oci_version.clone(),
             bundle: bundle.to_owned(),
             rootfs: bundle.join(root.path()),
             rootfs_readonly: root.readonly().unwrap_or(false),
@@ -172,10 +173,10 @@ impl Config {
             uid_maps: id_maps(linux.uid_mappings(), "linux.uidMappings")?,
             gid_maps: id_maps(linux.gid_mappings(), "linux.gidMappings")?,
             time_offsets: time_offsets(&linux)?,
-            hostname: spec.hostname().clone().filter(|name| !name.is_empty()),
-            domainname: spec.domainname().clone().filter(|name| !name.is_empty()),
+            hostname: spec.hostname.clone().filter(|name| !name.is_empty()),
+            domainname: spec.domainname.clone().filter(|name| !name.is_empty()),
             mounts: mounts::mounts(
-                spec.mounts().as_deref().unwrap_or_default(),
+                spec.mounts.as_deref().unwrap_or_default(),
                 linux.mount_label().as_deref().unwrap_or_default(),
                 bundle,
             )?,
@@ -183,12 +184,12 @@ impl Config {
             masked_paths: absolute_paths(linux.masked_paths(), "linux.maskedPaths")?,
             readonly_paths: absolute_paths(linux.readonly_paths(), "linux.readonlyPaths")?,
             sysctls: Vec::new(),
-            process: Process::from_spec(process, &mut warnings)?,
+            process: Process::from_document(process, &mut warnings)?,
             seccomp: linux.seccomp().clone(),
             cgroups_path: linux.cgroups_path().clone().filter(|path| !path.as_os_str().is_empty()),
             resources: linux.resources().clone(),
-            hooks: hooks(spec.hooks().as_ref())?,
-            annotations: spec.annotations().iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            hooks: hooks(spec.hooks.as_ref())?,
+            annotations: spec.annotations.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
             personality: personality(&linux, &mut warnings),
             memory_policy: linux.memory_policy().as_ref().map(MemoryPolicy::from_spec).transpose()?,
             net_devices: net_devices(&linux)?,

@@ -1,5 +1,6 @@
 //! The `process` section: what the program runs as. `exec` shares it with `create`.
 
+use super::spec::{CapabilityNames, ProcessDocument, SchedulerDocument};
 use crate::error::{Error, Result};
 use oci_spec::runtime as oci;
 use std::path::PathBuf;
@@ -67,8 +68,8 @@ pub struct Process {
 }
 
 impl Process {
-    pub fn from_spec(process: &oci::Process, warnings: &mut Vec<String>) -> Result<Process> {
-        let args = process.args().clone().unwrap_or_default();
+    pub(crate) fn from_document(process: &ProcessDocument, warnings: &mut Vec<String>) -> Result<Process> {
+        let args = process.args.clone().unwrap_or_default();
         match args.first() {
             None => return Err(Error::new("config.json: process.args is empty")),
             Some(program) if program.is_empty() => {
@@ -76,13 +77,13 @@ impl Process {
             }
             Some(_) => {}
         }
-        if !process.cwd().is_absolute() {
+        if !process.cwd.is_absolute() {
             return Err(Error::new(format!(
                 "config.json: process.cwd: \"{}\" is not absolute",
-                process.cwd().display()
+                process.cwd.display()
             )));
         }
-        let env = process.env().clone().unwrap_or_default();
+        let env = process.env.clone().unwrap_or_default();
         for (field, list) in [("args", &args), ("env", &env)] {
             if let Some(text) = list.iter().find(|text| text.contains('\0')) {
                 return Err(Error::new(format!(
@@ -96,16 +97,16 @@ impl Process {
             }
         }
         let text = |field: &Option<String>| field.clone().filter(|text| !text.is_empty());
-        let affinity = process.exec_cpu_affinity().as_ref();
+        let affinity = process.exec_cpu_affinity.as_ref();
         let cpus = |list: Option<&Option<String>>| -> Result<Option<Vec<u64>>> {
             let list = list.and_then(Option::as_deref).filter(|list| !list.is_empty());
             list.map(|list| number_list(list, "process.execCPUAffinity")).transpose()
         };
-        let user = process.user();
+        let user = &process.user;
         Ok(Process {
-            terminal: process.terminal().unwrap_or(false),
+            terminal: process.terminal.unwrap_or(false),
             console_size: process
-                .console_size()
+                .console_size
                 .map(|size| {
                     (size.height().min(u16::MAX.into()) as u16, size.width().min(u16::MAX.into()) as u16)
                 })
@@ -116,45 +117,55 @@ impl Process {
             additional_gids: user.additional_gids().clone().unwrap_or_default(),
             args,
             env,
-            cwd: process.cwd().clone(),
-            capabilities: process.capabilities().as_ref().map(capabilities),
+            cwd: process.cwd.clone(),
+            capabilities: process.capabilities.as_ref().map(|sets| capabilities(sets, warnings)),
             rlimits: rlimits(process)?,
-            no_new_privileges: process.no_new_privileges().unwrap_or(false),
-            apparmor_profile: text(process.apparmor_profile()),
-            selinux_label: text(process.selinux_label()),
+            no_new_privileges: process.no_new_privileges.unwrap_or(false),
+            apparmor_profile: text(&process.apparmor_profile),
+            selinux_label: text(&process.selinux_label),
             oom_score_adj: oom_score_adj(process)?,
-            scheduler: process.scheduler().as_ref().map(scheduler).transpose()?,
-            io_priority: process.io_priority().as_ref().map(io_priority).transpose()?,
-            affinity_initial: cpus(affinity.map(|affinity| affinity.initial()))?,
-            affinity_final: cpus(affinity.map(|affinity| affinity.cpu_affinity_final()))?,
+            scheduler: process.scheduler.as_ref().map(scheduler).transpose()?,
+            io_priority: process.io_priority.as_ref().map(io_priority).transpose()?,
+            affinity_initial: cpus(affinity.map(|affinity| &affinity.initial))?,
+            affinity_final: cpus(affinity.map(|affinity| &affinity.after))?,
         })
     }
 }
 
-/// The bit of a capability by its oci-spec value.
-pub(crate) fn capability_bit(capability: oci::Capability) -> u64 {
-    let name = format!("CAP_{capability}");
-    let number = name.parse::<caps::Capability>().map(|capability| capability.index());
-    number.map_or(0, |number| 1 << number)
+/// The bit of a capability by its name in capabilities(7), in any case.
+pub(crate) fn capability_bit(name: &str) -> Option<u64> {
+    let capability: caps::Capability = name.to_ascii_uppercase().parse().ok()?;
+    Some(1 << capability.index())
 }
 
-fn capabilities(sets: &oci::LinuxCapabilities) -> Capabilities {
-    let mask = |set: &Option<oci::Capabilities>| {
-        set.iter().flatten().fold(0, |mask, capability| mask | capability_bit(*capability))
+/// "A runtime MUST NOT fail if the container configuration requests capabilities that cannot be granted"
+/// (config.md, capabilities): unknown ones are warned about.
+fn capabilities(sets: &CapabilityNames, warnings: &mut Vec<String>) -> Capabilities {
+    let mut mask = |set: &str, names: &Option<Vec<String>>| {
+        let mut mask = 0;
+        for name in names.iter().flatten() {
+            match capability_bit(name) {
+                Some(bit) => mask |= bit,
+                None => {
+                    warnings.push(format!("capabilities.{set}: unknown capability \"{name}\" is ignored"))
+                }
+            }
+        }
+        mask
     };
     Capabilities {
-        bounding: mask(sets.bounding()),
-        effective: mask(sets.effective()),
-        permitted: mask(sets.permitted()),
-        inheritable: mask(sets.inheritable()),
-        ambient: mask(sets.ambient()),
+        bounding: mask("bounding", &sets.bounding),
+        effective: mask("effective", &sets.effective),
+        permitted: mask("permitted", &sets.permitted),
+        inheritable: mask("inheritable", &sets.inheritable),
+        ambient: mask("ambient", &sets.ambient),
     }
 }
 
-fn rlimits(process: &oci::Process) -> Result<Vec<Rlimit>> {
+fn rlimits(process: &ProcessDocument) -> Result<Vec<Rlimit>> {
     use oci::PosixRlimitType as T;
     let mut result: Vec<Rlimit> = Vec::new();
-    for limit in process.rlimits().iter().flatten() {
+    for limit in process.rlimits.iter().flatten() {
         let resource = match limit.typ() {
             T::RlimitCpu => libc::RLIMIT_CPU,
             T::RlimitFsize => libc::RLIMIT_FSIZE,
@@ -188,8 +199,8 @@ fn rlimits(process: &oci::Process) -> Result<Vec<Rlimit>> {
     Ok(result)
 }
 
-fn oom_score_adj(process: &oci::Process) -> Result<Option<i32>> {
-    match process.oom_score_adj() {
+fn oom_score_adj(process: &ProcessDocument) -> Result<Option<i32>> {
+    match process.oom_score_adj {
         Some(value) if !(-1000..=1000).contains(&value) => {
             Err(Error::new(format!("config.json: process.oomScoreAdj: {value} is not within -1000 and 1000")))
         }
@@ -197,9 +208,9 @@ fn oom_score_adj(process: &oci::Process) -> Result<Option<i32>> {
     }
 }
 
-fn scheduler(scheduler: &oci::Scheduler) -> Result<SchedAttr> {
-    use oci::{LinuxSchedulerFlag as F, LinuxSchedulerPolicy as P};
-    let policy = match scheduler.policy() {
+fn scheduler(scheduler: &SchedulerDocument) -> Result<SchedAttr> {
+    use oci::LinuxSchedulerPolicy as P;
+    let policy = match scheduler.policy {
         P::SchedOther => 0,
         P::SchedFifo => 1,
         P::SchedRr => 2,
@@ -210,39 +221,40 @@ fn scheduler(scheduler: &oci::Scheduler) -> Result<SchedAttr> {
     };
     let refuse = |text: &str| Err(Error::new(format!("config.json: process.scheduler: {text}")));
     let realtime = policy == 1 || policy == 2;
-    if scheduler.priority().is_some_and(|priority| priority != 0) && !realtime {
+    if scheduler.priority.is_some_and(|priority| priority != 0) && !realtime {
         return refuse("priority is only for SCHED_FIFO and SCHED_RR");
     }
-    if scheduler.nice().is_some_and(|nice| nice != 0) && policy != 0 && policy != 3 {
+    if scheduler.nice.is_some_and(|nice| nice != 0) && policy != 0 && policy != 3 {
         return refuse("nice is only for SCHED_OTHER and SCHED_BATCH");
     }
-    if scheduler.nice().is_some_and(|nice| !(-20..=19).contains(&nice)) {
+    if scheduler.nice.is_some_and(|nice| !(-20..=19).contains(&nice)) {
         return refuse("nice is not within -20 and 19");
     }
-    let times = [scheduler.runtime(), scheduler.deadline(), scheduler.period()];
+    let times = [scheduler.runtime, scheduler.deadline, scheduler.period];
     if policy != 6 && times.iter().any(|time| time.is_some_and(|time| time != 0)) {
         return refuse("runtime, deadline and period are only for SCHED_DEADLINE");
     }
-    let flags = scheduler.flags().iter().flatten().fold(0, |flags, flag| {
-        flags
-            | match flag {
-                F::SchedResetOnFork => 0x01,
-                F::SchedFlagReclaim => 0x02,
-                F::SchedFlagDLOverrun => 0x04,
-                F::SchedFlagKeepPolicy => 0x08,
-                F::SchedFlagKeepParams => 0x10,
-                F::SchedFlagUtilClampMin => 0x20,
-                F::SchedFlagUtilClampMax => 0x40,
-            }
-    });
+    let mut flags = 0;
+    for flag in scheduler.flags.iter().flatten() {
+        flags |= match flag.as_str() {
+            "SCHED_FLAG_RESET_ON_FORK" => 0x01,
+            "SCHED_FLAG_RECLAIM" => 0x02,
+            "SCHED_FLAG_DL_OVERRUN" => 0x04,
+            "SCHED_FLAG_KEEP_POLICY" => 0x08,
+            "SCHED_FLAG_KEEP_PARAMS" => 0x10,
+            "SCHED_FLAG_UTIL_CLAMP_MIN" => 0x20,
+            "SCHED_FLAG_UTIL_CLAMP_MAX" => 0x40,
+            _ => return refuse(&format!("unknown flag \"{flag}\"")),
+        };
+    }
     Ok(SchedAttr {
         policy,
         flags,
-        nice: scheduler.nice().unwrap_or(0),
-        priority: u32::try_from(scheduler.priority().unwrap_or(0)).unwrap_or(u32::MAX),
-        runtime: scheduler.runtime().unwrap_or(0),
-        deadline: scheduler.deadline().unwrap_or(0),
-        period: scheduler.period().unwrap_or(0),
+        nice: scheduler.nice.unwrap_or(0),
+        priority: u32::try_from(scheduler.priority.unwrap_or(0)).unwrap_or(u32::MAX),
+        runtime: scheduler.runtime.unwrap_or(0),
+        deadline: scheduler.deadline.unwrap_or(0),
+        period: scheduler.period.unwrap_or(0),
     })
 }
 
@@ -329,8 +341,9 @@ mod tests {
 
     #[test]
     fn every_capability_has_its_kernel_number() {
-        assert_eq!(capability_bit(oci::Capability::Chown), 1);
-        assert_eq!(capability_bit(oci::Capability::SysAdmin), 1 << 21);
-        assert_eq!(capability_bit(oci::Capability::CheckpointRestore), 1 << 40);
+        assert_eq!(capability_bit("CAP_CHOWN"), Some(1));
+        assert_eq!(capability_bit("CAP_SYS_ADMIN"), Some(1 << 21));
+        assert_eq!(capability_bit("cap_checkpoint_restore"), Some(1 << 40));
+        assert_eq!(capability_bit("CHOWN"), None);
     }
 }

@@ -4,18 +4,18 @@ use super::absolute_if_given;
 use crate::args::Exec;
 use crate::values;
 use anyhow::{Context, Result, bail};
+use container::config::ProcessDocument;
 use container::{ExecOptions, Runtime};
-use oci_spec::runtime::Process;
 use std::fs;
 use std::path::{Path, PathBuf};
 
 pub fn exec(rt: &Runtime, args: &Exec) -> Result<i32> {
-    Ok(container::exec(rt, &args.id.id, &options(rt, args)?)?)
+    Ok(container::exec(rt, &args.id.id, &options(args)?)?)
 }
 
-fn options(rt: &Runtime, args: &Exec) -> Result<ExecOptions> {
+fn options(args: &Exec) -> Result<ExecOptions> {
     Ok(ExecOptions {
-        process: args.process.as_deref().map(|path| read_process(rt, path)).transpose()?,
+        process: args.process.as_deref().map(read_process).transpose()?,
         args: args.command.clone(),
         cwd: args.cwd.clone(),
         env: args.env.clone(),
@@ -36,11 +36,8 @@ fn options(rt: &Runtime, args: &Exec) -> Result<ExecOptions> {
     })
 }
 
-fn read_process(rt: &Runtime, path: &Path) -> Result<Process> {
-    let parse = || -> Result<Process> {
-        let document = fs::read(path)?;
-        Ok(container::config::parse_process(&document, &mut rt.warnings.borrow_mut())?)
-    };
+fn read_process(path: &Path) -> Result<ProcessDocument> {
+    let parse = || -> Result<ProcessDocument> { Ok(container::config::parse_process(&fs::read(path)?)?) };
     parse().with_context(|| format!("read process {}", path.display()))
 }
 
