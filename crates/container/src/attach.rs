@@ -46,6 +46,12 @@ impl Terminal {
         Ok((Terminal(ours), theirs))
     }
 
+    /// Takes the master, which init has sent by now, and makes the two terminals one: raw mode, same size.
+    /// Before the program starts, so that it never sees another size.
+    pub(crate) fn relay(self) -> Result<Relay> {
+        Relay::new(self.receive()?)
+    }
+
     fn receive(self) -> Result<OwnedFd> {
         let mut payload = [0u8; 64];
         let mut space = nix::cmsg_space!([i32; 1]);
@@ -67,10 +73,9 @@ impl Terminal {
 pub(crate) fn wait(
     child: &Child,
     signals: &Signals,
-    terminal: Option<Terminal>,
+    mut relay: Option<Relay>,
     notify: Option<&NotifySocket>,
 ) -> Result<ExitStatus> {
-    let mut relay = terminal.map(|terminal| Relay::new(terminal.receive()?)).transpose()?;
     let mut notify = notify;
     loop {
         let mut fds = vec![
@@ -147,7 +152,7 @@ fn reap_others(ours: i32) {
 }
 
 /// Bytes between our stdio and the container's terminal.
-struct Relay {
+pub(crate) struct Relay {
     master: OwnedFd,
     /// Typed, but not yet taken by the terminal.
     pending: Vec<u8>,

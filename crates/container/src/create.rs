@@ -63,6 +63,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
     let (mut making, child) = Making::start(rt, &plan, Starter::Floe { terminal: child_end })?;
     making.record()?;
     let notify = plan.notify_listener(&making.container.dir)?;
+    let relay = terminal.map(Terminal::relay).transpose()?;
     making.channel.send(&Message::Continue).at(|| "start init")?;
     start::await_exec(&making.channel, child.pid, child.pidfd.as_fd(), &making.container, &plan.config)?;
     start::poststart(rt, &making.container, &plan.config)?;
@@ -73,7 +74,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
         }
         return Ok(0);
     };
-    let status = attach::wait(&child, &signals, terminal, notify.as_ref())?;
+    let status = attach::wait(&child, &signals, relay, notify.as_ref())?;
     if run.keep {
         making.keep();
     } else {
@@ -255,7 +256,7 @@ impl<'a> Making<'a> {
         Ok((making, child))
     }
 
-    /// The cgroup with its limits. Written down first: if we are killed after this, `delete --force` finds it.
+    /// The cgroup. Written down first: if we are killed after this, `delete --force` finds it.
     fn make_cgroup(&mut self) -> Result<()> {
         if self.rt.cgroup_driver == CgroupDriver::Disabled {
             return self.container.save();
@@ -287,7 +288,15 @@ impl<'a> Making<'a> {
                 return Err(e).at(|| "cgroup");
             }
         };
-        let (cgroup, created) = self.cgroup.insert((cgroup, created));
+        self.cgroup = Some((cgroup, created));
+        Ok(())
+    }
+
+    /// Limits and device rules, while init is already at its mounts: what init uses itself is not held
+    /// against the container's first limits, and the two processes work side by side.
+    fn limit_cgroup(&self) -> Result<()> {
+        let Some((cgroup, created)) = &self.cgroup else { return Ok(()) };
+        let resources = &self.plan.resources;
         cgroup.apply(created.dir.as_fd(), resources).at(|| "cgroup")?;
         let rules = [resources.devices.clone(), cgroup::default_device_rules()].concat();
         match cgroup.set_devices(created.dir.as_fd(), &rules) {
@@ -389,6 +398,7 @@ impl<'a> Making<'a> {
             write_id_maps(child.pid, &config.uid_maps, &config.gid_maps)?;
             self.channel.send(&Message::Continue).at(|| "talk to init")?;
         }
+        self.limit_cgroup()?;
         if let Some(rdt) = &config.intel_rdt {
             self.container.stored.intel_rdt = crate::rdt::apply(rdt, self.plan.id, child.pid)?;
         }

@@ -3,7 +3,7 @@
 //! The namespaces are entered through init's pidfd in one setns(2), the cgroup by clone3, and the rest is
 //! what init does for its own program (`init::process`).
 
-use crate::attach::{self, Terminal};
+use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{check_labels, connect_to, init_error, open_procfs, set_oom_score_adj, write_pid_files};
 use crate::error::{At, Error, Kind, Result};
@@ -76,7 +76,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     };
     let args = CloneArgs { cgroup: cgroup.as_ref().map(AsFd::as_fd), ..CloneArgs::default() };
     let child = spawn(&args, || run(tenant)).at(|| "clone3")?;
-    let run = || -> Result<()> {
+    let run = || -> Result<Option<Relay>> {
         if let Some(value) = config.process.oom_score_adj {
             set_oom_score_adj(rt, child.pid, value)?;
         }
@@ -88,17 +88,19 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         }
         let (pid_file, socket) = (options.pid_file.as_deref(), options.pidfd_socket.as_deref());
         write_pid_files(child.pid, child.pidfd.as_fd(), pid_file, socket)?;
+        let relay = terminal.map(Terminal::relay).transpose()?;
         ours.send(&Message::Continue).at(|| "talk to process")?;
-        start::await_exec(&ours, child.pid, child.pidfd.as_fd(), &container, &config)
+        start::await_exec(&ours, child.pid, child.pidfd.as_fd(), &container, &config)?;
+        Ok(relay)
     };
-    if let Err(e) = run() {
-        let _ = sys::process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
-        let _ = sys::process::wait_pidfd(child.pidfd.as_fd(), true);
-        return Err(e);
-    }
-    match attached {
-        None => Ok(0),
-        Some(signals) => attach::wait(&child, &signals, terminal, None),
+    match (run(), attached) {
+        (Ok(_), None) => Ok(0),
+        (Ok(relay), Some(signals)) => attach::wait(&child, &signals, relay, None),
+        (Err(e), _) => {
+            let _ = sys::process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = sys::process::wait_pidfd(child.pidfd.as_fd(), true);
+            Err(e)
+        }
     }
 }
 
