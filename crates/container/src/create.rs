@@ -136,6 +136,16 @@ fn check_preserved(count: u32) -> Result<()> {
     Ok(())
 }
 
+/// Keeps the container away from our binary (`sys::exe`). Without privilege over our mount namespace it stays
+/// as it is: then root of the container is a user who can write to it only if it is theirs anyway.
+pub(crate) fn protect_binary(rt: &Runtime) {
+    if let Err(e) = sys::exe::protect()
+        && !is_rootless(rt)
+    {
+        rt.warnings.borrow_mut().push(format!("the floe binary is not protected from the container: {e}"));
+    }
+}
+
 pub(crate) fn open_procfs() -> Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let procfs = openat(AT_FDCWD, "/proc", flags, Mode::empty()).map_err(Errno::from).at(|| "open /proc")?;
@@ -184,6 +194,7 @@ impl<'a> Making<'a> {
     /// Makes the container up to `Ready`.
     fn start(rt: &'a Runtime, plan: &'a Plan<'a>, starter: Starter) -> Result<(Making<'a>, Child)> {
         let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+        protect_binary(rt);
         let dir = state::claim(rt, plan.id)?;
         let stored = Stored {
             oci_version: plan.config.oci_version.clone(),

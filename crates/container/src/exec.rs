@@ -5,7 +5,9 @@
 
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
-use crate::create::{check_labels, connect_to, init_error, open_procfs, set_oom_score_adj, write_pid_files};
+use crate::create::{
+    check_labels, connect_to, init_error, open_procfs, protect_binary, set_oom_score_adj, write_pid_files,
+};
 use crate::error::{At, Error, Kind, Result};
 use crate::init::protocol::{Channel, During, InitResult, Message, Step};
 use crate::init::{devices, process};
@@ -48,6 +50,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     let seccomp = config.seccomp.as_ref().map(|profile| seccomp::compile(profile, false)).transpose()?;
     let procfs = open_procfs()?;
     let cgroup = open_cgroup(&container, init_pid, options)?;
+    protect_binary(rt);
 
     let attached = if options.detach { None } else { Some(attach::Signals::block()?) };
     let (terminal, console) = match &options.console_socket {

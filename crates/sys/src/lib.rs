@@ -7,6 +7,7 @@
 pub mod bpf;
 pub mod clone;
 mod errno;
+pub mod exe;
 pub mod mount;
 pub mod path;
 pub mod process;
