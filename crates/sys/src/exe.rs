@@ -46,13 +46,9 @@ pub fn protect() -> Result<()> {
     let file = File::open(format!("/proc/self/fd/{}", tree.as_raw_fd()))?;
     let map = mm_map(file.as_raw_fd() as u32)?;
     map_again(&file)?;
+    let (size, map) = (size_of::<PrctlMmMap>(), &raw const map);
     // SAFETY: `map` is a complete prctl_mm_map that outlives the call; it changes what /proc tells about us.
-    Errno::check(
-        unsafe {
-            libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_MAP, &raw const map, size_of::<PrctlMmMap>(), 0)
-        }
-        .into(),
-    )?;
+    Errno::check(unsafe { libc::prctl(libc::PR_SET_MM, libc::PR_SET_MM_MAP, map, size, 0) }.into())?;
     // Only now: neither mapping text nor becoming the exe_file is allowed on a noexec mount.
     set_attr(
         tree.as_fd(),
