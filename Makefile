@@ -10,14 +10,14 @@ export FLOE_PEERS
 # Where .cargo/config.toml lets cargo put its output.
 TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
-DEBUG = target/$(TARGET)/debug
+RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root bench peers fixtures lint tidy install man completions deps toolchain clean
+.PHONY: help demo build test test-root bench peers fixtures lint tidy install man completions deps toolchain root clean
 
 help: ## this list
-	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
-demo: deps build ## a container's life, step by step (root)
+demo: root deps build ## a container's life, step by step (root)
 	@FLOE_BIN=$(CURDIR)/$(RELEASE)/floe runtime-tests/demo.sh
 
 build: deps ## the release binary
@@ -40,29 +40,37 @@ peers: ## other runtimes for comparison, under $FLOE_PEERS (root, network)
 fixtures: peers ## bundles as Podman and containerd write them (root)
 	runtime-tests/fixtures/regenerate.sh
 
-lint: toolchain ## formatting, clippy, licences
+lint: toolchain deps tidy ## formatting, clippy, the repository's own checks, cargo-deny where it is installed
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check licenses bans sources; \
-	else echo "skip cargo-deny: not installed (cargo install --locked cargo-deny)"; fi
+	else echo "cargo-deny is not installed: tidy has checked licences and sources (CONTRIBUTING.md)"; fi
 
 tidy: toolchain ## checks of the repository itself
-	@if [ -d crates/tidy ]; then cargo run --quiet --locked --package tidy; else echo "no tidy checks yet"; fi
+	cargo test --quiet --locked --package tidy
 
-man: build ## man pages into target/man
-	mkdir -p target/man
-	$(RELEASE)/floe man target/man
+man completions: deps ## man pages into target/man, shell completions into target/completions
+	cargo run --quiet --release --locked --package floe --example generate -- target/man target/completions
 
-completions: build ## shell completions into target/completions
-	mkdir -p target/completions
-	for shell in bash zsh fish; do $(RELEASE)/floe completion $$shell > target/completions/floe.$$shell; done
-
-install: build ## to $(DESTDIR)$(PREFIX)/bin
+SHARE = $(DESTDIR)$(PREFIX)/share
+install: build man ## binary, man pages and completions below $(DESTDIR)$(PREFIX)
 	install -D -m 0755 $(RELEASE)/floe $(DESTDIR)$(PREFIX)/bin/floe
+	install -d $(SHARE)/man/man1
+	install -m 0644 target/man/*.1 $(SHARE)/man/man1
+	install -D -m 0644 target/completions/floe.bash $(SHARE)/bash-completion/completions/floe
+	install -D -m 0644 target/completions/_floe $(SHARE)/zsh/site-functions/_floe
+	install -D -m 0644 target/completions/floe.fish $(SHARE)/fish/vendor_completions.d/floe.fish
 
+# With rustup the first call installs the version that rust-toolchain.toml names; distributions' may be older.
 toolchain:
 	@command -v cargo >/dev/null || { \
-	  echo "floe needs a Rust toolchain: https://rustup.rs (rust-toolchain.toml names the version)" >&2; exit 1; }
+	  echo "floe needs Rust $(RUST_VERSION) or newer: https://rustup.rs installs it" >&2; exit 1; }
+	@found=$$(rustc --version | cut -d ' ' -f 2) && \
+	printf '%s\n' $(RUST_VERSION) "$$found" | sort -CV || { \
+	  echo "floe needs Rust $(RUST_VERSION) or newer, found '$$found': https://rustup.rs installs it" >&2; exit 1; }
+
+root:
+	@[ "$$(id -u)" -eq 0 ] || { echo "containers need root: sudo make $(MAKECMDGOALS)" >&2; exit 1; }
 
 deps: toolchain ## what the tests need from Debian; apt is called only when something is missing
 	@runtime-tests/deps.sh
