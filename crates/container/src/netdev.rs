@@ -463,8 +463,8 @@ fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use nix::sched::unshare;
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use sys::process::unshare;
 
     #[test]
     fn messages_are_laid_out_as_the_kernel_reads_them() {
@@ -537,7 +537,7 @@ mod tests {
     /// Runs `test` in a network namespace of its own, with another one beside it; prints why where it cannot.
     fn in_network_namespace(test: fn(&mut Netlink, &mut Netlink, BorrowedFd<'_>)) {
         let new_namespace = || {
-            unshare(CloneFlags::CLONE_NEWNET)?;
+            unshare(libc::CLONE_NEWNET)?;
             own_namespace()
         };
         let run = move || {
@@ -721,9 +721,9 @@ mod tests {
                 println!("skip: the kernel has no IPv6");
                 return;
             }
-            setns(netns, CloneFlags::CLONE_NEWNET).unwrap();
+            setns(netns, libc::CLONE_NEWNET).unwrap();
             let written = std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1");
-            setns(&host_ns, CloneFlags::CLONE_NEWNET).unwrap();
+            setns(host_ns.as_fd(), libc::CLONE_NEWNET).unwrap();
             if let Err(error) = written {
                 println!("skip: disable IPv6: {error}");
                 return;
