@@ -46,6 +46,12 @@ impl Terminal {
         Ok((Terminal(ours), theirs))
     }
 
+    /// Takes the master, which init has sent, and gives it the size of our terminal. Called before the program
+    /// runs, or it would see no size at first.
+    pub(crate) fn relay(self) -> Result<Relay> {
+        Relay::new(self.receive()?)
+    }
+
     fn receive(self) -> Result<OwnedFd> {
         let mut payload = [0u8; 64];
         let mut space = nix::cmsg_space!([i32; 1]);
@@ -67,11 +73,9 @@ impl Terminal {
 pub(crate) fn wait(
     child: &Child,
     signals: &Signals,
-    terminal: Option<Terminal>,
-    notify: Option<&NotifySocket>,
+    mut relay: Option<Relay>,
+    mut notify: Option<&NotifySocket>,
 ) -> Result<ExitStatus> {
-    let mut relay = terminal.map(|terminal| Relay::new(terminal.receive()?)).transpose()?;
-    let mut notify = notify;
     loop {
         let mut fds = vec![
             PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN),
@@ -147,7 +151,8 @@ fn reap_others(ours: i32) {
 }
 
 /// Bytes between our stdio and the container's terminal.
-struct Relay {
+#[derive(Debug)]
+pub(crate) struct Relay {
     master: OwnedFd,
     /// Typed, but not yet taken by the terminal.
     pending: Vec<u8>,

@@ -63,6 +63,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
     let (mut making, child) = Making::start(rt, &plan, Starter::Floe { terminal: child_end })?;
     making.record()?;
     let notify = plan.notify_listener(&making.container.dir)?;
+    let relay = terminal.map(Terminal::relay).transpose()?;
     making.channel.send(&Message::Continue).at(|| "start init")?;
     start::await_exec(&making.channel, child.pid, child.pidfd.as_fd(), &making.container, &plan.config)?;
     start::poststart(rt, &making.container, &plan.config)?;
@@ -73,7 +74,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
         }
         return Ok(0);
     };
-    let status = attach::wait(&child, &signals, terminal, notify.as_ref())?;
+    let status = attach::wait(&child, &signals, relay, notify.as_ref())?;
     if run.keep {
         making.keep();
     } else {

@@ -77,7 +77,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     };
     let args = CloneArgs { cgroup: cgroup.as_ref().map(AsFd::as_fd), ..CloneArgs::default() };
     let child = spawn(&args, || run(tenant)).at(|| "clone3")?;
-    let run = || -> Result<()> {
+    let run = || -> Result<Option<attach::Relay>> {
         if let Some(value) = config.process.oom_score_adj {
             set_oom_score_adj(rt, child.pid, value)?;
         }
@@ -89,17 +89,22 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         }
         let (pid_file, socket) = (options.pid_file.as_deref(), options.pidfd_socket.as_deref());
         write_pid_files(child.pid, child.pidfd.as_fd(), pid_file, socket)?;
+        let relay = terminal.map(Terminal::relay).transpose()?;
         ours.send(&Message::Continue).at(|| "talk to process")?;
-        start::await_exec(&ours, child.pid, child.pidfd.as_fd(), &container, &config)
+        start::await_exec(&ours, child.pid, child.pidfd.as_fd(), &container, &config)?;
+        Ok(relay)
     };
-    if let Err(e) = run() {
-        let _ = sys::process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
-        let _ = sys::process::wait_pidfd(child.pidfd.as_fd(), true);
-        return Err(e);
-    }
+    let relay = match run() {
+        Ok(relay) => relay,
+        Err(e) => {
+            let _ = sys::process::pidfd_send_signal(child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = sys::process::wait_pidfd(child.pidfd.as_fd(), true);
+            return Err(e);
+        }
+    };
     match attached {
         None => Ok(0),
-        Some(signals) => attach::wait(&child, &signals, terminal, None),
+        Some(signals) => attach::wait(&child, &signals, relay, None),
     }
 }
 
