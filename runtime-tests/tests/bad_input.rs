@@ -104,7 +104,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ),
         ("device_without_path", "/linux/devices", json!([{"type": "c", "major": 1, "minor": 3}]), "path"),
         ("unified_value_wrong_type", "/linux/resources/unified", json!({"a": 1}), "unified"),
-        ("hooks_wrong_type", "/hooks", json!([]), "hooks"),
+        ("hooks_wrong_type", "/hooks", json!("none"), "hooks"),
         ("hook_without_path", "/hooks", json!({"createRuntime": [{"args": ["x"]}]}), "path"),
         ("root_missing", "/root", Value::Null, "root"),
         ("root_path_missing", "/root", json!({"readonly": true}), "path"),

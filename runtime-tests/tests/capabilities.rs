@@ -16,7 +16,6 @@ pub(crate) fn cases() -> Vec<Case> {
         every_capability_of_the_kernel,
         unknown_name_is_a_warning,
         inheritable_is_empty_by_default,
-        name_without_prefix_is_unknown,
     ];
     // Which sets are configured, and what /proc/self/status shows for root after execve: permitted and effective
     // become inheritable | bounding (capabilities(7), "capabilities and execution of programs by root").
@@ -114,12 +113,6 @@ fn inheritable_is_empty_by_default(t: &mut Test) {
     let mut bundle = t.bundle();
     let facts = t.facts(&mut bundle);
     assert_eq!((capability(&facts, "CapInh"), capability(&facts, "CapAmb")), (0, 0));
-}
-
-fn name_without_prefix_is_unknown(t: &mut Test) {
-    let mut bundle = t.bundle();
-    bundle.capabilities(&["KILL"]);
-    assert_eq!(capability(&t.facts(&mut bundle), "CapBnd"), 0);
 }
 
 const NAMES: [&str; 41] = [

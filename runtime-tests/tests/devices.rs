@@ -89,7 +89,10 @@ fn link_ptmx(t: &mut Test) {
 fn link_fd_works(t: &mut Test) {
     let mut bundle = t.bundle();
     assert_eq!(
-        t.sh(&mut bundle, "echo one | cat /dev/stdin; echo two > /dev/stdout; echo three | cat /dev/fd/0"),
+        t.sh(
+            &mut bundle,
+            "echo one | cat /dev/stdin; echo two > /dev/stdout | cat; echo three | cat /dev/fd/0"
+        ),
         "one\ntwo\nthree"
     );
 }

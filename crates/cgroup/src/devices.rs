@@ -103,6 +103,24 @@ pub fn default_device_rules() -> Vec<DeviceRule> {
     ]
 }
 
+/// A container's own rules with the default ones after them, meaning what they mean to runc.
+///
+/// Its emulation of v1 (cgroups/devices/emulator.go) keeps a list of denials after a rule that allows everything,
+/// and an allowing rule takes from it only a denial of exactly the same devices. So a default rule with wildcards
+/// does not undo a narrower denial, such as that of making one device's node.
+pub fn with_default_rules(rules: &[DeviceRule]) -> Vec<DeviceRule> {
+    let mut all = rules.to_vec();
+    let general = rules.iter().rposition(|rule| rule.kind == DeviceType::All);
+    let denials = general.filter(|at| rules[*at].allow).map(|at| &rules[at + 1..]);
+    all.extend(default_device_rules().into_iter().filter(|default| {
+        let same = |rule: &DeviceRule| {
+            !rule.allow && (rule.kind, rule.major, rule.minor) == (default.kind, default.major, default.minor)
+        };
+        denials.is_none_or(|denials| default.minor.is_some() || denials.iter().any(same))
+    }));
+    all
+}
+
 /// Makes `rules` the only device program of the cgroup. Between the old and the new program there is no
 /// moment in which the container may do what neither allows.
 pub(crate) fn set(cgroup: BorrowedFd<'_>, rules: &[DeviceRule]) -> Result<()> {
@@ -371,6 +389,22 @@ mod tests {
         let mut list = rules(r#"[{"allow":false,"access":"rwm"},{"allow":true,"access":"rwm"}]"#);
         list.extend(default_device_rules());
         assert_eq!(assemble(&list).unwrap(), None);
+    }
+
+    #[test]
+    fn default_rules_leave_a_narrower_denial_alone() {
+        let list = |denied: &str| {
+            with_default_rules(&rules(&format!(r#"[{{"allow":true,"access":"rwm"}},{denied}]"#)))
+        };
+        let one = list(r#"{"allow":false,"type":"c","major":10,"minor":229,"access":"rwm"}"#);
+        assert_eq!(accesses(&one, CHAR, 10, 229), "");
+        assert_eq!(accesses(&one, CHAR, 10, 228), EVERYTHING);
+        let all = list(r#"{"allow":false,"type":"c","access":"rwm"}"#);
+        assert_eq!(accesses(&all, CHAR, 10, 229), "m");
+        let null = list(r#"{"allow":false,"type":"c","major":1,"minor":3,"access":"rwm"}"#);
+        assert_eq!(accesses(&null, CHAR, 1, 3), EVERYTHING);
+        let after_deny_all = with_default_rules(&rules(r#"[{"allow":false,"access":"rwm"}]"#));
+        assert_eq!(accesses(&after_deny_all, CHAR, 10, 229), "m");
     }
 
     #[test]

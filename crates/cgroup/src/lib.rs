@@ -28,7 +28,7 @@ use std::path::{Component, Path, PathBuf};
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, FsType};
 
 pub use create::Created;
-pub use devices::{Access, DeviceRule, DeviceType, default_device_rules};
+pub use devices::{Access, DeviceRule, DeviceType, default_device_rules, with_default_rules};
 pub use error::{Error, Kind, Result};
 pub use nix::sys::signal::Signal;
 pub use oom::{OomEvent, OomWatch};
@@ -111,7 +111,7 @@ impl Cgroup {
     }
 
     /// Allows exactly what `rules` allow, in place of what an earlier call allowed. An empty list denies
-    /// everything; a runtime appends `default_device_rules`.
+    /// everything; a runtime uses `with_default_rules`.
     ///
     /// `Kind::Permission` in a user namespace, where no device programs can be loaded.
     pub fn set_devices(&self, dir: BorrowedFd<'_>, rules: &[DeviceRule]) -> Result<()> {

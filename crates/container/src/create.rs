@@ -309,7 +309,7 @@ impl<'a> Making<'a> {
         let Some((cgroup, created)) = &self.cgroup else { return Ok(()) };
         let resources = &self.plan.resources;
         cgroup.apply(created.dir.as_fd(), resources).at(|| "cgroup")?;
-        let rules = [resources.devices.clone(), cgroup::default_device_rules()].concat();
+        let rules = cgroup::with_default_rules(&resources.devices);
         match cgroup.set_devices(created.dir.as_fd(), &rules) {
             // No device program without privilege, but no device nodes either.
             Err(e) if e.kind() == cgroup::Kind::Permission && is_rootless(self.rt) => {}

@@ -519,3 +519,6 @@ pub(crate) fn resolve_rootfs(config: &mut Config) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
