@@ -257,20 +257,27 @@ fn loopback_up() {
     }
 }
 
-/// Stacks the root file system over `/` of our mount namespace: a place that is always there, and no path
-/// to the rootfs has to be reachable for root of a user namespace.
+/// Attaches the root file system where it lies, so that hooks which look there see the container's mounts.
+/// Root of a user namespace may not reach that place, and without pivot_root(2) the root must be the top of
+/// the namespace for `exec` to find it: then it goes over `/`, which is always there.
 fn mount_root(init: &mut Init<'_>) -> InitResult<OwnedFd> {
     let slash = open_root().during(Step::Rootfs, || "/")?;
     // Nothing that happens here may be seen on the host.
-    let attr = |propagation| MountAttr { propagation, ..MountAttr::default() };
-    set_attr(slash.as_fd(), true, &attr(libc::MS_SLAVE)).during(Step::Propagation, || "/")?;
-    // pivot_root(2) refuses a shared parent, and a slave's new mounts have nowhere to go.
+    let attr = MountAttr { propagation: libc::MS_SLAVE, ..MountAttr::default() };
+    set_attr(slash.as_fd(), true, &attr).during(Step::Propagation, || "/")?;
     let rootfs = init.config.rootfs.display();
     let tree = match init.rootfs.take() {
         Some(tree) => tree,
         None => mounts::open_rootfs(init.config).during(Step::Rootfs, || rootfs.to_string())?,
     };
-    attach(tree.as_fd(), slash.as_fd()).during(Step::Rootfs, || rootfs.to_string())?;
+    let place = match init.no_pivot {
+        true => slash,
+        false => {
+            let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+            openat(AT_FDCWD, &init.config.rootfs, flags, Mode::empty()).unwrap_or(slash)
+        }
+    };
+    attach(tree.as_fd(), place.as_fd()).during(Step::Rootfs, || rootfs.to_string())?;
     Ok(tree)
 }
 
