@@ -137,7 +137,7 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container) -> Result<()> {
     if let Some(cgroup) = container.cgroup()? {
         cgroup.delete().at(|| "cgroup")?;
     }
-    if let Some(dir) = &container.stored.intel_rdt {
+    if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
         crate::rdt::remove(dir)?;
     }
     // The hooks may look at the state directory; a failure of theirs must not keep it (runtime.md, 13).

@@ -12,7 +12,7 @@ use crate::init::protocol::{Channel, Failure, Message, Step};
 use crate::init::{self, Init, devices, mounts};
 use crate::notify::NotifySocket;
 use crate::seccomp::{self, Program};
-use crate::state::{self, Container, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
+use crate::state::{self, Container, Made, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
 use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
 use cgroup::{Cgroup, Created, Resources};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -21,7 +21,7 @@ use nix::sys::stat::Mode;
 use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
 use sys::Errno;
@@ -185,6 +185,8 @@ struct Making<'a> {
     channel: Channel,
     cgroup: Option<(Cgroup, Created)>,
     child: Option<(i32, OwnedFd)>,
+    /// resctrl group that goes with the container.
+    intel_rdt: Option<PathBuf>,
     /// The hooks have run, so poststop hooks are owed.
     hooked: bool,
     kept: bool,
@@ -203,15 +205,14 @@ impl<'a> Making<'a> {
             rootfs: plan.config.rootfs.clone(),
             created: crate::time::rfc3339(SystemTime::now()),
             annotations: plan.config.annotations.clone(),
-            init: None,
             cgroup: None,
             waits_for_start: matches!(starter, Starter::Socket),
-            intel_rdt: None,
         };
         let mut making = Making {
             rt,
             plan,
-            container: Container { dir, stored },
+            container: Container { dir, stored, made: None },
+            intel_rdt: None,
             channel: ours,
             cgroup: None,
             child: None,
@@ -411,7 +412,7 @@ impl<'a> Making<'a> {
         }
         self.limit_cgroup()?;
         if let Some(rdt) = &config.intel_rdt {
-            self.container.stored.intel_rdt = crate::rdt::apply(rdt, self.plan.id, child.pid)?;
+            self.intel_rdt = crate::rdt::apply(rdt, self.plan.id, child.pid)?;
         }
         Ok(())
     }
@@ -469,8 +470,9 @@ impl<'a> Making<'a> {
         let (pid, pidfd) = self.child.as_ref().expect("start has made it");
         let stat = ProcStat::read(*pid)
             .ok_or_else(|| Error::new(format!("read /proc/{pid}/stat: no such process")))?;
-        self.container.stored.init = Some(ProcessId { pid: *pid, start_time: stat.start_time });
-        self.container.save()?;
+        let init = ProcessId { pid: *pid, start_time: stat.start_time };
+        self.container.made = Some(Made { init, intel_rdt: self.intel_rdt.clone() });
+        self.container.save_made()?;
         write_pid_files(
             *pid,
             pidfd.as_fd(),
@@ -510,14 +512,13 @@ impl Drop for Making<'_> {
         if let Some((_, created)) = cgroup {
             let _ = created.undo();
         }
-        if let Some(dir) = &self.container.stored.intel_rdt {
+        if let Some(dir) = &self.intel_rdt {
             let _ = crate::rdt::remove(dir);
         }
         if self.hooked {
             let _ = crate::control::poststop(&self.container, &self.plan.config);
         }
-        if let Some(pid_file) =
-            self.plan.options.pid_file.as_ref().filter(|_| self.container.stored.init.is_some())
+        if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.container.made.is_some())
         {
             let _ = fs::remove_file(pid_file);
         }

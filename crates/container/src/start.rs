@@ -83,7 +83,7 @@ fn hand_over(
     container: &Container,
 ) -> Result<()> {
     let fd = sys::process::pidfd_getfd(pidfd, number).at(|| "take seccomp listener from init")?;
-    let init = container.stored.init.map_or(0, |init| init.pid);
+    let init = container.init_pid();
     let message = serde_json::json!({
         "ociVersion": container.stored.oci_version,
         "fds": ["seccompFd"],
@@ -102,7 +102,7 @@ pub(crate) fn poststart(rt: &Runtime, container: &Container, config: &Config) ->
     if config.hooks.poststart.is_empty() {
         return Ok(());
     }
-    let pid = container.stored.init.map_or(0, |init| init.pid);
+    let pid = container.init_pid();
     let state = HookState::of(container, Status::Running, pid);
     let bundle = Some(container.stored.bundle.as_path());
     if let Err(e) = hooks::run("poststart", &config.hooks.poststart, &state, bundle) {

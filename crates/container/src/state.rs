@@ -1,4 +1,4 @@
-//! What floe remembers about a container: `ROOT/ID/state.json`, the copy of config.json beside it, and the
+//! What floe remembers about a container: `ROOT/ID/state.json` and `init.json`, the copy of config.json beside it, and the
 //! start socket whose listener is the container's init while it waits to be started.
 //!
 //! The status is never stored: it is asked of the kernel each time, so that it cannot be wrong.
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use sys::Errno;
 
 const STATE_FILE: &str = "state.json";
+const INIT_FILE: &str = "init.json";
 const CONFIG_FILE: &str = "config.json";
 pub(crate) const START_SOCKET: &str = "start.sock";
 
@@ -28,7 +29,7 @@ pub(crate) struct ProcessId {
     pub(crate) start_time: u64,
 }
 
-/// The contents of state.json.
+/// The contents of state.json: what is known before anything exists.
 #[derive(Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Stored {
@@ -38,12 +39,18 @@ pub(crate) struct Stored {
     pub(crate) rootfs: PathBuf,
     pub(crate) created: String,
     pub(crate) annotations: BTreeMap<String, String>,
-    /// Missing while the container is being created.
-    pub(crate) init: Option<ProcessId>,
     /// Missing when no cgroup is used.
     pub(crate) cgroup: Option<PathBuf>,
     /// `create` was asked for: `start` ends the wait.
     pub(crate) waits_for_start: bool,
+}
+
+/// The contents of init.json, which is there when the container is.
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Made {
+    #[serde(flatten)]
+    pub(crate) init: ProcessId,
     /// resctrl group to remove with the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<PathBuf>,
@@ -54,6 +61,8 @@ pub(crate) struct Stored {
 pub(crate) struct Container {
     pub(crate) dir: PathBuf,
     pub(crate) stored: Stored,
+    /// Missing while the container is being created.
+    pub(crate) made: Option<Made>,
 }
 
 /// 1 to 1,024 characters of `[A-Za-z0-9_+.-]`, as runc, and not `.` or `..`.
@@ -105,13 +114,31 @@ impl Container {
             Err(e) => return Err(Errno::from(e)).at(|| format!("read {}", file.display())),
         };
         let stored = serde_json::from_slice(&bytes).at(|| format!("read {}", file.display()))?;
-        Ok(Container { dir, stored })
+        let file = dir.join(INIT_FILE);
+        let made = match fs::read(&file) {
+            Ok(bytes) => Some(serde_json::from_slice(&bytes).at(|| format!("read {}", file.display()))?),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => None,
+            Err(e) => return Err(Errno::from(e)).at(|| format!("read {}", file.display())),
+        };
+        Ok(Container { dir, stored, made })
     }
 
-    /// Writes state.json so that a reader sees the old or the new one.
+    /// Writes state.json so that a reader sees all of it or nothing.
     pub(crate) fn save(&self) -> Result<()> {
         let text = serde_json::to_vec(&self.stored).at(|| "write state.json")?;
         write_atomically(&self.dir.join(STATE_FILE), &text)
+    }
+
+    /// Writes init.json: from now on the container exists. A file of its own, as replacing one makes ext4
+    /// wait for the disk (ext4(5), auto_da_alloc).
+    pub(crate) fn save_made(&self) -> Result<()> {
+        let text = serde_json::to_vec(&self.made).at(|| "write init.json")?;
+        write_atomically(&self.dir.join(INIT_FILE), &text)
+    }
+
+    /// Init's pid, or 0 while there is none.
+    pub(crate) fn init_pid(&self) -> i32 {
+        self.made.as_ref().map_or(0, |made| made.init.pid)
     }
 
     /// Keeps config.json as it was at `create`: later changes to the bundle have no effect (runtime.md).
@@ -139,7 +166,7 @@ impl Container {
 
     /// Init's pidfd, or `None` when it has ended.
     pub(crate) fn init(&self) -> Option<(i32, OwnedFd)> {
-        let init = self.stored.init?;
+        let init = self.made.as_ref()?.init;
         let pidfd = sys::process::pidfd_open(init.pid).ok()?;
         // The order matters: the pidfd holds the process, so what stat says afterwards is about it.
         let stat = ProcStat::read(init.pid)?;
@@ -147,7 +174,7 @@ impl Container {
     }
 
     pub(crate) fn status(&self) -> Result<Status> {
-        if self.stored.init.is_none() {
+        if self.made.is_none() {
             return Ok(Status::Creating);
         }
         if self.init().is_none() {
@@ -190,7 +217,7 @@ impl Container {
         let status = self.status()?;
         let pid = match status {
             Status::Stopped | Status::Creating => 0,
-            _ => self.stored.init.map_or(0, |init| init.pid),
+            _ => self.init_pid(),
         };
         let owner = fs::metadata(&self.dir).map(|dir| dir.uid()).unwrap_or(0);
         Ok(State {
