@@ -15,7 +15,7 @@ RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 .PHONY: help demo build test test-root bench peers fixtures lint tidy install man completions deps toolchain root clean
 
 help: ## this list
-	@sed -n 's/^\([a-z -]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
+	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
 
 demo: root deps build ## a container's life, step by step (root)
 	@FLOE_BIN=$(CURDIR)/$(RELEASE)/floe runtime-tests/demo.sh
@@ -49,7 +49,7 @@ lint: toolchain deps tidy ## formatting, clippy, the repository's own checks, ca
 tidy: toolchain ## checks of the repository itself
 	cargo test --quiet --locked --package tidy
 
-man completions: deps ## man pages into target/man, shell completions into target/completions
+man completions &: deps ## man pages into target/man, shell completions into target/completions
 	cargo run --quiet --release --locked --package floe --example generate -- target/man target/completions
 
 SHARE = $(DESTDIR)$(PREFIX)/share

@@ -242,6 +242,7 @@ impl<'a> Making<'a> {
             id: plan.id,
             config: &config,
             channel: theirs,
+            floes_end: Some(making.channel.inherited_end()),
             seccomp: plan.seccomp.as_ref(),
             procfs: plan.procfs.as_fd(),
             rootfs: None,
@@ -593,6 +594,8 @@ fn spawn_through_helper(
         i32::from(theirs.send(&answer).is_err())
     })
     .at(|| "clone3")?;
+    // Or the helper's death would not be the end of the channel.
+    drop(theirs);
     let answer = ours.receive();
     let _ = sys::process::wait_pidfd(helper.pidfd.as_fd(), true);
     match answer.at(|| "join namespaces")? {
@@ -610,8 +613,9 @@ fn spawn_through_helper(
 fn mapped_namespace(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<OwnedFd> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let flags = libc::CLONE_NEWUSER as u64;
-    let holder = spawn(&CloneArgs { flags, ..CloneArgs::default() }, move || {
-        drop(ours);
+    let inherited = ours.inherited_end();
+    let holder = spawn(&CloneArgs { flags, ..CloneArgs::default() }, || {
+        inherited.close();
         let _ = theirs.receive();
         0
     })

@@ -9,7 +9,7 @@ use crate::create::{
     check_labels, connect_to, init_error, open_procfs, protect_binary, set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
-use crate::init::protocol::{Channel, During, InitResult, Message, Step};
+use crate::init::protocol::{Channel, During, InheritedEnd, InitResult, Message, Step};
 use crate::init::{devices, process};
 use crate::seccomp::{self, Program};
 use crate::state::Container;
@@ -69,6 +69,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     let tenant = Tenant {
         config: &config,
         channel: theirs,
+        floes_end: Some(ours.inherited_end()),
         init: init.as_fd(),
         kinds,
         console,
@@ -219,6 +220,7 @@ fn same_user_namespace(init: BorrowedFd<'_>) -> Result<bool> {
 struct Tenant<'a> {
     config: &'a Config,
     channel: Channel,
+    floes_end: Option<InheritedEnd>,
     init: BorrowedFd<'a>,
     kinds: i32,
     console: Option<OwnedFd>,
@@ -229,7 +231,8 @@ struct Tenant<'a> {
 }
 
 /// The child's whole life before the program.
-fn run(tenant: Tenant<'_>) -> i32 {
+fn run(mut tenant: Tenant<'_>) -> i32 {
+    tenant.floes_end.take().into_iter().for_each(InheritedEnd::close);
     let launch = process::Launch {
         process: &tenant.config.process,
         seccomp: tenant.seccomp,

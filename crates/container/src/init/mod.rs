@@ -17,7 +17,7 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::accept4;
 use nix::sys::stat::Mode;
 use process::{Launch, Prepared};
-use protocol::{Channel, During, Failure, InitResult, Message, Step};
+use protocol::{Channel, During, Failure, InheritedEnd, InitResult, Message, Step};
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -33,6 +33,7 @@ pub(crate) struct Init<'a> {
     pub(crate) id: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) channel: Channel,
+    pub(crate) floes_end: Option<InheritedEnd>,
     pub(crate) seccomp: Option<&'a seccomp::Program>,
     /// The host's procfs.
     pub(crate) procfs: BorrowedFd<'a>,
@@ -84,6 +85,7 @@ pub(crate) fn run(mut init: Init<'_>) -> i32 {
 fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
     let config = init.config;
     die_with_floe();
+    init.floes_end.take().into_iter().for_each(InheritedEnd::close);
     if config.creates(libc::CLONE_NEWUSER) {
         // For the id maps.
         init.channel.wait()?;

@@ -6,7 +6,7 @@
 
 use nix::sys::socket::{MsgFlags, recv, send};
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use sys::Errno;
 
 /// Names what init was doing when a call failed.
@@ -187,6 +187,12 @@ impl Channel {
         Ok((Channel(a), Channel(b)))
     }
 
+    /// A child inherits both ends, and sees floe's death only when floe's end is nobody else's. This names
+    /// that end for the child to close.
+    pub(crate) fn inherited_end(&self) -> InheritedEnd {
+        InheritedEnd(self.0.as_raw_fd())
+    }
+
     pub(crate) fn send(&self, message: &Message) -> sys::Result<()> {
         send(self.0.as_raw_fd(), &message.encode(), MsgFlags::MSG_NOSIGNAL)?;
         Ok(())
@@ -226,6 +232,17 @@ impl Channel {
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         use std::os::fd::AsFd;
         self.0.as_fd()
+    }
+}
+
+/// The other process's end of a channel, as a child finds it among its descriptors.
+#[derive(Debug)]
+pub(crate) struct InheritedEnd(RawFd);
+
+impl InheritedEnd {
+    /// Only in the child: in the parent the number is a live `Channel`'s.
+    pub(crate) fn close(self) {
+        let _ = nix::unistd::close(self.0);
     }
 }
 
