@@ -682,7 +682,7 @@ fn map_with_tool(tool: &str, pid: i32, maps: &[IdMap], refused: Errno) -> Result
 
 /// Init lowers limits itself, last; raising a hard limit takes CAP_SYS_RESOURCE on the host, which it may
 /// not have any more.
-fn raise_hard_limit(pid: i32, limit: &config::Rlimit) -> Result<()> {
+pub(crate) fn raise_hard_limit(pid: i32, limit: &config::Rlimit) -> Result<()> {
     let what = || format!("set rlimit {} to {}:{}", limit.name, limit.soft, limit.hard);
     let (soft, hard) = sys::process::rlimit(limit.resource).at(what)?;
     if limit.hard <= hard {

@@ -6,7 +6,7 @@
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
-    check_labels, connect_to, init_error, open_procfs, protect_binary, set_oom_score_adj, write_pid_files,
+    check_labels, connect_to, init_error, open_procfs, protect_binary, raise_hard_limit, set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
 use crate::init::protocol::{Channel, During, InheritedEnd, InitResult, Message, Step};
@@ -81,6 +81,9 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     let args = CloneArgs { cgroup: cgroup.as_ref().map(AsFd::as_fd), ..CloneArgs::default() };
     let child = spawn(&args, || run(tenant)).at(|| "clone3")?;
     let run = || -> Result<Option<Relay>> {
+        for limit in &config.process.rlimits {
+            raise_hard_limit(child.pid, limit)?;
+        }
         if let Some(value) = config.process.oom_score_adj {
             set_oom_score_adj(rt, child.pid, value)?;
         }

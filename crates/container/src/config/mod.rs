@@ -179,6 +179,7 @@ impl Config {
                 spec.mounts.as_deref().unwrap_or_default(),
                 linux.mount_label().as_deref().unwrap_or_default(),
                 bundle,
+                &mut warnings,
             )?,
             devices: devices(&linux)?,
             masked_paths: absolute_paths(linux.masked_paths(), "linux.maskedPaths")?,

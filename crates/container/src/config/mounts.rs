@@ -70,6 +70,8 @@ pub enum MountKind {
         options: Vec<FsOption>,
         copy: CopySource,
     },
+    /// Other attributes for what is mounted at the destination already.
+    Remount,
     /// The container's cgroup; types `cgroup` and `cgroup2` both mean it.
     Cgroup,
 }
@@ -117,6 +119,7 @@ enum Word {
     },
     CopyUp,
     SourceNofollow,
+    Remount,
     /// A file system flag that fsconfig(2) knows.
     Superblock,
     /// No effect in today's kernels: `defaults`, `silent`, `iversion` and the like.
@@ -178,6 +181,7 @@ fn word(option: &str) -> Word {
 
         "tmpcopyup" => Word::CopyUp,
         "src-nofollow" => Word::SourceNofollow,
+        "remount" => Word::Remount,
         "idmap" => Word::Idmap { recursive: false },
         "ridmap" => Word::Idmap { recursive: true },
         _ => match Propagation::parse(option) {
@@ -228,11 +232,16 @@ fn split_data(fstype: &str, item: &str) -> Vec<String> {
     parts
 }
 
-pub(super) fn mounts(mounts: &[oci::Mount], label: &str, bundle: &Path) -> Result<Vec<Mount>> {
-    mounts.iter().map(|mount| parse(mount, label, bundle)).collect()
+pub(super) fn mounts(
+    mounts: &[oci::Mount],
+    label: &str,
+    bundle: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Vec<Mount>> {
+    mounts.iter().map(|mount| parse(mount, label, bundle, warnings)).collect()
 }
 
-fn parse(mount: &oci::Mount, label: &str, bundle: &Path) -> Result<Mount> {
+fn parse(mount: &oci::Mount, label: &str, bundle: &Path, warnings: &mut Vec<String>) -> Result<Mount> {
     let destination = mount.destination().to_string_lossy().into_owned();
     let bad = |what: &str| Error::new(format!("config.json: mounts: {destination}: {what}"));
     if destination.is_empty() {
@@ -246,7 +255,7 @@ fn parse(mount: &oci::Mount, label: &str, bundle: &Path) -> Result<Mount> {
     let mut propagation = Vec::new();
     let mut idmap = None;
     let mut copy = CopySource::Nothing;
-    let mut source_nofollow = false;
+    let (mut source_nofollow, mut remount) = (false, false);
     let mut options: Vec<FsOption> = Vec::new();
     let mut data = Vec::new();
     for option in mount.options().iter().flatten() {
@@ -260,6 +269,7 @@ fn parse(mount: &oci::Mount, label: &str, bundle: &Path) -> Result<Mount> {
             Word::Idmap { recursive } => idmap = Some(recursive),
             Word::CopyUp => copy = CopySource::Destination,
             Word::SourceNofollow => source_nofollow = true,
+            Word::Remount => remount = true,
             // "async" and the like are the defaults of a new superblock.
             Word::Superblock if ["async", "nomand", "nolazytime"].contains(&option.as_str()) => {
                 let on = option.strip_prefix("no").unwrap_or("sync");
@@ -271,12 +281,19 @@ fn parse(mount: &oci::Mount, label: &str, bundle: &Path) -> Result<Mount> {
         }
     }
 
-    let kind = if let Some(recursive) = bind {
+    let kind = if remount {
+        MountKind::Remount
+    } else if let Some(recursive) = bind {
         if source.as_os_str().is_empty() {
             return Err(bad("a bind mount needs a source"));
         }
-        if let Some(option) = data.first() {
+        // mount(2) ignores a bind mount's data, so callers may well send some; a bare word is a misspelt
+        // flag, and its loss could be the loss of a protection.
+        if let Some(option) = data.iter().find(|option| !option.contains('=')) {
             return Err(bad(&format!("unknown option \"{option}\" for a bind mount")));
+        }
+        for option in data {
+            warnings.push(format!("mounts: {destination}: \"{option}\" means nothing for a bind mount"));
         }
         if copy != CopySource::Nothing {
             return Err(bad("tmpcopyup is only for tmpfs"));
@@ -342,7 +359,7 @@ mod tests {
     use super::*;
 
     fn check(json: &str) -> Result<Mount> {
-        parse(&serde_json::from_str(json).unwrap(), "", Path::new("/bundle"))
+        parse(&serde_json::from_str(json).unwrap(), "", Path::new("/bundle"), &mut Vec::new())
     }
 
     #[test]
@@ -370,6 +387,12 @@ mod tests {
         let mount = check(r#"{"destination":"x","source":"data","options":["rbind"]}"#).unwrap();
         assert_eq!(mount.destination, "/x");
         assert_eq!(mount.kind, MountKind::Bind { source: "/bundle/data".into(), recursive: true });
+    }
+
+    #[test]
+    fn remount_changes_what_is_there() {
+        let mount = check(r#"{"destination":"/x","options":["remount","ro"]}"#).unwrap();
+        assert_eq!((mount.kind, mount.attr.set), (MountKind::Remount, MOUNT_ATTR_RDONLY));
     }
 
     #[test]

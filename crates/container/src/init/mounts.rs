@@ -115,6 +115,9 @@ fn mount_one(
     source: Option<OwnedFd>,
     cgroup: Option<&std::path::Path>,
 ) -> InitResult<()> {
+    if mount.kind == MountKind::Remount {
+        return remount(root, mount);
+    }
     let kind = match (&mount.kind, &source) {
         (MountKind::Bind { .. }, Some(tree)) => {
             kind_of(tree.as_fd()).during(Step::MountSource, || mount.destination.clone())?
@@ -133,6 +136,7 @@ fn mount_one(
         MountKind::Filesystem { fstype, source, options, copy } => {
             (new_filesystem(mount, fstype, source, options, *copy, target.as_fd())?, false)
         }
+        MountKind::Remount => unreachable!("it has no tree of its own"),
         MountKind::Cgroup => (cgroup_tree(mount, config, cgroup)?, false),
     };
     check_proc(mount, tree.as_fd(), target.as_fd())?;
@@ -153,10 +157,27 @@ fn mount_one(
     Ok(())
 }
 
+fn remount(root: BorrowedFd<'_>, mount: &Mount) -> InitResult<()> {
+    let change = || -> Result<()> {
+        let target = resolve_in_root(root, &mount.destination, 0)?;
+        set_attr(target.as_fd(), false, &mount.attr)?;
+        if !mount.recursive_attr.is_empty() {
+            set_attr(target.as_fd(), true, &mount.recursive_attr)?;
+        }
+        for propagation in &mount.propagation {
+            let attr = MountAttr { propagation: propagation.flag, ..MountAttr::default() };
+            set_attr(target.as_fd(), propagation.recursive, &attr)?;
+        }
+        Ok(())
+    };
+    change().during(Step::MountAttributes, || describe(mount))
+}
+
 fn describe(mount: &Mount) -> String {
     let what = match &mount.kind {
         MountKind::Bind { source, .. } => source.display().to_string(),
         MountKind::Filesystem { fstype, .. } => fstype.clone(),
+        MountKind::Remount => "remount".to_owned(),
         MountKind::Cgroup => "cgroup2".to_owned(),
     };
     format!("{what} at {}", mount.destination)
