@@ -78,18 +78,21 @@ pub(crate) fn wait(
 ) -> Result<ExitStatus> {
     let mut notify = notify;
     loop {
+        let stdin = stdin();
         let mut fds = vec![
             PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN),
             PollFd::new(signals.0.as_fd(), PollFlags::POLLIN),
         ];
-        let stdin = stdin();
-        if let Some(relay) = &relay {
-            fds.push(PollFd::new(relay.master.as_fd(), relay.master_events()));
-            fds.push(PollFd::new(stdin.as_fd(), relay.stdin_events()));
-        }
-        if let Some(notify) = notify {
-            fds.push(PollFd::new(notify.fd(), PollFlags::POLLIN));
-        }
+        // poll(2) reports a hang-up whether it is asked for or not, so what has nothing to do stays out.
+        let mut watch = |fd, events: PollFlags| {
+            (!events.is_empty()).then(|| {
+                fds.push(PollFd::new(fd, events));
+                fds.len() - 1
+            })
+        };
+        let master = relay.as_ref().and_then(|relay| watch(relay.master.as_fd(), relay.master_events()));
+        let typed = relay.as_ref().and_then(|relay| watch(stdin.as_fd(), relay.stdin_events()));
+        let notified = notify.and_then(|notify| watch(notify.fd(), PollFlags::POLLIN));
         match poll(&mut fds, PollTimeout::NONE) {
             Err(nix::Error::EINTR) => continue,
             other => other.map_err(Errno::from).at(|| "poll")?,
@@ -97,15 +100,15 @@ pub(crate) fn wait(
         let events: Vec<PollFlags> =
             fds.iter().map(|fd| fd.revents().unwrap_or(PollFlags::empty())).collect();
         drop(fds);
+        let event = |index: Option<usize>| index.map_or(PollFlags::empty(), |index| events[index]);
         if !events[1].is_empty() {
             forward_signals(signals, child, relay.as_ref())?;
         }
         if let Some(relay) = &mut relay {
-            relay.turn(events[2], events[3])?;
+            relay.turn(event(master), event(typed))?;
         }
-        // The notify socket, when it is watched, is the last.
-        if let (Some(socket), Some(event)) = (notify, events.last())
-            && event.contains(PollFlags::POLLIN)
+        if let Some(socket) = notify
+            && event(notified).contains(PollFlags::POLLIN)
             && socket.pass_on(child.pid)?
         {
             notify = None;
@@ -199,7 +202,7 @@ impl Relay {
     }
 
     fn turn(&mut self, master: PollFlags, stdin_event: PollFlags) -> Result<()> {
-        if self.stdin_open && self.pending.is_empty() && !stdin_event.is_empty() {
+        if !stdin_event.is_empty() {
             let mut buffer = [0u8; 4096];
             match read(stdin(), &mut buffer) {
                 Ok(0) | Err(nix::Error::EIO) => self.stdin_open = false,

@@ -106,7 +106,9 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
         state::check_id(id)?;
-        check_preserved(options.preserve_fds + options.listen_fds)?;
+        check_preserved(options.preserve_fds.saturating_add(options.listen_fds))?;
+        // What our caller has leaked is nobody's business, hooks included.
+        sys::process::cloexec_from(3 + options.preserve_fds + options.listen_fds).at(|| "close_range")?;
         let (document, mut config) = config::load(&options.bundle, options.config.as_deref())?;
         rt.warnings.borrow_mut().append(&mut config.warnings);
         if !config.process.terminal && options.console_socket.is_some() {
@@ -127,8 +129,8 @@ impl<'a> Plan<'a> {
 
 /// A descriptor of ours among those that the container is to inherit would leak. The caller's have no
 /// close-on-exec flag, or they would not have got here; ours always have it.
-fn check_preserved(count: u32) -> Result<()> {
-    for number in 3..3 + count {
+pub(crate) fn check_preserved(count: u32) -> Result<()> {
+    for number in 3..count.saturating_add(3) {
         if !sys::process::is_inherited(number as i32) {
             return Err(Error::new(format!("--preserve-fds: descriptor {number} is not open")));
         }
@@ -189,6 +191,8 @@ struct Making<'a> {
     intel_rdt: Option<PathBuf>,
     /// The hooks have run, so poststop hooks are owed.
     hooked: bool,
+    /// The pid file is ours to remove.
+    wrote_pid_file: bool,
     kept: bool,
 }
 
@@ -217,6 +221,7 @@ impl<'a> Making<'a> {
             cgroup: None,
             child: None,
             hooked: false,
+            wrote_pid_file: false,
             kept: false,
         };
         making.container.save_config(&plan.document)?;
@@ -261,6 +266,11 @@ impl<'a> Making<'a> {
             extra_env,
             apparmor: plan.apparmor.as_deref(),
         };
+        if !config.creates(libc::CLONE_NEWUSER) {
+            // In a pid namespace with others init is in their sight from its first instruction. With id maps
+            // to write it is init's own to do: they are written through its /proc/PID.
+            let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+        }
         let child = making.spawn_init(init)?;
         let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
         making.child = Some((child.pid, kept));
@@ -405,7 +415,7 @@ impl<'a> Making<'a> {
             raise_hard_limit(child.pid, limit)?;
         }
         if let Some(value) = config.process.oom_score_adj {
-            set_oom_score_adj(self.rt, child.pid, value)?;
+            set_oom_score_adj(self.rt, &child.pid.to_string(), value)?;
         }
         if config.creates(libc::CLONE_NEWUSER) {
             write_id_maps(child.pid, &config.uid_maps, &config.gid_maps)?;
@@ -474,6 +484,7 @@ impl<'a> Making<'a> {
         let init = ProcessId { pid: *pid, start_time: stat.start_time };
         self.container.made = Some(Made { init, intel_rdt: self.intel_rdt.clone() });
         self.container.save_made()?;
+        self.wrote_pid_file = true;
         write_pid_files(
             *pid,
             pidfd.as_fd(),
@@ -519,8 +530,7 @@ impl Drop for Making<'_> {
         if self.hooked {
             let _ = crate::control::poststop(&self.container, &self.plan.config);
         }
-        if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.container.made.is_some())
-        {
+        if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.wrote_pid_file) {
             let _ = fs::remove_file(pid_file);
         }
         let _ = fs::remove_dir_all(&self.container.dir);
@@ -692,8 +702,9 @@ pub(crate) fn raise_hard_limit(pid: i32, limit: &config::Rlimit) -> Result<()> {
         .at(|| format!("{}: above the hard limit {hard}, which needs CAP_SYS_RESOURCE", what()))
 }
 
-pub(crate) fn set_oom_score_adj(rt: &Runtime, pid: i32, value: i32) -> Result<()> {
-    let file = format!("/proc/{pid}/oom_score_adj");
+/// `process` is a pid or `self`.
+pub(crate) fn set_oom_score_adj(rt: &Runtime, process: &str, value: i32) -> Result<()> {
+    let file = format!("/proc/{process}/oom_score_adj");
     let written = fs::OpenOptions::new()
         .write(true)
         .open(&file)

@@ -6,7 +6,8 @@
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
-    check_labels, connect_to, init_error, open_procfs, protect_binary, raise_hard_limit, set_oom_score_adj, write_pid_files,
+    check_labels, check_preserved, connect_to, init_error, open_procfs, protect_binary, raise_hard_limit,
+    set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
 use crate::init::protocol::{Channel, During, InheritedEnd, InitResult, Message, Step};
@@ -24,6 +25,7 @@ use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
     let container = Container::open(rt, id)?;
+    check_preserved(options.preserve_fds)?;
     match container.status()? {
         Status::Running | Status::Created => {}
         Status::Paused if options.ignore_paused => {}
@@ -65,6 +67,12 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         // Inherited by the child until it is in the container's cgroup.
         sys::sched::set_affinity(mask).at(|| "process.execCPUAffinity.initial")?;
     }
+    if let Some(value) = config.process.oom_score_adj {
+        // Ours, for the child to inherit: its own file is closed to other users once it is not dumpable.
+        set_oom_score_adj(rt, "self", value)?;
+    }
+    // The child is in sight of the container's processes from its first instruction.
+    let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
     let kinds = enter_pid_namespace(&config, init.as_fd())?;
     let tenant = Tenant {
         config: &config,
@@ -83,9 +91,6 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     let run = || -> Result<Option<Relay>> {
         for limit in &config.process.rlimits {
             raise_hard_limit(child.pid, limit)?;
-        }
-        if let Some(value) = config.process.oom_score_adj {
-            set_oom_score_adj(rt, child.pid, value)?;
         }
         match ours.receive().at(|| "talk to process")? {
             Some(Message::Ready) => {}
@@ -241,6 +246,7 @@ fn run(mut tenant: Tenant<'_>) -> i32 {
         seccomp: tenant.seccomp,
         procfs: tenant.procfs,
         preserve_fds: tenant.preserve_fds,
+        keep: vec![tenant.channel.fd()],
         extra_env: Vec::new(),
         keep_groups: false,
         personality: tenant.config.personality,
@@ -256,8 +262,6 @@ fn run(mut tenant: Tenant<'_>) -> i32 {
 }
 
 fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<process::Prepared> {
-    // Before the container's processes can see us.
-    let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
     if tenant.kinds != 0 {
         setns(tenant.init, tenant.kinds).during(Step::JoinNamespace, || "the container's namespaces")?;
     }

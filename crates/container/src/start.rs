@@ -37,6 +37,9 @@ pub(crate) fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Res
         .at(|| "start socket")?;
     let channel = Channel::new(socket);
     channel.send(&Message::Continue).at(|| "start init")?;
+    if channel.receive().at(|| "start init")? != Some(Message::Continue) {
+        return Err(Error::new("cannot start an already running container"));
+    }
     await_exec(&channel, pid, pidfd.as_fd(), &container, &config)?;
     poststart(rt, &container, &config)?;
     if let Some(notify) = notify {

@@ -92,7 +92,8 @@ pub(crate) fn claim(rt: &Runtime, id: &str) -> Result<PathBuf> {
         .map_err(Errno::from)
         .at(|| format!("create {}", rt.root.display()))?;
     let dir = rt.root.join(id);
-    match fs::DirBuilder::new().mode(0o711).create(&dir) {
+    // Nobody else may connect to the start socket in it.
+    match fs::DirBuilder::new().mode(0o700).create(&dir) {
         Ok(()) => Ok(dir),
         Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
             Err(Error::of_kind(Kind::Exists, format!("{} exists", dir.display())))

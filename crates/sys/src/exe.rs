@@ -33,8 +33,6 @@ struct PrctlMmMap {
     exe_fd: u32,
 }
 
-const PAGE: usize = 4096;
-
 /// Must be called by the only thread, and before clone3: children inherit it.
 ///
 /// # Errors
@@ -60,6 +58,7 @@ pub fn protect() -> Result<()> {
 /// Replaces every mapping of our binary by the same pages of `file`, as the old exe_file must not be mapped
 /// any more (kernel/sys.c, replace_mm_exe_file).
 fn map_again(file: &File) -> Result<()> {
+    let page = page_size()?;
     // SAFETY: getauxval has no preconditions; AT_PHDR and AT_PHNUM describe our own program headers, which
     // are mapped and never change.
     let headers: &[libc::Elf64_Phdr] = unsafe {
@@ -75,12 +74,12 @@ fn map_again(file: &File) -> Result<()> {
     };
     let relro = find(libc::PT_GNU_RELRO).map(|header| {
         let start = bias + header.p_vaddr as usize;
-        start / PAGE * PAGE..(start + header.p_memsz as usize) / PAGE * PAGE
+        start / page * page..(start + header.p_memsz as usize) / page * page
     });
     for header in headers.iter().filter(|header| header.p_type == libc::PT_LOAD) {
-        let start = (bias + header.p_vaddr as usize) / PAGE * PAGE;
-        let end = (bias + (header.p_vaddr + header.p_filesz) as usize).next_multiple_of(PAGE);
-        let offset = header.p_offset as usize / PAGE * PAGE;
+        let start = (bias + header.p_vaddr as usize) / page * page;
+        let end = (bias + (header.p_vaddr + header.p_filesz) as usize).next_multiple_of(page);
+        let offset = header.p_offset as usize / page * page;
         if header.p_flags & libc::PF_W == 0 {
             map_text(file, start, end - start, offset, header.p_flags)?;
         } else {
@@ -153,8 +152,15 @@ fn move_data(start: usize, length: usize, readonly: usize) -> Result<()> {
     }
 }
 
+fn page_size() -> Result<usize> {
+    let size = nix::unistd::sysconf(nix::unistd::SysconfVar::PAGE_SIZE)?;
+    Ok(size.ok_or(Errno::from_raw(libc::EINVAL))? as usize)
+}
+
 /// What the kernel knows of our memory, unchanged but for the exe_file: `PR_SET_MM_MAP` sets all or nothing.
 fn mm_map(exe_fd: u32) -> Result<PrctlMmMap> {
+    /// The highest vm.mmap_min_addr that distributions set.
+    const LOW: u64 = 65536;
     let stat = std::fs::read_to_string("/proc/self/stat")?;
     let fields: Vec<u64> = stat
         .rsplit_once(')')
@@ -171,8 +177,8 @@ fn mm_map(exe_fd: u32) -> Result<PrctlMmMap> {
         end_code: field(27)?,
         // Must lie below the heap, but the data of a static PIE is loaded above it. Only RLIMIT_DATA and
         // /proc look at it; execve(2) sets it anew.
-        start_data: PAGE as u64 * 16,
-        end_data: PAGE as u64 * 16,
+        start_data: LOW,
+        end_data: LOW,
         start_brk: field(47)?,
         brk,
         start_stack: field(28)?,

@@ -137,6 +137,27 @@ pub fn cloexec_from(first: u32) -> Result<()> {
     Ok(())
 }
 
+/// Closes every descriptor from `first` on but those in `keep` (close_range(2)).
+///
+/// Whoever owns one of the others must not use it again; this is for a process that is about to become
+/// another program, in which nothing may lead out of the container by /proc/self/fd any more.
+pub fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
+    keep.sort_unstable();
+    keep.push(u32::MAX);
+    let mut from = first;
+    for kept in keep {
+        if kept > from {
+            let last = if kept == u32::MAX { kept } else { kept - 1 };
+            // SAFETY: no pointers are passed. Descriptors are closed under their owners, which is the
+            // documented contract: the process only executes another program or exits.
+            Errno::check(unsafe { libc::syscall(libc::SYS_close_range, from, last, 0) })?;
+        }
+        from = kept.saturating_add(1);
+    }
+    Ok(())
+}
+
 pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
     let flags = if on { libc::FD_CLOEXEC } else { 0 };
     // SAFETY: F_SETFD takes an integer.

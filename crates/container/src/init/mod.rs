@@ -63,26 +63,54 @@ pub(crate) struct Init<'a> {
 
 /// Init's whole life before the program. The value is the exit status when it does not come to that.
 pub(crate) fn run(mut init: Init<'_>) -> i32 {
-    let failure = match set_up(&mut init) {
-        Ok((launch, prepared)) => match wait_for_start(&init) {
-            Ok(starter) => {
-                let channel = starter.as_ref().unwrap_or(&init.channel);
-                let failure = match start_hooks(&init) {
-                    Ok(()) => process::start(&launch, &prepared, channel),
-                    Err(failure) => failure,
-                };
-                let _ = channel.send(&Message::Failed(failure));
-                return 255;
-            }
-            Err(failure) => failure,
-        },
-        Err(failure) => failure,
+    let (starter, failure) = match set_up(&mut init) {
+        Ok(terminal) => become_program(&init, terminal),
+        Err(failure) => (None, failure),
     };
-    let _ = init.channel.send(&Message::Failed(failure));
+    let channel = starter.as_ref().unwrap_or(&init.channel);
+    let _ = channel.send(&Message::Failed(failure));
     1
 }
 
-fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
+/// Returns only with a failure, and whom to tell it if not the process that made us.
+fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> (Option<Channel>, Failure) {
+    let mut keep = vec![init.channel.fd()];
+    keep.extend(init.start_socket.as_ref().map(AsFd::as_fd));
+    let launch = Launch {
+        process: &init.config.process,
+        seccomp: init.seccomp,
+        procfs: init.procfs,
+        preserve_fds: init.preserve_fds,
+        keep,
+        extra_env: environment(init),
+        keep_groups: init.keep_groups,
+        personality: init.config.personality,
+        memory_policy: init.config.memory_policy.as_ref(),
+        apparmor: init.apparmor,
+    };
+    let wait = || -> InitResult<(Prepared, Option<Channel>)> {
+        let prepared = process::prepare(&launch, terminal)?;
+        // Changing ids has made us dumpable again.
+        let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+        // From here on floe's death is seen as the end of the channel; `create` ends while we wait.
+        let _ = prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0);
+        init.channel.ask(&Message::Ready)?;
+        Ok((prepared, wait_for_start(init)?))
+    };
+    match wait() {
+        Err(failure) => (None, failure),
+        Ok((prepared, starter)) => {
+            let failure = match start_hooks(init) {
+                Ok(()) => process::start(&launch, &prepared, starter.as_ref().unwrap_or(&init.channel)),
+                Err(failure) => failure,
+            };
+            (starter, failure)
+        }
+    }
+}
+
+/// Everything that is done as root of the container. The result is its terminal.
+fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     let config = init.config;
     die_with_floe();
     init.floes_end.take().into_iter().for_each(InheritedEnd::close);
@@ -96,7 +124,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
     if !config.time_offsets.is_empty() {
         new_time_namespace(init)?;
     }
-    // After the id maps: they are written through /proc/PID, which a process that is not dumpable closes.
+    // floe was so already, unless it had id maps to write through /proc/PID, which it then could not.
     let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
     for (namespace, fd) in std::mem::take(&mut init.join) {
         setns(fd.as_fd(), namespace.flag)
@@ -156,24 +184,7 @@ fn set_up<'a>(init: &mut Init<'a>) -> InitResult<(Launch<'a>, Prepared)> {
         write_sysctl(init.procfs, file, value).during(Step::Sysctl, || format!("{file} = {value}"))?;
     }
 
-    let launch = Launch {
-        process: &config.process,
-        seccomp: init.seccomp,
-        procfs: init.procfs,
-        preserve_fds: init.preserve_fds,
-        extra_env: environment(init),
-        keep_groups: init.keep_groups,
-        personality: config.personality,
-        memory_policy: config.memory_policy.as_ref(),
-        apparmor: init.apparmor,
-    };
-    let prepared = process::prepare(&launch, terminal)?;
-    // Changing ids has made us dumpable again.
-    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
-    // From here on floe's death is seen as the end of the channel; `create` ends while we wait.
-    let _ = prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0);
-    init.channel.ask(&Message::Ready)?;
-    Ok((launch, prepared))
+    Ok(terminal)
 }
 
 /// Variables that only floe knows.
@@ -332,6 +343,8 @@ fn wait_for_start(init: &Init<'_>) -> InitResult<Option<Channel>> {
         let channel = Channel::new(connection);
         // `state` connects too, to see whether we wait, and says nothing.
         if matches!(channel.receive(), Ok(Some(Message::Continue))) {
+            // Whoever gets no answer has come too late: another `start` was first.
+            channel.send(&Message::Continue).during(Step::Wait, String::new)?;
             return Ok(Some(channel));
         }
     }

@@ -32,6 +32,9 @@ pub(crate) struct Launch<'a> {
     pub(crate) procfs: BorrowedFd<'a>,
     /// Descriptors from 3 on that the program inherits.
     pub(crate) preserve_fds: u32,
+    /// Sockets that are needed until the program runs. Everything else is closed before the first path of
+    /// config.json is looked up, or it could lead out through /proc/self/fd (CVE-2024-21626).
+    pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// Variables that floe adds: LISTEN_FDS and the like.
     pub(crate) extra_env: Vec<String>,
     /// The supplementary groups stay what they are (`run.oci.keep_original_groups`).
@@ -50,6 +53,7 @@ pub(crate) struct Prepared {
     caps: CapSets,
 }
 
+/// From here on no descriptor but those of `keep` and of the program may be used.
 pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
     let process = launch.process;
     set_label(launch)?;
@@ -68,6 +72,12 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
         sys::sched::set_memory_policy(policy.mode, &policy.nodes)
             .during(Step::MemoryPolicy, || format!("mode {:#x}", policy.mode))?;
     }
+    if !launch.keep_groups {
+        set_groups(launch.procfs, &process.additional_gids)
+            .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
+    }
+    sys::process::close_all_but(3 + launch.preserve_fds, &launch.keep)
+        .during(Step::Stdio, || "close descriptors")?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     // A missing working directory is made, as runc does.
     let _ = std::fs::create_dir_all(&process.cwd);
@@ -104,7 +114,6 @@ fn apply_last(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> In
     // Rust's start-up ignores SIGPIPE, and our callers have ignored what they like.
     sys::process::default_signals();
     let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
-    sys::process::cloexec_from(3 + launch.preserve_fds).during(Step::Stdio, || "close-on-exec")?;
     for limit in &launch.process.rlimits {
         sys::process::set_rlimit(0, limit.resource, limit.soft, limit.hard)
             .during(Step::Rlimit, || format!("{} to {}:{}", limit.name, limit.soft, limit.hard))?;
@@ -217,10 +226,6 @@ fn become_user(launch: &Launch<'_>) -> InitResult<CapSets> {
     };
     drop_bounding(wanted.bounding).during(Step::Capabilities, || "bounding")?;
     prctl(libc::PR_SET_KEEPCAPS, 1, 0, 0).during(Step::Capabilities, || "keep")?;
-    if !launch.keep_groups {
-        set_groups(launch.procfs, &process.additional_gids)
-            .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
-    }
     sys::process::setresgid(process.gid).during(Step::User, || format!("gid {}", process.gid))?;
     sys::process::setresuid(process.uid).during(Step::User, || format!("uid {}", process.uid))?;
     prctl(libc::PR_SET_KEEPCAPS, 0, 0, 0).during(Step::Capabilities, || "keep")?;
