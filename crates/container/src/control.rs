@@ -124,11 +124,14 @@ pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
             ));
         }
     }
-    destroy(rt, &container)
+    // Read first: it goes with the state.
+    let config = container.config();
+    destroy(rt, &container, config.as_ref().ok())
 }
 
-/// Ends what still runs, removes the cgroup and the state, runs poststop hooks.
-pub(crate) fn destroy(rt: &Runtime, container: &Container) -> Result<()> {
+/// Ends what still runs, removes the cgroup and the state, runs poststop hooks. A container whose creation was
+/// cut short has no `config`, or one whose hooks have not begun.
+pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Config>) -> Result<()> {
     let init = container.init().map(|(_, pidfd)| pidfd);
     kill_all(rt, container)?;
     if let Some(init) = init {
@@ -140,13 +143,12 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container) -> Result<()> {
     if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
         crate::rdt::remove(dir)?;
     }
-    // The hooks may look at the state directory; a failure of theirs must not keep it (runtime.md, 13).
-    let config = container.config();
     fs::remove_dir_all(&container.dir)
         .map_err(Errno::from)
         .at(|| format!("remove {}", container.dir.display()))?;
-    if let Ok(config) = config
-        && let Err(e) = poststop(container, &config)
+    // A failure of theirs is only logged (runtime.md, lifecycle 13).
+    if let Some(config) = config
+        && let Err(e) = poststop(container, config)
     {
         rt.warnings.borrow_mut().push(e.to_string());
     }

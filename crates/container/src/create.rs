@@ -189,8 +189,6 @@ struct Making<'a> {
     child: Option<(i32, OwnedFd)>,
     /// resctrl group that goes with the container.
     intel_rdt: Option<PathBuf>,
-    /// The hooks have run, so poststop hooks are owed.
-    hooked: bool,
     /// The pid file is ours to remove.
     wrote_pid_file: bool,
     kept: bool,
@@ -220,7 +218,6 @@ impl<'a> Making<'a> {
             channel: ours,
             cgroup: None,
             child: None,
-            hooked: false,
             wrote_pid_file: false,
             kept: false,
         };
@@ -435,7 +432,6 @@ impl<'a> Making<'a> {
                 Some(Message::RunHooks) => {
                     self.move_net_devices(child.pid)?;
                     let hooks = &self.plan.config.hooks;
-                    self.hooked = true;
                     let state = HookState::of(&self.container, Status::Creating, child.pid);
                     let bundle = Some(self.container.stored.bundle.as_path());
                     hooks::run("prestart", &hooks.prestart, &state, bundle)?;
@@ -501,7 +497,7 @@ impl<'a> Making<'a> {
     /// The end of an attached run.
     fn remove(mut self) -> Result<()> {
         self.kept = true;
-        crate::control::destroy(self.rt, &self.container)
+        crate::control::destroy(self.rt, &self.container, Some(&self.plan.config))
     }
 }
 
@@ -527,7 +523,8 @@ impl Drop for Making<'_> {
         if let Some(dir) = &self.intel_rdt {
             let _ = crate::rdt::remove(dir);
         }
-        if self.hooked {
+        // As runc: what was begun is ended, whichever step failed.
+        if self.child.is_some() {
             let _ = crate::control::poststop(&self.container, &self.plan.config);
         }
         if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.wrote_pid_file) {

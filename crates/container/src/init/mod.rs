@@ -146,7 +146,9 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     }
     let null = openat(AT_FDCWD, "/dev/null", OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
 
-    init.channel.ask(&Message::RunHooks)?;
+    if asks_for_hooks(config) {
+        init.channel.ask(&Message::RunHooks)?;
+    }
     run_hooks(
         init,
         "createContainer",
@@ -185,6 +187,12 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     }
 
     Ok(terminal)
+}
+
+/// Whether floe has something to do between the mounts and the change of root.
+fn asks_for_hooks(config: &Config) -> bool {
+    let hooks = &config.hooks;
+    !(hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && config.net_devices.is_empty())
 }
 
 /// Variables that only floe knows.
