@@ -5,6 +5,7 @@ use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
+        intel_rdt_without_resctrl,
         config_missing,
         config_empty,
         config_truncated,
@@ -293,4 +294,20 @@ fn root_option_is_a_file(t: &mut Test) {
     let mut command = t.floe();
     command.arg("--root").arg(&file).arg("run").arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
     t.run(command).exits(1).refused(&[file.to_str().expect("utf-8")]);
+}
+
+fn intel_rdt_without_resctrl(t: &mut Test) {
+    if read("/proc/filesystems").contains("resctrl") {
+        skip("the kernel has resctrl");
+    }
+    for rdt in [
+        json!({"closID": "guaranteed"}),
+        json!({"l3CacheSchema": "L3:0=f"}),
+        json!({"enableMonitoring": true}),
+    ] {
+        let mut bundle = t.bundle();
+        bundle.set("/linux/intelRdt", rdt);
+        t.run_bundle(&bundle).exits(1).refused(&["resctrl"]);
+        assert_eq!(t.leftovers(), [""; 0]);
+    }
 }

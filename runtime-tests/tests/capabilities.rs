@@ -115,7 +115,7 @@ fn inheritable_is_empty_by_default(t: &mut Test) {
     assert_eq!((capability(&facts, "CapInh"), capability(&facts, "CapAmb")), (0, 0));
 }
 
-const NAMES: [&str; 41] = [
+pub(crate) const NAMES: [&str; 41] = [
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
     "CAP_DAC_READ_SEARCH",

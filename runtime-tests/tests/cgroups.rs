@@ -5,6 +5,7 @@ use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
+        rdma_without_the_controller,
         path_absolute,
         path_relative,
         path_default,
@@ -341,4 +342,14 @@ fn device_program_is_attached_once(t: &mut Test) {
         let output = t.call(["exec", &container.id, "floe-probe", "open", "/dev/mine", "r"]).ok();
         assert_eq!(output.text(), "errno=1");
     }
+}
+
+fn rdma_without_the_controller(t: &mut Test) {
+    if environment::get().controllers.iter().any(|c| c == "rdma") {
+        skip("the controller is there");
+    }
+    let mut bundle = t.bundle();
+    bundle.set("/linux/resources/rdma", json!({"mlx5_1": {"hcaHandles": 3}}));
+    t.run_bundle(&bundle).exits(1).refused(&["rdma"]);
+    assert_eq!(t.leftovers(), [""; 0]);
 }

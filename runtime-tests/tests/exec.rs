@@ -5,6 +5,11 @@ use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
+        process_label_without_selinux,
+        user_with_ambient_capabilities,
+        user_without_capabilities,
+        user_in_process_file,
+        time_namespace,
         arguments,
         exit_code,
         exit_code_of_a_signal,
@@ -434,4 +439,59 @@ fn many_at_once(t: &mut Test) {
     for (number, running) in running.into_iter().enumerate() {
         running.wait().exits(number as i32);
     }
+}
+
+fn process_label_without_selinux(t: &mut Test) {
+    if std::path::Path::new("/sys/fs/selinux/enforce").exists() {
+        skip("the kernel has SELinux");
+    }
+    let (container, _) = holding(t);
+    let label = "system_u:system_r:container_t:s0";
+    exec(t, &container, &["--process-label", label], &["true"]).exits(255).refused(&["SELinux", label]);
+}
+
+fn user_with_ambient_capabilities(t: &mut Test) {
+    let (container, _) = holding(t);
+    let mut process = process(&["/bin/floe-probe", "facts"]);
+    process["user"] = json!({"uid": 1000, "gid": 1000});
+    let set = json!(["CAP_KILL"]);
+    process["capabilities"] =
+        json!({"bounding": set, "permitted": set, "effective": set, "inheritable": set, "ambient": set});
+    let facts = with_process(t, &container, &process).ok().json();
+    for field in ["CapBnd", "CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        assert_eq!(capability(&facts, field), 1 << 5, "{field}");
+    }
+}
+
+fn user_without_capabilities(t: &mut Test) {
+    let (container, _) = holding(t);
+    let facts = facts(t, &container, &["--user", "1000:1000"]);
+    for field in ["CapPrm", "CapEff", "CapInh", "CapAmb"] {
+        assert_eq!(capability(&facts, field), 0, "{field}");
+    }
+}
+
+fn user_in_process_file(t: &mut Test) {
+    let (container, _) = holding(t);
+    let mut process = process(&["/bin/floe-probe", "facts"]);
+    process["user"] = json!({"uid": 1000, "gid": 1000});
+    let facts = with_process(t, &container, &process).ok().json();
+    assert_eq!((&facts["uid"], &facts["gid"], &facts["groups"]), (&json!(1000), &json!(1000), &json!([])));
+    assert!(facts["env"].as_array().expect("env").contains(&json!("HOME=/")), "{}", facts["env"]);
+}
+
+fn time_namespace(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.namespace("time", None);
+    bundle.set("/linux/timeOffsets", json!({"boottime": {"secs": 1_000_000}}));
+    let container = t.start_holding(&mut bundle);
+    let first = facts(t, &container, &[]);
+    assert!(first["boottime"].as_i64().expect("seconds") > 1_000_000, "{}", first["boottime"]);
+    // Joined by path, it has the same offsets.
+    let pid = t.pid(&container.id);
+    let mut second = t.bundle();
+    second.namespace("time", Some(std::path::Path::new(&format!("/proc/{pid}/ns/time"))));
+    let second = t.facts(&mut second);
+    assert_eq!(second["timens_offsets"], first["timens_offsets"]);
+    assert_eq!(second["namespaces"]["time"], first["namespaces"]["time"]);
 }

@@ -10,6 +10,12 @@ const KINDS: [&str; 6] =
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
+        failing_poststart_kills,
+        failing_poststop_is_a_warning,
+        environment_is_exact,
+        pid_is_the_hosts_outside,
+        standard_output_is_not_the_containers,
+        poststop_after_a_failed_create,
         order,
         arguments_and_environment,
         environment_is_not_inherited,
@@ -220,4 +226,73 @@ fn relative_path_is_refused(t: &mut Test) {
     bundle.push("/hooks/createRuntime", json!({"path": "relative/hook"}));
     t.run_bundle(&bundle).exits(1).refused(&["relative/hook"]);
     assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn failing_poststart_kills(t: &mut Test) {
+    let (mut bundle, dir) = prepared(t);
+    bundle.push("/hooks/poststart", hook(&dir, "hook", "echo said; exit 3"));
+    let container = t.create(&bundle);
+    t.call(["start", &container.id]).exits(1).refused(&["poststart", "3"]);
+    t.wait_status(&container.id, "stopped");
+    t.call(["delete", &container.id]).ok();
+    bundle.id = t.id();
+    t.run_bundle(&bundle).exits(1).refused(&["poststart"]);
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn failing_poststop_is_a_warning(t: &mut Test) {
+    let (mut bundle, dir) = prepared(t);
+    let log = t.path("log");
+    bundle.push("/hooks/poststop", hook(&dir, "one", "exit 3"));
+    bundle.push("/hooks/poststop", hook(&dir, "two", "echo ran > $D/seen"));
+    let container = t.start(&bundle);
+    let mut command = t.floe();
+    command.arg("--log").arg(&log).args(["delete", "--force", &container.id]);
+    t.run(command).ok();
+    assert_eq!(read(dir.join("seen")), "ran\n", "the other hooks run as well");
+    assert!(read(&log).contains("poststop") || environment::get().peer, "{}", read(&log));
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn environment_is_exact(t: &mut Test) {
+    for (env, expected) in [(json!(["A=b", "EMPTY="]), "A=b\0EMPTY=\0"), (json!([]), "")] {
+        let (mut bundle, dir) = prepared(t);
+        let mut entry = hook(&dir, "hook", "cat /proc/$$/environ > $D/seen");
+        entry["env"] = env;
+        bundle.push("/hooks/createRuntime", entry).write();
+        let mut command = t.floe();
+        command.env("SECRET", "x").arg("create").arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
+        t.run(command).ok();
+        assert_eq!(read(dir.join("seen")), expected);
+        t.call(["delete", "--force", &bundle.id]).ok();
+        std::fs::remove_dir_all(&dir).expect("remove");
+    }
+}
+
+fn pid_is_the_hosts_outside(t: &mut Test) {
+    let (mut bundle, dir) = prepared(t);
+    for kind in ["prestart", "createRuntime", "poststart"] {
+        bundle.push(&format!("/hooks/{kind}"), hook(&dir, kind, &format!("cat > $D/{kind}.state")));
+    }
+    let pid = live_and_die(t, &bundle);
+    for kind in ["prestart", "createRuntime", "poststart"] {
+        let state: Value = serde_json::from_str(&read(dir.join(format!("{kind}.state")))).expect("json");
+        assert_eq!(state["pid"], pid, "{kind}");
+    }
+}
+
+fn standard_output_is_not_the_containers(t: &mut Test) {
+    let (mut bundle, dir) = prepared(t);
+    bundle.push("/hooks/createRuntime", hook(&dir, "hook", "echo noise; echo noise >&2"));
+    bundle.args(["echo", "up"]);
+    assert_eq!(t.run_bundle(&bundle).quiet().stdout, "up\n");
+}
+
+/// "If any hook fails, the runtime MUST … continue the lifecycle at step 12": poststop hooks run.
+fn poststop_after_a_failed_create(t: &mut Test) {
+    let (mut bundle, dir) = prepared(t);
+    bundle.push("/hooks/createRuntime", hook(&dir, "hook", "exit 1"));
+    bundle.push("/hooks/poststop", hook(&dir, "after", "echo ran > $D/seen"));
+    t.run_bundle(&bundle).exits(1).refused(&["createRuntime"]);
+    assert_eq!(read(dir.join("seen")), "ran\n");
 }

@@ -5,6 +5,13 @@ use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
+        config_option,
+        config_option_that_is_missing,
+        pause_created,
+        start_paused_is_refused,
+        kill_frozen_with_term,
+        notify_socket_passes_readiness_only,
+        notify_socket_at_start,
         create_start_delete,
         state_fields,
         state_of_unknown_container,
@@ -636,4 +643,96 @@ fn id_characters(t: &mut Test) {
     bundle.id = format!("{}_A.b+c-d", t.id());
     bundle.args(["echo", "up"]);
     assert_eq!(t.run_bundle(&bundle).ok().text(), "up");
+}
+
+fn config_option(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["echo", "up"]);
+    let file = t.path("elsewhere.json");
+    std::fs::write(&file, bundle.spec.to_string()).expect("write");
+    for option in ["--config", "-f"] {
+        let mut command = t.floe();
+        command.arg("run").arg(option).arg(&file).arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
+        // Paths in it are still relative to the bundle.
+        assert_eq!(t.run(command).quiet().text(), "up");
+    }
+}
+
+fn config_option_that_is_missing(t: &mut Test) {
+    let bundle = t.bundle();
+    bundle.write();
+    let mut command = t.floe();
+    command.args(["run", "--config", "/no/such/file", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    t.run(command).exits(1).refused(&["/no/such/file"]);
+}
+
+fn pause_created(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["echo", "up"]);
+    let container = t.create(&bundle);
+    t.call(["pause", &container.id]).ok();
+    assert_eq!(t.status(&container.id), "paused");
+    t.call(["resume", &container.id]).ok();
+    assert_eq!(t.status(&container.id), "created");
+    t.call(["start", &container.id]).ok();
+    container.wait_for_output("up");
+}
+
+fn start_paused_is_refused(t: &mut Test) {
+    let bundle = t.bundle();
+    let container = t.create(&bundle);
+    t.call(["pause", &container.id]).ok();
+    t.call(["start", &container.id]).exits(1).refused(&["paused"]);
+    t.call(["delete", "--force", &container.id]).ok();
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+/// The signal waits for the thaw.
+fn kill_frozen_with_term(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    t.call(["pause", &container.id]).ok();
+    t.call(["kill", &container.id, "TERM"]).ok();
+    assert_eq!(t.status(&container.id), "paused");
+    t.call(["resume", &container.id]).ok();
+    container.wait_for_output("sig 15");
+    t.wait_status(&container.id, "stopped");
+}
+
+fn receive(socket: &std::os::unix::net::UnixDatagram) -> String {
+    let mut bytes = [0u8; 256];
+    let size = socket.recv(&mut bytes).expect("notification");
+    String::from_utf8_lossy(&bytes[..size]).into_owned()
+}
+
+fn notify_socket_passes_readiness_only(t: &mut Test) {
+    let path = t.path("notify");
+    let socket = sockets::datagram_socket(&path);
+    let mut bundle = t.bundle();
+    bundle.args(["sh", "-c", "floe-probe notify STOPPING=1; floe-probe notify READY=1; sleep 100"]).write();
+    let mut command = t.floe();
+    command.args(["run", "--detach", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    command.env("NOTIFY_SOCKET", &path);
+    t.run(command).ok();
+    let pid = t.pid(&bundle.id);
+    let text = receive(&socket);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines, ["READY=1", &format!("MAINPID={pid}")]);
+}
+
+fn notify_socket_at_start(t: &mut Test) {
+    let path = t.path("notify");
+    let socket = sockets::datagram_socket(&path);
+    let mut bundle = t.bundle();
+    bundle.args(["sh", "-c", "floe-probe notify READY=1; sleep 100"]).write();
+    for verb in ["create", "start"] {
+        let mut command = t.floe();
+        command.arg(verb).env("NOTIFY_SOCKET", &path);
+        if verb == "create" {
+            command.arg("--bundle").arg(&bundle.dir);
+        }
+        command.arg(&bundle.id);
+        t.run(command).ok();
+    }
+    assert!(receive(&socket).starts_with("READY=1"));
 }

@@ -6,6 +6,7 @@
 mod bad_input;
 mod capabilities;
 mod cgroups;
+mod descriptors;
 mod devices;
 mod escapes;
 mod exec;
@@ -15,14 +16,17 @@ mod hooks;
 mod life_cycle;
 mod mounts;
 mod namespaces;
+mod nested;
 mod network;
 mod process;
+mod races;
 mod rootfs;
 mod rootless;
 mod seccomp;
 mod stress;
 mod sysctl;
 mod terminal;
+mod user_namespace;
 
 use harness::{Case, environment, runner};
 use std::process::ExitCode;
@@ -46,6 +50,10 @@ fn main() -> ExitCode {
         exec::cases(),
         rootless::cases(),
         escapes::cases(),
+        descriptors::cases(),
+        user_namespace::cases(),
+        nested::cases(),
+        races::cases(),
         fixtures::cases(),
         bad_input::cases(),
         stress::cases(),

@@ -5,6 +5,9 @@ use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
+        exec_cpu_affinity_initial,
+        exec_cpu_affinity_is_not_for_init,
+        keep_original_groups,
         exit_status,
         killed_by_signal,
         arguments,
@@ -325,4 +328,41 @@ fn unknown_fields_are_ignored(t: &mut Test) {
     bundle.set("/linux/somethingNew", json!({"a": 1})).set("/windows", json!({"layerFolders": ["x"]}));
     bundle.set("/process/future", json!([1]));
     assert_eq!(t.sh(&mut bundle, "echo fine"), "fine");
+}
+
+fn need_two_processors() {
+    if std::thread::available_parallelism().map(usize::from).unwrap_or(1) < 2 {
+        skip("one processor only");
+    }
+}
+
+fn exec_cpu_affinity_initial(t: &mut Test) {
+    need_two_processors();
+    let mut bundle = t.bundle();
+    bundle.set("/process/execCPUAffinity", json!({"initial": "1"}));
+    let container = t.start_holding(&mut bundle);
+    let facts = t.call(["exec", &container.id, "/bin/floe-probe", "facts"]).ok().json();
+    assert_eq!(facts["affinity"], json!([1]));
+}
+
+fn exec_cpu_affinity_is_not_for_init(t: &mut Test) {
+    need_two_processors();
+    let mut bundle = t.bundle();
+    let usual = t.facts(&mut bundle)["affinity"].clone();
+    bundle.set("/process/execCPUAffinity", json!({"initial": "1", "final": "1"}));
+    assert_eq!(t.facts_again(&mut bundle)["affinity"], usual);
+}
+
+/// Podman's `--group-add keep-groups`.
+fn keep_original_groups(t: &mut Test) {
+    for (annotation, groups) in [("1", json!([7, 8])), ("0", json!([9]))] {
+        let mut bundle = t.bundle();
+        bundle.set("/annotations", json!({"run.oci.keep_original_groups": annotation}));
+        bundle.set("/process/user/additionalGids", json!([9]));
+        bundle.args(["/bin/floe-probe", "facts"]).write();
+        let mut command = std::process::Command::new("setpriv");
+        command.args(["--groups", "7,8", "--"]).arg(&environment::get().floe).arg("--root").arg(&t.root);
+        command.args(["run", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+        assert_eq!(t.run(command).ok().json()["groups"], groups);
+    }
 }

@@ -5,7 +5,15 @@ use crate::harness::*;
 use std::time::{Duration, Instant};
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = cases![two_hundred_cycles, killed_creates, killed_runs, exec_storm, detached_swarm];
+    let mut cases = cases![
+        two_hundred_cycles,
+        killed_creates,
+        killed_runs,
+        killed_deletes,
+        killed_execs,
+        exec_storm,
+        detached_swarm
+    ];
     for case in &mut cases {
         case.alone = true;
     }
@@ -20,7 +28,9 @@ fn two_hundred_cycles(t: &mut Test) {
             bundle
         })
         .collect();
+    let count = |dir: &str| std::fs::read_dir(dir).expect("directory").count();
     let mounts = read("/proc/self/mountinfo").lines().count();
+    let (files, descriptors) = (count(t.dir.to_str().expect("utf-8")), count("/proc/self/fd"));
     let test: &Test = t;
     std::thread::scope(|scope| {
         for bundle in &bundles {
@@ -46,6 +56,9 @@ fn two_hundred_cycles(t: &mut Test) {
     });
     assert_eq!(t.leftovers(), [""; 0]);
     assert_eq!(read("/proc/self/mountinfo").lines().count(), mounts);
+    assert_eq!(count(t.dir.to_str().expect("utf-8")), files);
+    assert_eq!(count("/proc/self/fd"), descriptors);
+    wait_until("the last process", || !processes().iter().any(|p| p.contains("sleep\x001000")));
 }
 
 /// `floe ARGS` whose output nobody reads; it must succeed.
@@ -86,15 +99,7 @@ fn killed_at_random(t: &mut Test, verb: &str) {
         bundle.set("/linux/cgroupsPath", json!(format!("/{}/{id}", environment::get().cgroup))).write();
         let mut command = t.floe();
         command.args([verb, "--bundle", &dir, &id]);
-        let running = t.spawn(command);
-        // Not evenly: 37 is prime to 100, so neighbours in time are not neighbours in order.
-        std::thread::sleep(whole * (moment * 37 % 100) / 100);
-        // It may have ended already.
-        let _ = nix::sys::signal::kill(
-            nix::unistd::Pid::from_raw(running.pid()),
-            nix::sys::signal::Signal::SIGKILL,
-        );
-        running.wait();
+        kill_after(t, command, whole, moment);
         t.call(["delete", "--force", &id]).ok();
     }
     assert_eq!(t.leftovers(), [""; 0]);
@@ -102,6 +107,61 @@ fn killed_at_random(t: &mut Test, verb: &str) {
     wait_until("the last process", || {
         !processes().iter().any(|p| p.contains("sleep\x000.05") || p.contains(&own))
     });
+}
+
+/// Starts `command` and kills it at one of a hundred moments of the time that it takes.
+fn kill_after(t: &mut Test, command: std::process::Command, whole: Duration, moment: u32) {
+    let running = t.spawn(command);
+    // Not evenly: 37 is prime to 100, so neighbours in time are not neighbours in order.
+    std::thread::sleep(whole * (moment * 37 % 100) / 100);
+    // It may have ended already.
+    let _ =
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(running.pid()), nix::sys::signal::Signal::SIGKILL);
+    running.wait();
+}
+
+/// A `delete --force` that was killed is finished by the next one.
+fn killed_deletes(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["sleep", "1000"]).write();
+    let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+    let mut whole = Duration::ZERO;
+    for moment in 0..100u32 {
+        silent(t, &["run", "--detach", "--bundle", &dir, &bundle.id]);
+        let mut command = t.floe();
+        command.args(["delete", "--force", &bundle.id]);
+        if whole.is_zero() {
+            let begin = Instant::now();
+            t.run(command).ok();
+            whole = begin.elapsed();
+            continue;
+        }
+        kill_after(t, command, whole, moment);
+        t.call(["delete", "--force", &bundle.id]).ok();
+    }
+    assert_eq!(t.leftovers(), [""; 0]);
+    wait_until("the last process", || !processes().iter().any(|p| p.contains("sleep\x001000")));
+}
+
+/// An `exec` that was killed leaves its program running or has not started it, never something between.
+fn killed_execs(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let words = ["exec", &container.id, "sleep", "0.05"];
+    let begin = Instant::now();
+    t.call(words).ok();
+    let whole = begin.elapsed();
+    for moment in 0..100u32 {
+        let mut command = t.floe();
+        command.args(words);
+        kill_after(t, command, whole, moment);
+    }
+    let mut alone = || {
+        let pids = t.call(["ps", "--format", "json", &container.id]).ok().json();
+        pids.as_array().map(Vec::len) == Some(1)
+    };
+    wait_until("the last process", &mut alone);
+    t.call(["exec", &container.id, "true"]).ok();
 }
 
 fn processes() -> Vec<String> {

@@ -7,6 +7,13 @@ use std::process::Stdio;
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
+        attached_in_a_pipeline,
+        attached_interrupt,
+        attached_output_is_complete,
+        exec_output_is_complete,
+        attached_without_input_is_idle,
+        attached_hangs_up_with_its_terminal,
+        create_in_the_background,
         console_socket,
         console_size,
         console_resize,
@@ -212,4 +219,105 @@ fn exec_attached(t: &mut Test) {
     terminal.expect("on");
     terminal.write("9\r");
     assert_eq!(exit_code(&mut child), Some(9));
+}
+
+/// `… | floe run | …`: the container has a terminal although floe has none.
+fn attached_in_a_pipeline(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true));
+    bundle.args(["sh", "-c", "test -t 0 && test -t 1 && read x && echo got $x"]).write();
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(r#"echo words | "$0" --root "$1" run --bundle "$2" "$3" | cat"#);
+    command.arg(&environment::get().floe).arg(&t.root).arg(&bundle.dir).arg(&bundle.id);
+    // The terminal echoes what is typed.
+    assert_eq!(t.run(command).ok().stdout, "words\r\ngot words\r\n");
+}
+
+fn attached_interrupt(t: &mut Test) {
+    let (mut child, mut terminal, _inner) = attached_bundle(t, &["/bin/floe-probe", "hold"]);
+    terminal.expect("ready");
+    terminal.write("\x03");
+    terminal.expect("sig 02");
+    terminal.write("\x1c");
+    terminal.expect("sig 03");
+    nix::sys::signal::kill(
+        nix::unistd::Pid::from_raw(child.0.id() as i32),
+        nix::sys::signal::Signal::SIGTERM,
+    )
+    .expect("kill");
+    assert_eq!(exit_code(&mut child), Some(0));
+}
+
+const MEGABYTE: &str = "head -c 1000000 /dev/zero | tr '\\0' x";
+
+fn attached_output_is_complete(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true));
+    bundle.args(["sh", "-c", MEGABYTE]);
+    assert_eq!(t.run_bundle(&bundle).ok().stdout.len(), 1_000_000);
+}
+
+fn exec_output_is_complete(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let output = t.call(["exec", "--tty", &container.id, "sh", "-c", MEGABYTE]).ok();
+    assert_eq!(output.stdout.len(), 1_000_000);
+}
+
+/// A standard input whose writer has gone must not keep floe busy.
+fn attached_without_input_is_idle(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true)).args(["sleep", "1"]).write();
+    let (reader, writer) = nix::unistd::pipe().expect("pipe");
+    drop(writer);
+    let mut command = t.floe();
+    command.arg("run").arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
+    command.stdin(reader).stdout(Stdio::null());
+    let mut child = Attached(command.spawn().expect("spawn"));
+    std::thread::sleep(std::time::Duration::from_millis(700));
+    let stat = read(format!("/proc/{}/stat", child.0.id()));
+    let fields: Vec<&str> = stat.rsplit_once(") ").expect("stat").1.split(' ').collect();
+    let ticks = fields[11].parse::<u64>().expect("utime") + fields[12].parse::<u64>().expect("stime");
+    assert!(ticks < 20, "{ticks} ticks of processor time while nothing happened");
+    assert_eq!(exit_code(&mut child), Some(0));
+}
+
+/// The window is closed: the container's terminal is not, but SIGHUP arrives.
+fn attached_hangs_up_with_its_terminal(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let output = t.path("output");
+    std::fs::write(&output, "").expect("write");
+    bundle.set("/process/terminal", json!(true)).bind(&output, "/data/output", &["bind"]);
+    bundle.set(
+        "/process/args",
+        json!([
+            "sh",
+            "-c",
+            "trap 'echo hup > /data/output; exit 5' HUP; echo up; while :; do sleep 0.05; done"
+        ]),
+    );
+    bundle.write();
+    let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+    let (mut child, mut terminal, inner) = on_a_terminal(t, &["run", "--bundle", &dir, &bundle.id]);
+    terminal.expect("up");
+    drop((terminal, inner));
+    exit_code(&mut child);
+    assert_eq!(read(&output).trim(), "hup");
+}
+
+/// `create` with a console socket needs no terminal of its own and touches none.
+fn create_in_the_background(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true)).args(["sh", "-c", "echo up; sleep 100"]).write();
+    let socket = FdSocket::new(t.path("console"));
+    let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+    let path = socket.path().to_owned();
+    let (mut child, _outer, inner) =
+        on_a_terminal(t, &["create", "--console-socket", &path, "--bundle", &dir, &bundle.id]);
+    let mut terminal = Terminal::new(socket.receive_fd());
+    assert_eq!(exit_code(&mut child), Some(0));
+    let settings = nix::sys::termios::tcgetattr(&inner).expect("tcgetattr");
+    assert!(settings.local_flags.contains(nix::sys::termios::LocalFlags::ICANON));
+    t.call(["start", &bundle.id]).ok();
+    terminal.expect("up");
 }

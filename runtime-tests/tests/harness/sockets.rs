@@ -9,6 +9,7 @@ use nix::sys::socket::{ControlMessageOwned, MsgFlags, UnixAddr, recvmsg};
 use std::fs::File;
 use std::io::{IoSliceMut, Read as _, Write as _};
 use std::os::fd::{AsRawFd as _, FromRawFd as _, OwnedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -116,9 +117,21 @@ impl Terminal {
 
 /// A new pseudo-terminal: outer and inner end.
 pub(crate) fn open_pty(rows: u16, columns: u16) -> (Terminal, OwnedFd) {
-    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
-    let pty = nix::pty::openpty(Some(&size), None).expect("openpty");
-    (Terminal::new(pty.master), pty.slave)
+    // Not openpty(3): what other tests start at this moment would inherit both ends.
+    let master = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .custom_flags(libc::O_NOCTTY | libc::O_CLOEXEC)
+        .open("/dev/ptmx")
+        .expect("open /dev/ptmx");
+    let unlock: libc::c_int = 0;
+    assert_eq!(unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCSPTLCK, &unlock) }, 0, "unlock");
+    let flags = libc::O_RDWR | libc::O_NOCTTY | libc::O_CLOEXEC;
+    let inner = unsafe { libc::ioctl(master.as_raw_fd(), libc::TIOCGPTPEER, flags) };
+    assert!(inner >= 0, "open the terminal: {}", std::io::Error::last_os_error());
+    let terminal = Terminal::new(master.into());
+    terminal.resize(rows, columns);
+    (terminal, unsafe { OwnedFd::from_raw_fd(inner) })
 }
 
 /// Makes `command` the leader of a session whose terminal is its standard input.

@@ -118,11 +118,12 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
         // For the id maps.
         init.channel.wait()?;
     }
-    if config.has_user_namespace() {
-        become_root(init)?;
-    }
+    // Before our id changes: files in /proc/self then belong to the host's root, whom we can no longer be.
     if !config.time_offsets.is_empty() {
         new_time_namespace(init)?;
+    }
+    if config.has_user_namespace() {
+        become_root(init)?;
     }
     // floe was so already, unless it had id maps to write through /proc/PID, which it then could not.
     let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
