@@ -79,7 +79,7 @@ fn signal_all(cgroup: &Cgroup, signal: i32) -> Result<()> {
 }
 
 /// Kills every process of a container; errors are for who wants them.
-pub(crate) fn kill_all(_rt: &Runtime, container: &Container) -> Result<()> {
+pub(crate) fn kill_all(container: &Container) -> Result<()> {
     if let Some((_, pidfd)) = container.init() {
         let _ = pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
     }
@@ -133,7 +133,7 @@ pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
 /// cut short has no `config`, or one whose hooks have not begun.
 pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Config>) -> Result<()> {
     let init = container.init().map(|(_, pidfd)| pidfd);
-    kill_all(rt, container)?;
+    kill_all(container)?;
     if let Some(init) = init {
         wait_end(&init)?;
     }

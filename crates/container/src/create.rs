@@ -66,7 +66,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
     let relay = terminal.map(Terminal::relay).transpose()?;
     making.channel.send(&Message::Continue).at(|| "start init")?;
     start::await_exec(&making.channel, child.pid, child.pidfd.as_fd(), &making.container, &plan.config)?;
-    start::poststart(rt, &making.container, &plan.config)?;
+    start::poststart(&making.container, &plan.config)?;
     let Some(signals) = attached else {
         making.keep();
         if let Some(notify) = notify {

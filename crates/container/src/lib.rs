@@ -20,6 +20,7 @@ mod state;
 mod time;
 
 pub use error::{At, Error, Kind, Result};
+pub use time::rfc3339;
 
 use config::ProcessDocument;
 use oci_spec::runtime::LinuxResources;

@@ -41,7 +41,7 @@ pub(crate) fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Res
         return Err(Error::new("cannot start an already running container"));
     }
     await_exec(&channel, pid, pidfd.as_fd(), &container, &config)?;
-    poststart(rt, &container, &config)?;
+    poststart(&container, &config)?;
     if let Some(notify) = notify {
         notify.relay(pidfd.as_fd(), pid)?;
     }
@@ -101,7 +101,7 @@ fn hand_over(
 
 /// A hook that fails stops the container (runtime.md, lifecycle 9: "the runtime MUST log a warning"; runc
 /// kills, and callers rely on the error).
-pub(crate) fn poststart(rt: &Runtime, container: &Container, config: &Config) -> Result<()> {
+pub(crate) fn poststart(container: &Container, config: &Config) -> Result<()> {
     if config.hooks.poststart.is_empty() {
         return Ok(());
     }
@@ -109,7 +109,7 @@ pub(crate) fn poststart(rt: &Runtime, container: &Container, config: &Config) ->
     let state = HookState::of(container, Status::Running, pid);
     let bundle = Some(container.stored.bundle.as_path());
     if let Err(e) = hooks::run("poststart", &config.hooks.poststart, &state, bundle) {
-        let _ = crate::control::kill_all(rt, container);
+        let _ = crate::control::kill_all(container);
         return Err(e);
     }
     Ok(())

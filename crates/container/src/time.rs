@@ -1,8 +1,9 @@
-//! The time of creation as RFC 3339 with nanoseconds, which is what callers parse.
+//! A time as RFC 3339 with nanoseconds, which is what callers parse: of creation, and of log entries.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-pub(crate) fn rfc3339(time: SystemTime) -> String {
+/// `2026-11-21T22:50:28.000000000Z`; times before 1970 count as 1970.
+pub fn rfc3339(time: SystemTime) -> String {
     let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     let (days, second) = ((since.as_secs() / 86_400) as i64, since.as_secs() % 86_400);
     // Days to year, month and day in a calendar whose years start in March, where the leap day comes last.

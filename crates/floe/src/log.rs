@@ -3,13 +3,13 @@
 //! A failed command writes exactly one error entry and no warning, because Podman decodes the whole file as one JSON
 //! object. The file may be there before us and is only ever appended to.
 
-use crate::time;
 use anyhow::{Context, Result, bail};
 use std::ffi::OsStr;
 use std::fs::{File, OpenOptions};
 use std::io::Write;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixDatagram;
+use std::time::SystemTime;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Level {
@@ -88,7 +88,9 @@ impl Log {
             Sink::Nothing => {}
             // One write, so that a second process's entry is not mixed in.
             Sink::File(file) => {
-                let _ = file.write_all(entry(self.format, level, message, &time::now()).as_bytes());
+                let _ = file.write_all(
+                    entry(self.format, level, message, &container::rfc3339(SystemTime::now())).as_bytes(),
+                );
             }
             Sink::Journal { socket, identifier } => {
                 let message = message.replace('\n', " ");

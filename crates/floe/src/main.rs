@@ -12,7 +12,6 @@ mod compat;
 mod environment;
 mod log;
 mod output;
-mod time;
 mod values;
 mod version;
 
