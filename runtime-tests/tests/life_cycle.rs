@@ -367,7 +367,7 @@ fn ps_json_and_table(t: &mut Test) {
     let table = t.call(["ps", &container.id]).quiet().stdout;
     assert!(table.lines().next().is_some_and(|line| line.contains("PID")), "{table}");
     assert_eq!(table.lines().count(), 4, "{table}");
-    let table = t.call(["ps", &container.id, "-o", "pid,comm"]).quiet().stdout;
+    let table = t.call(["ps", &container.id, "-eo", "pid,comm"]).quiet().stdout;
     assert_eq!(table.matches("floe-probe").count(), 3, "{table}");
 }
 
