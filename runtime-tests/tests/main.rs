@@ -10,6 +10,7 @@ mod devices;
 mod escapes;
 mod exec;
 mod fixtures;
+mod hardening;
 mod harness;
 mod hooks;
 mod life_cycle;
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         exec::cases(),
         rootless::cases(),
         escapes::cases(),
+        hardening::cases(),
         fixtures::cases(),
         bad_input::cases(),
         stress::cases(),

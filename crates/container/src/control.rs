@@ -90,6 +90,8 @@ pub(crate) fn kill_all(_rt: &Runtime, container: &Container) -> Result<()> {
 }
 
 pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
+    // What our caller has leaked is not for the hooks.
+    sys::process::cloexec_from(3).at(|| "close_range")?;
     let container = match Container::open(rt, id) {
         Ok(container) => container,
         Err(e) if e.kind() == Kind::NotFound => {
