@@ -535,7 +535,7 @@ impl Drop for Making<'_> {
         if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.wrote_pid_file) {
             let _ = fs::remove_file(pid_file);
         }
-        let _ = fs::remove_dir_all(&self.container.dir);
+        let _ = state::release(&self.container.dir);
     }
 }
 
