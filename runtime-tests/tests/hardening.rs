@@ -26,6 +26,16 @@ pub(crate) fn cases() -> Vec<Case> {
         create_container_hook_sees_mounts,
         create_runtime_hook_mounts,
         listen_fds_and_preserved,
+        preserved_descriptors_are_not_for_hooks,
+        cwd_is_not_made_through_proc_root,
+        damaged_state,
+        few_descriptors,
+        unwritable_root,
+        full_state_directory,
+        process_of_exec_is_opaque,
+        rootfs_that_changes,
+        device_node_that_changes,
+        hostile_passwd,
     ]
 }
 
@@ -498,4 +508,312 @@ fn listen_fds_and_preserved(t: &mut Test) {
     let facts = t.run(command).ok().json();
     let fds: Vec<&String> = facts["fds"].as_object().expect("fds").keys().collect();
     assert_eq!(fds, ["0", "1", "2", "3", "4"], "{}", facts["fds"]);
+}
+
+fn preserved_descriptors_are_not_for_hooks(t: &mut Test) {
+    let out = t.path("out");
+    let mut bundle = t.bundle();
+    let script = format!("for f in /proc/$$/fd/*; do readlink $f; done > {}; true", out.display());
+    bundle.push("/hooks/createRuntime", shell_hook(&script)).args(["true"]).write();
+    let mut command = t.floe();
+    command.args(["run", "--preserve-fds", "1", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    sockets::pass_fds(&mut command, vec![std::fs::File::open("/").expect("open").into()]);
+    t.run(command).ok();
+    assert!(!read(&out).lines().any(|line| line == "/"), "{}", read(&out));
+}
+
+fn cwd_is_not_made_through_proc_root(t: &mut Test) {
+    // With the host's pids, root of the container could follow /proc/PID/root before it gives up its
+    // privileges.
+    let host = t.path("host");
+    std::fs::create_dir(&host).expect("mkdir");
+    let pid = std::process::id();
+    let mut bundle = t.bundle();
+    bundle.without_namespace("pid").remove("/linux/maskedPaths").remove("/linux/readonlyPaths");
+    bundle.set("/process/cwd", json!(format!("/proc/{pid}/root{}/made", host.display()))).args(["true"]);
+    assert!(t.run_bundle(&bundle).code != 0);
+    symlink(format!("/proc/{pid}/root{}", host.display()), bundle.rootfs("out")).expect("symlink");
+    bundle.set("/process/cwd", json!("/out/made"));
+    assert!(t.run_bundle(&bundle).code != 0);
+    assert_eq!(std::fs::read_dir(&host).expect("dir").count(), 0, "a directory was made on the host");
+}
+
+fn damaged_state(t: &mut Test) {
+    for (file, contents) in [
+        ("state.json", ""),
+        ("state.json", "{\"ociVersion\":\"1.2"),
+        ("state.json", "{}"),
+        ("init.json", ""),
+        ("init.json", "{\"pid\":"),
+        ("init.json", "{\"pid\":-1,\"startTime\":0}"),
+        ("init.json", "{\"pid\":1,\"startTime\":0}"),
+        ("init.json", "{\"pid\":99999999999,\"startTime\":0}"),
+        ("init.json", "[[[[["),
+        ("config.json", ""),
+        ("config.json", "{"),
+    ] {
+        let mut bundle = t.bundle();
+        let container = t.start_holding(&mut bundle);
+        let id = container.id.as_str();
+        let pid = t.pid(id);
+        std::fs::write(t.root.join(id).join(file), contents).expect("write");
+        for args in [
+            &["state", id][..],
+            &["start", id],
+            &["exec", id, "true"],
+            &["kill", id, "0"],
+            &["ps", id],
+            &["pause", id],
+            &["resume", id],
+            &["delete", id],
+        ] {
+            let output = t.call(args);
+            if output.code != 0 {
+                output.refused(&[]);
+            }
+        }
+        t.call(["list"]).ok();
+        t.call(["delete", "--force", id]).ok();
+        let what = format!("{file}: {contents}");
+        wait_until(&what, || !Path::new(&format!("/proc/{pid}")).exists());
+        assert_eq!(t.leftovers(), [""; 0], "{what}");
+    }
+}
+
+/// `floe ARGS` under limits of the shell.
+fn limited(t: &Test, limits: &str, args: &[&str]) -> Command {
+    let mut command = Command::new("/bin/sh");
+    let line =
+        format!("{limits}; exec {} --root {} \"$@\"", environment::get().floe.display(), t.root.display());
+    command.args(["-c", &line, "sh"]).args(args);
+    command
+}
+
+fn few_descriptors(t: &mut Test) {
+    let mut succeeded = 0;
+    for limit in 3..40 {
+        let mut bundle = t.bundle();
+        bundle.args(["true"]).write();
+        let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+        let limits = format!("ulimit -n {limit}");
+        let command = limited(t, &limits, &["run", "--bundle", &dir, &bundle.id]);
+        let output = t.run(command);
+        if output.code == 0 {
+            succeeded += 1;
+        } else {
+            // Below the standard ones the shell cannot even start it.
+            assert!(limit < 30, "{limit}: {output:?}");
+            if limit > 4 {
+                output.exits(1).refused(&[]);
+            }
+        }
+        assert_eq!(t.leftovers(), [""; 0], "{limit} descriptors");
+    }
+    assert!(succeeded > 0);
+}
+
+fn unwritable_root(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["true"]).write();
+    let dir = bundle.dir.to_str().expect("utf-8").to_owned();
+    std::fs::write(t.path("file"), "").expect("write");
+    for root in ["/proc/floe", "/sys/floe", t.path("file").to_str().expect("utf-8")] {
+        let mut command = t.floe();
+        command.args(["--root", root, "run", "--bundle", &dir, &bundle.id]);
+        t.run(command).exits(1).refused(&[root]);
+    }
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn full_state_directory(t: &mut Test) {
+    // Room for ever more pages and inodes: every write of state gets its turn to fail.
+    let none: Option<&str> = None;
+    let small = t.path("small");
+    t.mount_tmpfs(&small, MsFlags::empty());
+    let mut succeeded = 0;
+    for (inodes, blocks) in (2..14).map(|n| (n, 64)).chain((1..6).map(|n| (100, n))) {
+        let options = format!("nr_inodes={inodes},nr_blocks={blocks}");
+        mount(none, &small, none, MsFlags::MS_REMOUNT, Some(options.as_str())).expect("remount");
+        let mut bundle = t.bundle();
+        bundle.args(["true"]).write();
+        let mut command = t.floe();
+        command.arg("--root").arg(&small).arg("run").arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
+        let output = t.run(command);
+        if output.code == 0 {
+            succeeded += 1;
+        } else {
+            output.exits(1).refused(&["ENOSPC"]);
+        }
+        assert_eq!(std::fs::read_dir(&small).expect("dir").count(), 0, "{options}");
+    }
+    assert!(succeeded > 0);
+}
+
+fn process_of_exec_is_opaque(t: &mut Test) {
+    // CVE-2016-9962: what exec starts has descriptors and memory of the host until it is the program.
+    let mut bundle = t.bundle();
+    // It may be the program by the time it is looked at, but that has no sockets.
+    let script = "echo ready; while :; do for p in /proc/[0-9]*; do case $(cat $p/comm) in floe*) \
+        cat $p/environ; readlink $p/fd/*; cat $p/fd/5 $p/task/*/environ;; esac; done; done 2>/dev/null";
+    bundle.args(["sh", "-c", script]);
+    let container = t.start(&bundle);
+    container.wait_for_output("ready");
+    for number in 0..80 {
+        let mut command = t.floe();
+        command.env("SECRET", "of the host").arg("exec");
+        if number % 2 == 0 {
+            command.args(["--user", "1000"]);
+        }
+        command.args([&container.id, "true"]);
+        t.run(command).ok();
+    }
+    t.call(["delete", "--force", &container.id]).ok();
+    let output = container.output();
+    assert!(!output.contains("SECRET") && !output.contains("socket:"), "{output}");
+}
+
+/// Swaps `rootfs/NAME` between a directory and a link to `outside`, until dropped.
+struct Swapper(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
+
+impl Swapper {
+    fn new(name: PathBuf, target: PathBuf) -> Swapper {
+        let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+        let seen = stop.clone();
+        let other = name.with_extension("other");
+        symlink(target, &other).expect("symlink");
+        let work = move || {
+            while !seen.load(std::sync::atomic::Ordering::Relaxed) {
+                let flags = nix::fcntl::RenameFlags::RENAME_EXCHANGE;
+                let here = nix::fcntl::AT_FDCWD;
+                let _ = nix::fcntl::renameat2(here, &name, here, &other, flags);
+            }
+        };
+        Swapper(stop, Some(std::thread::spawn(work)))
+    }
+}
+
+impl Drop for Swapper {
+    fn drop(&mut self) {
+        self.0.store(true, std::sync::atomic::Ordering::Relaxed);
+        let _ = self.1.take().map(std::thread::JoinHandle::join);
+    }
+}
+
+/// Names, types, modes and owners of everything below a directory, mounts included.
+fn listing(dir: &Path) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut todo = vec![dir.to_owned()];
+    while let Some(dir) = todo.pop() {
+        for entry in std::fs::read_dir(dir).expect("dir").flatten() {
+            let meta = entry.metadata().expect("stat");
+            found.push(format!("{} {:o} {} {}", entry.path().display(), meta.mode(), meta.uid(), meta.dev()));
+            if meta.is_dir() {
+                todo.push(entry.path());
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
+fn rootfs_that_changes(t: &mut Test) {
+    // CVE-2021-30465, CVE-2024-45310: directories become links to the host between two looks at them.
+    let outside = t.path("outside");
+    for name in ["sub", "sub/deep", "pts", "mqueue"] {
+        std::fs::create_dir(outside.join(name))
+            .or_else(|_| std::fs::create_dir_all(outside.join(name)))
+            .expect("mkdir");
+    }
+    for name in ["null", "console", "file", "sub/file"] {
+        std::fs::write(outside.join(name), "untouched").expect("write");
+    }
+    let before = listing(&outside);
+    let source = t.path("source");
+    std::fs::write(&source, "x").expect("write");
+    for name in ["data", "dev", "data/sub", "proc"] {
+        let mut bundle = t.bundle();
+        std::fs::create_dir_all(bundle.rootfs("data/sub/deep")).expect("mkdir");
+        if name == "dev" {
+            for mount in ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"] {
+                bundle.remove_mount(mount);
+            }
+        }
+        bundle.mount("/data/sub/deep/new/tmpfs", "tmpfs", "tmpfs", &["tmpcopyup"]);
+        bundle.mount("/data/sub", "tmpfs", "tmpfs", &["tmpcopyup"]);
+        bundle.bind(&source, "/data/sub/made/file", &["bind"]);
+        bundle
+            .push("/linux/maskedPaths", json!("/data/sub/file"))
+            .push("/linux/readonlyPaths", json!("/data/file"));
+        bundle.push(
+            "/linux/devices",
+            json!({"path": "/data/node", "type": "c", "major": 1, "minor": 3, "uid": 7, "fileMode": 511}),
+        );
+        bundle.set("/process/cwd", json!("/data/cwd/made")).args([
+            "sh",
+            "-c",
+            "ls /data/sub/deep; echo x > /data/written",
+        ]);
+        let swapper = Swapper::new(bundle.rootfs(name), outside.clone());
+        let mut codes = [0; 2];
+        for _ in 0..60 {
+            bundle.id = t.id();
+            let output = t.run_bundle(&bundle);
+            codes[usize::from(output.code != 0)] += 1;
+        }
+        drop(swapper);
+        assert_eq!(listing(&outside), before, "{name}: {codes:?}");
+    }
+}
+
+fn device_node_that_changes(t: &mut Test) {
+    // The node is replaced by a link to a file of the host between mknod and what follows it.
+    let victim = t.path("victim");
+    std::fs::write(&victim, "x").expect("write");
+    std::fs::set_permissions(&victim, std::fs::Permissions::from_mode(0o600)).expect("chmod");
+    let mut bundle = t.bundle();
+    let node = json!({"path": "/data/node", "type": "c", "major": 1, "minor": 3, "uid": 7, "gid": 7, "fileMode": 511});
+    bundle.push("/linux/devices", node).args(["true"]);
+    let (data, link) = (bundle.rootfs("data"), bundle.rootfs("tmp/link"));
+    symlink(&victim, &link).expect("symlink");
+    let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let seen = stop.clone();
+    let racer = std::thread::spawn(move || {
+        while !seen.load(std::sync::atomic::Ordering::Relaxed) {
+            let (flags, here) = (nix::fcntl::RenameFlags::RENAME_EXCHANGE, nix::fcntl::AT_FDCWD);
+            if nix::fcntl::renameat2(here, &data.join("node"), here, &link, flags).is_ok() {
+                let _ = nix::fcntl::renameat2(here, &data.join("node"), here, &link, flags);
+                let _ = std::fs::remove_file(data.join("node"));
+            }
+        }
+    });
+    for _ in 0..60 {
+        bundle.id = t.id();
+        t.run_bundle(&bundle);
+    }
+    stop.store(true, std::sync::atomic::Ordering::Relaxed);
+    racer.join().expect("racer");
+    let meta = std::fs::metadata(&victim).expect("stat");
+    assert_eq!((meta.mode() & 0o7777, meta.uid()), (0o600, 0), "the host's file was changed");
+}
+
+fn hostile_passwd(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let passwd = bundle.rootfs("etc/passwd");
+    bundle.args(["sh", "-c", "echo $HOME"]);
+    type Make = fn(&Path);
+    let kinds: [Make; 6] = [
+        |path| nix::unistd::mkfifo(path, nix::sys::stat::Mode::from_bits_truncate(0o666)).expect("mkfifo"),
+        |path| symlink("/dev/zero", path).expect("symlink"),
+        |path| symlink("/proc/self/fd/3", path).expect("symlink"),
+        |path| symlink("passwd", path).expect("symlink"),
+        |path| std::fs::create_dir(path).expect("mkdir"),
+        |path| std::fs::File::create(path).and_then(|file| file.set_len(1 << 40)).expect("huge file"),
+    ];
+    for make in kinds {
+        let _ = std::fs::remove_file(&passwd);
+        let _ = std::fs::remove_dir(&passwd);
+        make(&passwd);
+        bundle.id = t.id();
+        assert_eq!(t.run_bundle(&bundle).ok().text(), "/");
+    }
 }
