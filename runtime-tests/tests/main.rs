@@ -11,6 +11,7 @@ mod devices;
 mod escapes;
 mod exec;
 mod fixtures;
+mod hardening;
 mod harness;
 mod hooks;
 mod life_cycle;
@@ -54,6 +55,7 @@ fn main() -> ExitCode {
         user_namespace::cases(),
         nested::cases(),
         races::cases(),
+        hardening::cases(),
         fixtures::cases(),
         bad_input::cases(),
         stress::cases(),

@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::error::{At, Error, Kind, Result};
 use crate::hooks::{self, HookState};
-use crate::state::{Container, check_id};
+use crate::state::{Container, check_id, release};
 use crate::{Event, Runtime, State, Status};
 use cgroup::{Cgroup, OomEvent, Resources, Stats};
 use oci_spec::runtime::LinuxResources;
@@ -90,24 +90,20 @@ pub(crate) fn kill_all(container: &Container) -> Result<()> {
 }
 
 pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
+    // What our caller has leaked is not for the hooks.
+    sys::process::cloexec_from(3).at(|| "close_range")?;
     let container = match Container::open(rt, id) {
         Ok(container) => container,
         Err(e) if e.kind() == Kind::NotFound => {
             let dir = rt.root.join(id);
             // `create` was killed before its first note; there is nothing else of it.
             if force && dir.is_dir() {
-                return fs::remove_dir_all(&dir)
-                    .map_err(Errno::from)
-                    .at(|| format!("remove {}", dir.display()));
+                return release(&dir);
             }
             return if force { Ok(()) } else { Err(e) };
         }
         Err(e) if force && e.kind() == Kind::Other => {
-            // The state is damaged; what it said is lost.
-            let dir = rt.root.join(id);
-            return fs::remove_dir_all(&dir)
-                .map_err(Errno::from)
-                .at(|| format!("remove {} after: {e}", dir.display()));
+            return destroy_damaged(rt, id).at(|| format!("clean up after: {e}"));
         }
         Err(e) => return Err(e),
     };
@@ -143,9 +139,7 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Confi
     if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
         crate::rdt::remove(dir)?;
     }
-    fs::remove_dir_all(&container.dir)
-        .map_err(Errno::from)
-        .at(|| format!("remove {}", container.dir.display()))?;
+    release(&container.dir)?;
     // A failure of theirs is only logged (runtime.md, lifecycle 13).
     if let Some(config) = config
         && let Err(e) = poststop(container, config)
@@ -153,6 +147,22 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Confi
         rt.warnings.borrow_mut().push(e.to_string());
     }
     Ok(())
+}
+
+/// The state is damaged: what of it can be read is still used, the rest is lost.
+fn destroy_damaged(rt: &Runtime, id: &str) -> Result<()> {
+    let (cgroup, init) = Container::salvage(rt, id);
+    if let Some(init) = &init {
+        let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
+    }
+    // What is no cgroup's path is damage too.
+    if let Some(Ok(cgroup)) = cgroup.map(|dir| Cgroup::open(&dir)) {
+        cgroup.kill().and_then(|()| cgroup.delete()).at(|| "cgroup")?;
+    }
+    if let Some(init) = &init {
+        wait_end(init)?;
+    }
+    release(&rt.root.join(id))
 }
 
 /// The process is not our child, so its end is read from the pidfd.

@@ -269,6 +269,8 @@ impl<'a> Making<'a> {
             let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
         }
         let child = making.spawn_init(init)?;
+        // What is preserved is for the container: it has them now, and hooks of ours shall not.
+        sys::process::cloexec_from(3).at(|| "close_range")?;
         let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
         making.child = Some((child.pid, kept));
         making.prepare_child(&child)?;
@@ -530,7 +532,7 @@ impl Drop for Making<'_> {
         if let Some(pid_file) = self.plan.options.pid_file.as_ref().filter(|_| self.wrote_pid_file) {
             let _ = fs::remove_file(pid_file);
         }
-        let _ = fs::remove_dir_all(&self.container.dir);
+        let _ = state::release(&self.container.dir);
     }
 }
 

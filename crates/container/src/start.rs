@@ -14,6 +14,8 @@ use std::path::Path;
 use sys::Errno;
 
 pub(crate) fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Result<()> {
+    // What our caller has leaked is not for the hooks.
+    sys::process::cloexec_from(3).at(|| "close_range")?;
     let container = Container::open(rt, id)?;
     let status = container.status()?;
     match status {

@@ -102,6 +102,21 @@ pub(crate) fn claim(rt: &Runtime, id: &str) -> Result<PathBuf> {
     }
 }
 
+/// Removes `ROOT/ID`, which frees the id.
+pub(crate) fn release(dir: &Path) -> Result<()> {
+    let removed = match fs::remove_dir_all(dir) {
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
+            // Without a descriptor to read the directory: all that is in it while a container is made.
+            for name in [STATE_FILE, INIT_FILE, CONFIG_FILE, START_SOCKET] {
+                let _ = fs::remove_file(dir.join(name));
+            }
+            fs::remove_dir(dir)
+        }
+        other => other,
+    };
+    removed.map_err(Errno::from).at(|| format!("remove {}", dir.display()))
+}
+
 impl Container {
     pub(crate) fn open(rt: &Runtime, id: &str) -> Result<Container> {
         check_id(id)?;
@@ -122,6 +137,29 @@ impl Container {
             Err(e) => return Err(Errno::from(e)).at(|| format!("read {}", file.display())),
         };
         Ok(Container { dir, stored, made })
+    }
+
+    /// What can still be read of a container whose files are damaged: its cgroup and its init.
+    pub(crate) fn salvage(rt: &Runtime, id: &str) -> (Option<PathBuf>, Option<OwnedFd>) {
+        let dir = rt.root.join(id);
+        let document = |name: &str| -> serde_json::Value {
+            fs::read(dir.join(name))
+                .ok()
+                .and_then(|bytes| serde_json::from_slice(&bytes).ok())
+                .unwrap_or_default()
+        };
+        let init: Option<ProcessId> = serde_json::from_value(document(INIT_FILE)).ok();
+        let alive = init.and_then(live_init);
+        let cgroup = document(STATE_FILE)["cgroup"].as_str().map(PathBuf::from).or_else(|| {
+            // By config.json it may have become another container's; init in it proves that it is ours.
+            let config = document(CONFIG_FILE);
+            let path = config["linux"]["cgroupsPath"].as_str().map(Path::new);
+            let cgroup = Cgroup::resolve(path, id).ok()?;
+            alive.as_ref()?;
+            let actual = Cgroup::of_process(init?.pid).ok()?;
+            actual.path().starts_with(cgroup.path()).then(|| cgroup.path().to_owned())
+        });
+        (cgroup, alive)
     }
 
     /// Writes state.json so that a reader sees all of it or nothing.
@@ -168,10 +206,7 @@ impl Container {
     /// Init's pidfd, or `None` when it has ended.
     pub(crate) fn init(&self) -> Option<(i32, OwnedFd)> {
         let init = self.made.as_ref()?.init;
-        let pidfd = sys::process::pidfd_open(init.pid).ok()?;
-        // The order matters: the pidfd holds the process, so what stat says afterwards is about it.
-        let stat = ProcStat::read(init.pid)?;
-        (stat.start_time == init.start_time && !stat.ended).then_some((init.pid, pidfd))
+        Some((init.pid, live_init(init)?))
     }
 
     pub(crate) fn status(&self) -> Result<Status> {
@@ -233,6 +268,13 @@ impl Container {
             owner: user_name(owner),
         })
     }
+}
+
+fn live_init(init: ProcessId) -> Option<OwnedFd> {
+    let pidfd = sys::process::pidfd_open(init.pid).ok()?;
+    // The order matters: the pidfd holds the process, so what stat says afterwards is about it.
+    let stat = ProcStat::read(init.pid)?;
+    (stat.start_time == init.start_time && !stat.ended).then_some(pidfd)
 }
 
 /// A socket path of any length: addresses hold 107 bytes, so the directory goes in by descriptor.

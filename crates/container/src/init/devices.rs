@@ -5,7 +5,7 @@ use super::protocol::{During, InitResult, Step};
 use crate::config::{Config, Device, MountKind};
 use nix::fcntl::{AT_FDCWD, AtFlags};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
-use nix::sys::stat::{FchmodatFlags, Mode, SFlag, fchmodat, mknodat};
+use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
 use std::io::IoSlice;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -105,9 +105,9 @@ fn make_node(root: BorrowedFd<'_>, device: &Device) -> Result<()> {
     }
     if device.uid != 0 || device.gid != 0 {
         let (uid, gid) = (Uid::from_raw(device.uid), Gid::from_raw(device.gid));
+        // No chmod(2) after it, which would follow a link that has taken the node's place: what chown(2)
+        // clears, the set-id bits, means nothing on a device.
         fchownat(&parent, name, Some(uid), Some(gid), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        // chown(2) clears the set-id bits.
-        fchmodat(&parent, name, mode, FchmodatFlags::FollowSymlink)?;
     }
     Ok(())
 }

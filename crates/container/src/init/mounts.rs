@@ -364,6 +364,11 @@ fn copy_tree(from: OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
                     OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK,
                     Mode::empty(),
                 )?;
+                // A racing rename may have put a device there, which nobody may read yet.
+                let stat = fstat(&from)?;
+                if stat.st_mode & libc::S_IFMT != libc::S_IFREG {
+                    return Err(Errno::from_raw(libc::EAGAIN));
+                }
                 let create = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_CLOEXEC;
                 let into = openat(&to, name, create, Mode::from_bits_truncate(0o600))?;
                 let (mut from, mut into) = (File::from(from), File::from(into));

@@ -5,7 +5,7 @@
 //! filter is in. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that
 //! would hinder us, then the filter, then nothing but execve(2), as the filter may forbid all else.
 
-use super::paths::is_device;
+use super::paths::{Kind, is_device, open_or_create};
 use super::protocol::{Channel, During, Failure, InitResult, Message, Step};
 use crate::config::{Capabilities, Process};
 use crate::seccomp::Program;
@@ -79,8 +79,11 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
     sys::process::close_all_but(3 + launch.preserve_fds, &launch.keep)
         .during(Step::Stdio, || "close descriptors")?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    // A missing working directory is made, as runc does.
-    let _ = std::fs::create_dir_all(&process.cwd);
+    // A missing working directory is made, as runc does; not through /proc/PID/root, which root of a
+    // container with the host's pids could follow.
+    if let (Ok(root), Some(cwd)) = (super::open_root(), process.cwd.to_str()) {
+        let _ = open_or_create(root.as_fd(), cwd, Kind::Directory);
+    }
     let early = nix::unistd::chdir(&process.cwd);
     let home = home_directory(process.uid);
     let caps = become_user(launch)?;
