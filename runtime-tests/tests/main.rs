@@ -4,6 +4,7 @@
 //! before the first thread exists (harness/environment.rs), so a crash leaves nothing behind.
 
 mod bad_input;
+mod callers;
 mod capabilities;
 mod cgroups;
 mod descriptors;
@@ -55,6 +56,7 @@ fn main() -> ExitCode {
         nested::cases(),
         races::cases(),
         fixtures::cases(),
+        callers::cases(),
         bad_input::cases(),
         stress::cases(),
     ]

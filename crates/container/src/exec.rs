@@ -248,6 +248,7 @@ fn run(mut tenant: Tenant<'_>) -> i32 {
         preserve_fds: tenant.preserve_fds,
         keep: vec![tenant.channel.fd()],
         extra_env: Vec::new(),
+        makes_cwd: false,
         keep_groups: false,
         personality: tenant.config.personality,
         memory_policy: None,

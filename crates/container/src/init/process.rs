@@ -37,6 +37,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// Variables that floe adds: LISTEN_FDS and the like.
     pub(crate) extra_env: Vec<String>,
+    /// A missing working directory is made, as runc does: for the container, not for exec, whose caller is mistaken.
+    pub(crate) makes_cwd: bool,
     /// The supplementary groups stay what they are (`run.oci.keep_original_groups`).
     pub(crate) keep_groups: bool,
     pub(crate) personality: Option<u64>,
@@ -79,8 +81,9 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
     sys::process::close_all_but(3 + launch.preserve_fds, &launch.keep)
         .during(Step::Stdio, || "close descriptors")?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    // A missing working directory is made, as runc does.
-    let _ = std::fs::create_dir_all(&process.cwd);
+    if launch.makes_cwd {
+        let _ = std::fs::create_dir_all(&process.cwd);
+    }
     let early = nix::unistd::chdir(&process.cwd);
     let home = home_directory(process.uid);
     let caps = become_user(launch)?;
