@@ -4,7 +4,20 @@ use crate::cases;
 use crate::harness::*;
 
 pub(crate) fn cases() -> Vec<Case> {
-    cases![conmon_exec_in_a_missing_directory,]
+    cases![
+        conmon_exec_in_a_missing_directory,
+        conmon_preserves_descriptors_with_holes,
+        conmon_counts_listen_fds_twice,
+    ]
+}
+
+/// `create` as conmon calls it; the container's output is conmon's.
+fn conmon_create(t: &Test, bundle: &Bundle, options: &[&str]) -> std::process::Command {
+    let mut command = t.floe();
+    command.arg("--log-format=json").arg("--log").arg(t.path("oci-log"));
+    command.arg("create").arg("--bundle").arg(&bundle.dir).arg("--pid-file").arg(t.path("pidfile"));
+    command.args(options).arg(&bundle.id);
+    command
 }
 
 /// `podman exec -w /nosuch`: 127 for the user, and nothing is made in the container.
@@ -22,4 +35,34 @@ fn conmon_exec_in_a_missing_directory(t: &mut Test) {
     t.run(command).exits(255).refused(&["/nosuch", "no such file or directory"]);
     assert!(!bundle.rootfs("nosuch").exists());
     assert!(!t.path("exec-pid").exists());
+}
+
+/// `podman run --preserve-fd 4`: the numbers below that nobody opened are no mistake.
+fn conmon_preserves_descriptors_with_holes(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["/bin/floe-probe", "touch-fd", "3", "three"]).write();
+    let mut command = conmon_create(t, &bundle, &["--preserve-fds", "50"]);
+    sockets::pass_fds(&mut command, vec![std::fs::File::create(t.path("a")).expect("create").into()]);
+    let mut running = t.spawn(command);
+    running.finish().ok();
+    t.call(["start", &bundle.id]).ok();
+    t.wait_status(&bundle.id, "stopped");
+    assert_eq!(read(&running.stdout), "ok\n");
+    assert_eq!(read(t.path("a")), "three");
+}
+
+/// Podman hands on LISTEN_FDS and says `--preserve-fds` with the same count.
+fn conmon_counts_listen_fds_twice(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["sh", "-c", "echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; floe-probe touch-fd 3 three"]);
+    bundle.write();
+    let mut command = conmon_create(t, &bundle, &["--preserve-fds", "1"]);
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    sockets::pass_fds(&mut command, vec![std::fs::File::create(t.path("a")).expect("create").into()]);
+    let mut running = t.spawn(command);
+    running.finish().ok();
+    t.call(["start", &bundle.id]).ok();
+    t.wait_status(&bundle.id, "stopped");
+    assert_eq!(read(&running.stdout), "1 1 web\nok\n");
+    assert_eq!(read(t.path("a")), "three");
 }
