@@ -8,6 +8,8 @@ pub(crate) fn cases() -> Vec<Case> {
         conmon_exec_in_a_missing_directory,
         conmon_preserves_descriptors_with_holes,
         conmon_counts_listen_fds_twice,
+        podman_tmpfs_of_the_user,
+        podman_tmpfs_without_a_directory,
     ]
 }
 
@@ -65,4 +67,27 @@ fn conmon_counts_listen_fds_twice(t: &mut Test) {
     t.wait_status(&bundle.id, "stopped");
     assert_eq!(read(&running.stdout), "1 1 web\nok\n");
     assert_eq!(read(t.path("a")), "three");
+}
+
+/// `podman run --user 1000 --tmpfs /data:U,mode=700`
+fn podman_tmpfs_of_the_user(t: &mut Test) {
+    let mut bundle = t.bundle();
+    std::fs::write(bundle.rootfs("data/seed"), "seed").expect("write");
+    let options = ["uid=1000", "gid=1000", "mode=700", "rprivate", "nosuid", "nodev", "tmpcopyup"];
+    bundle.mount("/data", "tmpfs", "tmpfs", &options);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    assert_eq!(
+        t.sh(&mut bundle, "touch /data/new; stat -c %u:%g:%a /data; cat /data/seed"),
+        "1000:1000:700\nseed"
+    );
+}
+
+/// `podman run --user 1000 --tmpfs /scratch`, and Docker's without `tmpcopyup`: everybody may write.
+fn podman_tmpfs_without_a_directory(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.mount("/scratch", "tmpfs", "tmpfs", &["rprivate", "nosuid", "nodev", "tmpcopyup"]);
+    bundle.mount("/docker", "tmpfs", "tmpfs", &["noexec", "nosuid", "nodev"]);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    let script = "touch /scratch/new /docker/new; stat -c %u:%a /scratch /docker";
+    assert_eq!(t.sh(&mut bundle, script), "0:1777\n0:1777");
 }
