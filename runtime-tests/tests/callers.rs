@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         conmon_counts_listen_fds_twice,
         podman_tmpfs_of_the_user,
         podman_tmpfs_without_a_directory,
+        cgroup_mount_names_its_source,
     ]
 }
 
@@ -90,4 +91,12 @@ fn podman_tmpfs_without_a_directory(t: &mut Test) {
     bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
     let script = "touch /scratch/new /docker/new; stat -c %u:%a /scratch /docker";
     assert_eq!(t.sh(&mut bundle, script), "0:1777\n0:1777");
+}
+
+/// runc's word; `none` is what a parser of /proc/self/mounts skips.
+fn cgroup_mount_names_its_source(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let facts = t.facts(&mut bundle);
+    let line = mount_line(&facts, "/sys/fs/cgroup");
+    assert!(line.contains(" - cgroup2 cgroup "), "{line}");
 }

@@ -326,8 +326,11 @@ fn cgroup_tree(mount: &Mount, config: &Config, cgroup: Option<&std::path::Path>)
     let namespaced = config.creates(libc::CLONE_NEWCGROUP) || config.joins(libc::CLONE_NEWCGROUP);
     let tree = || -> Result<OwnedFd> {
         if namespaced {
-            let mounted = FsContext::open("cgroup2")
-                .and_then(|context| context.create().and_then(|()| context.mount(mount.attr.set)));
+            let mounted = FsContext::open("cgroup2").and_then(|context| {
+                context.set_string("source", "cgroup")?;
+                context.create()?;
+                context.mount(mount.attr.set)
+            });
             match (mounted, cgroup) {
                 // The kernel wants a fully visible cgroup2 mount in our user namespace's parent.
                 (Err(e), Some(cgroup)) if [libc::EPERM, libc::EBUSY].contains(&e.raw()) => {
