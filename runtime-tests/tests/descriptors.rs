@@ -69,24 +69,29 @@ fn preserved_in_exec(t: &mut Test) {
     assert_eq!(numbers, ["0", "1", "2", "3", "4"], "{}", facts["fds"]);
 }
 
+/// What the program of `command` has open.
+fn open_numbers(t: &mut Test, command: Command) -> Vec<String> {
+    let facts = t.run(command).ok().json();
+    facts["fds"].as_object().expect("object").keys().cloned().collect()
+}
+
 fn preserved_one_that_is_closed(t: &mut Test) {
-    let bundle = t.bundle();
-    bundle.write();
+    // Podman counts socket activation twice: what is not open is not inherited.
+    let mut bundle = t.bundle();
+    bundle.args(["/bin/floe-probe", "facts"]).write();
     let mut command = t.floe();
     command.args(["run", "--preserve-fds", "3", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
     pass(t, &mut command, 2);
-    t.run(command).exits(1).refused(&["5"]);
-    assert_eq!(t.leftovers(), [""; 0]);
+    assert_eq!(open_numbers(t, command), ["0", "1", "2", "3", "4"]);
 }
 
 fn preserved_is_not_our_log(t: &mut Test) {
-    let bundle = t.bundle();
-    bundle.write();
+    let mut bundle = t.bundle();
+    bundle.args(["/bin/floe-probe", "facts"]).write();
     let mut command = t.floe();
     command.arg("--log").arg(t.path("log"));
     command.args(["run", "--preserve-fds", "1", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
-    t.run(command).exits(1).refused(&["3"]);
-    assert_eq!(t.leftovers(), [""; 0]);
+    assert_eq!(open_numbers(t, command), ["0", "1", "2"]);
 }
 
 fn preserved_in_exec_is_not_our_log(t: &mut Test) {
@@ -94,8 +99,8 @@ fn preserved_in_exec_is_not_our_log(t: &mut Test) {
     let container = t.start_holding(&mut bundle);
     let mut command = t.floe();
     command.arg("--log").arg(t.path("log"));
-    command.args(["exec", "--preserve-fds", "1", &container.id, "true"]);
-    t.run(command).exits(255).refused(&["3"]);
+    command.args(["exec", "--preserve-fds", "1", &container.id, "/bin/floe-probe", "facts"]);
+    assert_eq!(open_numbers(t, command), ["0", "1", "2"]);
 }
 
 fn environment_of_run(t: &mut Test) {

@@ -4,6 +4,7 @@
 //! before the first thread exists (harness/environment.rs), so a crash leaves nothing behind.
 
 mod bad_input;
+mod callers;
 mod capabilities;
 mod cgroups;
 mod descriptors;
@@ -57,6 +58,7 @@ fn main() -> ExitCode {
         races::cases(),
         hardening::cases(),
         fixtures::cases(),
+        callers::cases(),
         bad_input::cases(),
         stress::cases(),
     ]

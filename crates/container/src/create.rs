@@ -106,9 +106,9 @@ struct Plan<'a> {
 impl<'a> Plan<'a> {
     fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
         state::check_id(id)?;
-        check_preserved(options.preserve_fds.saturating_add(options.listen_fds))?;
         // What our caller has leaked is nobody's business, hooks included.
-        sys::process::cloexec_from(3 + options.preserve_fds + options.listen_fds).at(|| "close_range")?;
+        sys::process::cloexec_from(3 + preserved(options.preserve_fds, options.listen_fds))
+            .at(|| "close_range")?;
         let (document, mut config) = config::load(&options.bundle, options.config.as_deref())?;
         rt.warnings.borrow_mut().append(&mut config.warnings);
         if !config.process.terminal && options.console_socket.is_some() {
@@ -127,15 +127,12 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// A descriptor of ours among those that the container is to inherit would leak. The caller's have no
-/// close-on-exec flag, or they would not have got here; ours always have it.
-pub(crate) fn check_preserved(count: u32) -> Result<()> {
-    for number in 3..count.saturating_add(3) {
-        if !sys::process::is_inherited(number as i32) {
-            return Err(Error::new(format!("--preserve-fds: descriptor {number} is not open")));
-        }
-    }
-    Ok(())
+/// How many descriptors from 3 on stay. Podman counts `LISTEN_FDS` twice and numbers that nobody opened, so closed
+/// ones are no error, and files of ours may be among them: `init::process` takes those out.
+pub(crate) fn preserved(preserve_fds: u32, listen_fds: u32) -> u32 {
+    /// No process has more (the default of sysctl fs.nr_open).
+    const LIMIT: u32 = 1 << 20;
+    preserve_fds.saturating_add(listen_fds).min(LIMIT)
 }
 
 /// Keeps the container away from our binary (`sys::exe`). Without privilege over our mount namespace it stays
@@ -257,7 +254,7 @@ impl<'a> Making<'a> {
             new_keyring: !plan.options.no_new_keyring,
             may_mknod: !config.has_user_namespace(),
             keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
-            preserve_fds: plan.options.preserve_fds + plan.options.listen_fds,
+            preserve_fds: preserved(plan.options.preserve_fds, plan.options.listen_fds),
             listen_fds: plan.options.listen_fds,
             listen_fdnames: plan.options.listen_fdnames.clone(),
             extra_env,

@@ -6,7 +6,7 @@
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
-    check_labels, check_preserved, connect_to, init_error, open_procfs, protect_binary, raise_hard_limit,
+    check_labels, connect_to, init_error, open_procfs, preserved, protect_binary, raise_hard_limit,
     set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
@@ -25,7 +25,6 @@ use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
     let container = Container::open(rt, id)?;
-    check_preserved(options.preserve_fds)?;
     match container.status()? {
         Status::Running | Status::Created => {}
         Status::Paused if options.ignore_paused => {}
@@ -84,7 +83,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         seccomp: seccomp.as_ref(),
         apparmor: apparmor.as_deref(),
         procfs: procfs.as_fd(),
-        preserve_fds: options.preserve_fds,
+        preserve_fds: preserved(options.preserve_fds, 0),
     };
     let args = CloneArgs { cgroup: cgroup.as_ref().map(AsFd::as_fd), ..CloneArgs::default() };
     let child = spawn(&args, || run(tenant)).at(|| "clone3")?;
@@ -248,6 +247,7 @@ fn run(mut tenant: Tenant<'_>) -> i32 {
         preserve_fds: tenant.preserve_fds,
         keep: vec![tenant.channel.fd()],
         extra_env: Vec::new(),
+        makes_cwd: false,
         keep_groups: false,
         personality: tenant.config.personality,
         memory_policy: None,

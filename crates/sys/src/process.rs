@@ -137,11 +137,20 @@ pub fn cloexec_from(first: u32) -> Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor from `first` on but those in `keep` (close_range(2)).
+/// Closes every descriptor from `first` on but those in `keep` (close_range(2)), and below `first` those that are
+/// close-on-exec: ours, in numbers that the caller was to use and did not.
 ///
 /// Whoever owns one of the others must not use it again; this is for a process that is about to become
 /// another program, in which nothing may lead out of the container by /proc/self/fd any more.
 pub fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
+    for number in (3..first as i32).filter(|number| keep.iter().all(|fd| fd.as_raw_fd() != *number)) {
+        // SAFETY: F_GETFD takes no argument, and closing is the documented contract.
+        unsafe {
+            if libc::fcntl(number, libc::F_GETFD) == libc::FD_CLOEXEC {
+                libc::close(number);
+            }
+        }
+    }
     let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
     keep.sort_unstable();
     keep.push(u32::MAX);
@@ -356,12 +365,6 @@ pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
     let fd = Errno::check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
     // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
-}
-
-/// Whether a descriptor is open and survived the execve(2) that started us: then it has no close-on-exec flag.
-pub fn is_inherited(number: i32) -> bool {
-    // SAFETY: F_GETFD takes no argument and touches nothing.
-    unsafe { libc::fcntl(number, libc::F_GETFD) == 0 }
 }
 
 /// Takes over a descriptor that came by `SCM_RIGHTS`: nix gives those as numbers.

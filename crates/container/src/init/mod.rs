@@ -83,6 +83,7 @@ fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> (Option<Channel
         preserve_fds: init.preserve_fds,
         keep,
         extra_env: environment(init),
+        makes_cwd: true,
         keep_groups: init.keep_groups,
         personality: init.config.personality,
         memory_policy: init.config.memory_policy.as_ref(),

@@ -64,8 +64,9 @@ pub(crate) fn open_bind(
     };
     let tree = tree.during(Step::MountSource, what)?;
     if let (Some(idmap), Some(userns)) = (&mount.idmap, userns) {
-        set_idmap(tree.as_fd(), idmap.recursive, userns)
-            .during(Step::MountAttributes, || format!("idmap of {}", what()))?;
+        set_idmap(tree.as_fd(), idmap.recursive, userns).during(Step::MountAttributes, || {
+            format!("idmap of {} (does its file system have idmapped mounts?)", what())
+        })?;
     }
     set_bind_attributes(tree.as_fd(), mount, *recursive, default_propagation(config))
         .during(Step::MountAttributes, what)?;
@@ -124,6 +125,8 @@ fn mount_one(
         }
         _ => Kind::Directory,
     };
+    // Before the mount point is made.
+    let mode = inherited_mode(root, mount);
     let target = open_target(root, mount, kind)?;
     let (tree, recursive) = match &mount.kind {
         MountKind::Bind { recursive, .. } => {
@@ -134,7 +137,7 @@ fn mount_one(
             (tree, *recursive)
         }
         MountKind::Filesystem { fstype, source, options, copy } => {
-            (new_filesystem(mount, fstype, source, options, *copy, target.as_fd())?, false)
+            (new_filesystem(mount, fstype, source, options, mode, *copy, target.as_fd())?, false)
         }
         MountKind::Remount => unreachable!("it has no tree of its own"),
         MountKind::Cgroup => (cgroup_tree(mount, config, cgroup)?, false),
@@ -205,6 +208,24 @@ fn open_target(root: BorrowedFd<'_>, mount: &Mount, kind: Kind) -> InitResult<Ow
     open_or_create(root, &mount.destination, kind).during(Step::MountPoint, at)
 }
 
+/// As runc: a tmpfs takes over the permissions of the directory it covers, unless told others. One that was not
+/// there has none to give: the tmpfs is everybody's then, like /tmp.
+fn inherited_mode(root: BorrowedFd<'_>, mount: &Mount) -> Option<u32> {
+    let MountKind::Filesystem { fstype, options, .. } = &mount.kind else { return None };
+    if fstype != "tmpfs" || value_of(options, "mode").is_some() {
+        return None;
+    }
+    let directory = resolve_in_root(root, format!("/{}", clean(&mount.destination).join("/")), 0).ok()?;
+    fstat(directory).ok().map(|stat| stat.st_mode & 0o7777)
+}
+
+fn value_of<'a>(options: &'a [FsOption], name: &str) -> Option<&'a str> {
+    options.iter().find_map(|option| match option {
+        FsOption::Value(key, value) if key == name => Some(value.as_str()),
+        _ => None,
+    })
+}
+
 /// Refuses to cover the kernel's files below /proc, however the path leads there.
 fn check_proc(mount: &Mount, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> InitResult<()> {
     let is_proc = |fd| Ok(filesystem_type(fd).during(Step::Mount, || describe(mount))? == PROC_SUPER_MAGIC);
@@ -224,6 +245,7 @@ fn new_filesystem(
     fstype: &str,
     source: &str,
     options: &[FsOption],
+    mode: Option<u32>,
     copy: CopySource,
     target: BorrowedFd<'_>,
 ) -> InitResult<OwnedFd> {
@@ -240,11 +262,7 @@ fn new_filesystem(
     };
     let set = || -> Result<()> {
         context.set_string("source", source)?;
-        let has_mode =
-            options.iter().any(|option| matches!(option, FsOption::Value(key, _) if key == "mode"));
-        if fstype == "tmpfs" && !has_mode {
-            // As runc: the directory keeps its permissions.
-            let mode = fstat(target)?.st_mode & 0o7777;
+        if let Some(mode) = mode {
             context.set_string("mode", format!("{mode:o}"))?;
         }
         for option in options {
@@ -276,9 +294,16 @@ fn new_filesystem(
         Err(e) => return Err(Failure::new(Step::Mount, e.raw(), describe(mount))),
     };
     if copy == CopySource::Destination {
-        let from = openat2(target, ".", libc::O_RDONLY | libc::O_DIRECTORY, 0, 0);
-        let copied = from.and_then(|from| copy_tree(from, tree.as_fd()));
-        copied.during(Step::CopyUp, || mount.destination.clone())?;
+        let copy_up = || -> Result<()> {
+            let stat = fstat(target)?;
+            copy_tree(openat2(target, ".", libc::O_RDONLY | libc::O_DIRECTORY, 0, 0)?, tree.as_fd())?;
+            let top = openat2(tree.as_fd(), ".", libc::O_RDONLY | libc::O_DIRECTORY, 0, 0)?;
+            // Options of the mount, such as Podman makes of its `U`, have the last word on the top directory.
+            let uid = value_of(options, "uid").is_none().then(|| Uid::from_raw(stat.st_uid));
+            let gid = value_of(options, "gid").is_none().then(|| Gid::from_raw(stat.st_gid));
+            Ok(fchown(top, uid, gid)?)
+        };
+        copy_up().during(Step::CopyUp, || mount.destination.clone())?;
         if mount.is_readonly() && !is_dev {
             let attr = MountAttr { set: MOUNT_ATTR_RDONLY, ..MountAttr::default() };
             set_attr(tree.as_fd(), false, &attr).during(Step::MountAttributes, || describe(mount))?;
@@ -302,8 +327,11 @@ fn cgroup_tree(mount: &Mount, config: &Config, cgroup: Option<&std::path::Path>)
     let namespaced = config.creates(libc::CLONE_NEWCGROUP) || config.joins(libc::CLONE_NEWCGROUP);
     let tree = || -> Result<OwnedFd> {
         if namespaced {
-            let mounted = FsContext::open("cgroup2")
-                .and_then(|context| context.create().and_then(|()| context.mount(mount.attr.set)));
+            let mounted = FsContext::open("cgroup2").and_then(|context| {
+                context.set_string("source", "cgroup")?;
+                context.create()?;
+                context.mount(mount.attr.set)
+            });
             match (mounted, cgroup) {
                 // The kernel wants a fully visible cgroup2 mount in our user namespace's parent.
                 (Err(e), Some(cgroup)) if [libc::EPERM, libc::EBUSY].contains(&e.raw()) => {
@@ -328,10 +356,9 @@ fn cgroup_tree(mount: &Mount, config: &Config, cgroup: Option<&std::path::Path>)
     tree().during(Step::Mount, || describe(mount))
 }
 
-/// Copies a directory's contents with owner, mode and time; devices only where mknod(2) is allowed.
+/// Copies a directory's contents with owner and mode; devices only where mknod(2) is allowed.
 fn copy_tree(from: OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
     let to = openat2(to, ".", libc::O_RDONLY | libc::O_DIRECTORY, 0, 0)?;
-    let stat = fstat(&from)?;
     let copy_owner_and_mode = |to: &OwnedFd, stat: &libc::stat| -> Result<()> {
         fchown(to, Some(Uid::from_raw(stat.st_uid)), Some(Gid::from_raw(stat.st_gid)))?;
         fchmod(to, Mode::from_bits_truncate(stat.st_mode & 0o7777))?;
@@ -356,6 +383,7 @@ fn copy_tree(from: OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
                 let from = openat(&dir, name, flags, Mode::empty())?;
                 let into = openat(&to, name, flags, Mode::empty())?;
                 copy_tree(from, into.as_fd())?;
+                copy_owner_and_mode(&into, &stat)?;
             }
             libc::S_IFREG => {
                 let from = openat(
@@ -387,7 +415,7 @@ fn copy_tree(from: OwnedFd, to: BorrowedFd<'_>) -> Result<()> {
             },
         }
     }
-    copy_owner_and_mode(&to, &stat)
+    Ok(())
 }
 
 /// The last word on attributes: the root and /dev become read-only only when everything is in them.

@@ -37,6 +37,8 @@ pub(crate) struct Launch<'a> {
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// Variables that floe adds: LISTEN_FDS and the like.
     pub(crate) extra_env: Vec<String>,
+    /// A missing working directory is made, as runc does: for the container, not for exec, whose caller is mistaken.
+    pub(crate) makes_cwd: bool,
     /// The supplementary groups stay what they are (`run.oci.keep_original_groups`).
     pub(crate) keep_groups: bool,
     pub(crate) personality: Option<u64>,
@@ -81,7 +83,9 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     // A missing working directory is made, as runc does; not through /proc/PID/root, which root of a
     // container with the host's pids could follow.
-    if let (Ok(root), Some(cwd)) = (super::open_root(), process.cwd.to_str()) {
+    if launch.makes_cwd
+        && let (Ok(root), Some(cwd)) = (super::open_root(), process.cwd.to_str())
+    {
         let _ = open_or_create(root.as_fd(), cwd, Kind::Directory);
     }
     let early = nix::unistd::chdir(&process.cwd);

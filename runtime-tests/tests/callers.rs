@@ -1,0 +1,102 @@
+//! What an engine sends, word for word: argv of conmon and go-runc, and parts of config.json that only engines write.
+
+use crate::cases;
+use crate::harness::*;
+
+pub(crate) fn cases() -> Vec<Case> {
+    cases![
+        conmon_exec_in_a_missing_directory,
+        conmon_preserves_descriptors_with_holes,
+        conmon_counts_listen_fds_twice,
+        podman_tmpfs_of_the_user,
+        podman_tmpfs_without_a_directory,
+        cgroup_mount_names_its_source,
+    ]
+}
+
+/// `create` as conmon calls it; the container's output is conmon's.
+fn conmon_create(t: &Test, bundle: &Bundle, options: &[&str]) -> std::process::Command {
+    let mut command = t.floe();
+    command.arg("--log-format=json").arg("--log").arg(t.path("oci-log"));
+    command.arg("create").arg("--bundle").arg(&bundle.dir).arg("--pid-file").arg(t.path("pidfile"));
+    command.args(options).arg(&bundle.id);
+    command
+}
+
+/// `podman exec -w /nosuch`: 127 for the user, and nothing is made in the container.
+fn conmon_exec_in_a_missing_directory(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let process = json!({
+        "terminal": false, "user": {"uid": 0, "gid": 0, "umask": 18}, "args": ["pwd"],
+        "env": ["PATH=/bin"], "cwd": "/nosuch",
+    });
+    std::fs::write(t.path("process"), process.to_string()).expect("write");
+    let mut command = t.floe();
+    command.arg("exec").arg("--pid-file").arg(t.path("exec-pid")).arg("--process").arg(t.path("process"));
+    command.args(["--detach", &container.id]);
+    t.run(command).exits(255).refused(&["/nosuch", "no such file or directory"]);
+    assert!(!bundle.rootfs("nosuch").exists());
+    assert!(!t.path("exec-pid").exists());
+}
+
+/// `podman run --preserve-fd 4`: the numbers below that nobody opened are no mistake.
+fn conmon_preserves_descriptors_with_holes(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["/bin/floe-probe", "touch-fd", "3", "three"]).write();
+    let mut command = conmon_create(t, &bundle, &["--preserve-fds", "50"]);
+    sockets::pass_fds(&mut command, vec![std::fs::File::create(t.path("a")).expect("create").into()]);
+    let mut running = t.spawn(command);
+    running.finish().ok();
+    t.call(["start", &bundle.id]).ok();
+    t.wait_status(&bundle.id, "stopped");
+    assert_eq!(read(&running.stdout), "ok\n");
+    assert_eq!(read(t.path("a")), "three");
+}
+
+/// Podman hands on LISTEN_FDS and says `--preserve-fds` with the same count.
+fn conmon_counts_listen_fds_twice(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["sh", "-c", "echo $LISTEN_FDS $LISTEN_PID $LISTEN_FDNAMES; floe-probe touch-fd 3 three"]);
+    bundle.write();
+    let mut command = conmon_create(t, &bundle, &["--preserve-fds", "1"]);
+    command.env("LISTEN_FDS", "1").env("LISTEN_FDNAMES", "web");
+    sockets::pass_fds(&mut command, vec![std::fs::File::create(t.path("a")).expect("create").into()]);
+    let mut running = t.spawn(command);
+    running.finish().ok();
+    t.call(["start", &bundle.id]).ok();
+    t.wait_status(&bundle.id, "stopped");
+    assert_eq!(read(&running.stdout), "1 1 web\nok\n");
+    assert_eq!(read(t.path("a")), "three");
+}
+
+/// `podman run --user 1000 --tmpfs /data:U,mode=700`
+fn podman_tmpfs_of_the_user(t: &mut Test) {
+    let mut bundle = t.bundle();
+    std::fs::write(bundle.rootfs("data/seed"), "seed").expect("write");
+    let options = ["uid=1000", "gid=1000", "mode=700", "rprivate", "nosuid", "nodev", "tmpcopyup"];
+    bundle.mount("/data", "tmpfs", "tmpfs", &options);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    assert_eq!(
+        t.sh(&mut bundle, "touch /data/new; stat -c %u:%g:%a /data; cat /data/seed"),
+        "1000:1000:700\nseed"
+    );
+}
+
+/// `podman run --user 1000 --tmpfs /scratch`, and Docker's without `tmpcopyup`: everybody may write.
+fn podman_tmpfs_without_a_directory(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.mount("/scratch", "tmpfs", "tmpfs", &["rprivate", "nosuid", "nodev", "tmpcopyup"]);
+    bundle.mount("/docker", "tmpfs", "tmpfs", &["noexec", "nosuid", "nodev"]);
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000}));
+    let script = "touch /scratch/new /docker/new; stat -c %u:%a /scratch /docker";
+    assert_eq!(t.sh(&mut bundle, script), "0:1777\n0:1777");
+}
+
+/// runc's word; `none` is what a parser of /proc/self/mounts skips.
+fn cgroup_mount_names_its_source(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let facts = t.facts(&mut bundle);
+    let line = mount_line(&facts, "/sys/fs/cgroup");
+    assert!(line.contains(" - cgroup2 cgroup "), "{line}");
+}
