@@ -33,9 +33,11 @@ pub(crate) fn cases() -> Vec<Case> {
         unwritable_root,
         full_state_directory,
         process_of_exec_is_opaque,
+        process_of_exec_leads_a_tracer_nowhere,
         rootfs_that_changes,
         device_node_that_changes,
         hostile_passwd,
+        failed_exec_with_a_terminal,
     ]
 }
 
@@ -672,6 +674,26 @@ fn process_of_exec_is_opaque(t: &mut Test) {
     assert!(!output.contains("SECRET") && !output.contains("socket:"), "{output}");
 }
 
+fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
+    // With CAP_SYS_PTRACE root and descriptors of every process in sight can be followed.
+    let marker = t.path("marker");
+    std::fs::write(&marker, "of the host\n").expect("write");
+    let mut bundle = t.bundle();
+    let marker = marker.display();
+    let script = format!(
+        "echo ready; while :; do for p in /proc/[0-9]*; do read x < $p/root{marker} && echo root $x; \
+        for f in 3 4 5 6 7 8 9; do read x < $p/fd/$f/1/root{marker} && echo fd $f $x; done; done; done 2>/dev/null"
+    );
+    bundle.capabilities(&["CAP_SYS_PTRACE"]).args(["sh", "-c", &script]);
+    let container = t.start(&bundle);
+    container.wait_for_output("ready");
+    for _ in 0..100 {
+        t.call(["exec", &container.id, "true"]).ok();
+    }
+    t.call(["delete", "--force", &container.id]).ok();
+    assert!(!container.output().contains("of the host"), "{}", container.output());
+}
+
 /// Swaps `rootfs/NAME` between a directory and a link to `outside`, until dropped.
 struct Swapper(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
 
@@ -816,4 +838,11 @@ fn hostile_passwd(t: &mut Test) {
         bundle.id = t.id();
         assert_eq!(t.run_bundle(&bundle).ok().text(), "/");
     }
+}
+
+fn failed_exec_with_a_terminal(t: &mut Test) {
+    // The process has closed all descriptors by then, those of its console too.
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    t.call(["exec", "--tty", &container.id, "/no/such/program"]).refused(&["/no/such/program"]);
 }

@@ -1,7 +1,7 @@
 //! `exec`: another process in a running container.
 //!
-//! The namespaces are entered through init's pidfd in one setns(2), the cgroup by clone3, and the rest is
-//! what init does for its own program (`init::process`).
+//! The namespaces are entered through init's pidfd by a process between, the cgroup by clone3, and the rest
+//! is what init does for its own program (`init::process`).
 
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
@@ -10,17 +10,19 @@ use crate::create::{
     set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
-use crate::init::protocol::{Channel, During, InheritedEnd, InitResult, Message, Step};
+use crate::init::protocol::{Channel, During, Failure, InitResult, Message, Step};
 use crate::init::{devices, process};
 use crate::seccomp::{self, Program};
 use crate::state::Container;
 use crate::{ExecOptions, Runtime, Status, start};
 use cgroup::Cgroup;
 use std::fs;
+use std::mem::ManuallyDrop;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Component;
 use sys::Errno;
-use sys::clone::{CloneArgs, spawn};
+use sys::clone::{Child, CloneArgs, spawn};
+use sys::mount::FsContext;
 use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
@@ -72,21 +74,18 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     }
     // The child is in sight of the container's processes from its first instruction.
     let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
-    let kinds = enter_pid_namespace(&config, init.as_fd())?;
     let tenant = Tenant {
         config: &config,
         channel: theirs,
-        floes_end: Some(ours.inherited_end()),
-        init: init.as_fd(),
-        kinds,
         console,
         seccomp: seccomp.as_ref(),
         apparmor: apparmor.as_deref(),
-        procfs: procfs.as_fd(),
+        // Root of a user namespace is denied a procfs of its own where the container's is masked, and has
+        // no rights over a process that is not dumpable.
+        procfs: config.has_user_namespace().then(|| procfs.as_fd()),
         preserve_fds: preserved(options.preserve_fds, 0),
     };
-    let args = CloneArgs { cgroup: cgroup.as_ref().map(AsFd::as_fd), ..CloneArgs::default() };
-    let child = spawn(&args, || run(tenant)).at(|| "clone3")?;
+    let child = spawn_tenant(cgroup.as_ref().map(AsFd::as_fd), init.as_fd(), tenant)?;
     let run = || -> Result<Option<Relay>> {
         for limit in &config.process.rlimits {
             raise_hard_limit(child.pid, limit)?;
@@ -187,28 +186,72 @@ fn open_cgroup(container: &Container, init_pid: i32, options: &ExecOptions) -> R
     (if within { own } else { cgroup }).dirfd().map(Some).at(|| "cgroup")
 }
 
-/// Makes our children start in the container's pid namespace. The result are the `CLONE_NEW*` bits of the
-/// namespaces that the child has still to enter.
-fn enter_pid_namespace(config: &Config, init: BorrowedFd<'_>) -> Result<i32> {
+/// A process with CAP_SYS_PTRACE in the container can look into ours as soon as it is in the pid namespace: at
+/// its root, its working directory, its descriptors. So another process, which is not, enters everything
+/// and closes what is the host's before it makes ours as our child (`CLONE_PARENT`).
+fn spawn_tenant(cgroup: Option<BorrowedFd<'_>>, init: BorrowedFd<'_>, tenant: Tenant<'_>) -> Result<Child> {
+    let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+    let helper = spawn(&CloneArgs { cgroup, ..CloneArgs::default() }, || {
+        let enter = || -> InitResult<()> {
+            enter_namespaces(tenant.config, init)?;
+            let mut keep = vec![theirs.fd(), tenant.channel.fd()];
+            keep.extend(tenant.console.as_ref().map(AsFd::as_fd));
+            keep.extend(tenant.procfs);
+            sys::process::close_all_but(3 + tenant.preserve_fds, &keep)
+                .during(Step::Stdio, || "close descriptors")
+        };
+        let answer = match enter() {
+            Err(failure) => Message::Failed(failure),
+            Ok(()) => match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, || run(tenant)) {
+                Ok(child) => Message::Pid(child.pid),
+                Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
+            },
+        };
+        i32::from(theirs.send(&answer).is_err())
+    })
+    .at(|| "clone3")?;
+    // Or the helper's death would not be the end of the channel.
+    drop(theirs);
+    let answer = ours.receive();
+    let _ = sys::process::wait_pidfd(helper.pidfd.as_fd(), true);
+    match answer.at(|| "join namespaces")? {
+        Some(Message::Pid(pid)) => {
+            // It is our child and we have not waited for it, so the pid is still its own.
+            let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
+            Ok(Child { pid, pidfd })
+        }
+        Some(Message::Failed(failure)) => Err(init_error(failure)),
+        _ => Err(Error::new("join namespaces: the helper process ended")),
+    }
+}
+
+/// Enters the container's namespaces; the pid namespace is that of the next child.
+fn enter_namespaces(config: &Config, init: BorrowedFd<'_>) -> InitResult<()> {
     let mut kinds =
         config.joined_namespaces.iter().fold(config.new_namespaces, |bits, (ns, _)| bits | ns.flag);
-    if kinds & libc::CLONE_NEWUSER != 0 && same_user_namespace(init)? {
-        // setns(2) into our own user namespace is EINVAL.
-        kinds &= !libc::CLONE_NEWUSER;
-    }
-    if kinds & libc::CLONE_NEWPID == 0 {
-        return Ok(kinds);
-    }
-    match setns(init, libc::CLONE_NEWPID) {
-        Ok(()) => Ok(kinds & !libc::CLONE_NEWPID),
-        // Only root of the container's user namespace may: there is no way back, but none is needed.
-        Err(e) if e.raw() == libc::EPERM && kinds & libc::CLONE_NEWUSER != 0 => {
-            let both = libc::CLONE_NEWUSER | libc::CLONE_NEWPID;
-            setns(init, both).at(|| "join user and pid namespace")?;
-            Ok(kinds & !both)
+    if kinds & libc::CLONE_NEWUSER != 0 {
+        let same = same_user_namespace(init);
+        if same.map_err(|e| Failure::new(Step::JoinNamespace, 0, format!("user namespace: {e}")))? {
+            // setns(2) into our own user namespace is EINVAL.
+            kinds &= !libc::CLONE_NEWUSER;
         }
-        Err(e) => Err(e).at(|| "join pid namespace"),
     }
+    if kinds & libc::CLONE_NEWPID != 0 {
+        match setns(init, libc::CLONE_NEWPID) {
+            Ok(()) => kinds &= !libc::CLONE_NEWPID,
+            // Only root of the container's user namespace may, which the whole set makes us.
+            Err(e) if e.raw() == libc::EPERM && kinds & libc::CLONE_NEWUSER != 0 => {
+                let both = libc::CLONE_NEWUSER | libc::CLONE_NEWPID;
+                setns(init, both).during(Step::JoinNamespace, || "user and pid namespace")?;
+                kinds &= !both;
+            }
+            Err(e) => return Err(e).during(Step::JoinNamespace, || "pid namespace"),
+        }
+    }
+    if kinds != 0 {
+        setns(init, kinds).during(Step::JoinNamespace, || "the container's namespaces")?;
+    }
+    Ok(())
 }
 
 fn same_user_namespace(init: BorrowedFd<'_>) -> Result<bool> {
@@ -227,23 +270,33 @@ fn same_user_namespace(init: BorrowedFd<'_>) -> Result<bool> {
 struct Tenant<'a> {
     config: &'a Config,
     channel: Channel,
-    floes_end: Option<InheritedEnd>,
-    init: BorrowedFd<'a>,
-    kinds: i32,
     console: Option<OwnedFd>,
     seccomp: Option<&'a Program>,
     apparmor: Option<&'a str>,
-    procfs: BorrowedFd<'a>,
+    /// The host's procfs; without it the process gets one of the container's pid namespace.
+    procfs: Option<BorrowedFd<'a>>,
     preserve_fds: u32,
 }
 
 /// The child's whole life before the program.
-fn run(mut tenant: Tenant<'_>) -> i32 {
-    tenant.floes_end.take().into_iter().for_each(InheritedEnd::close);
+fn run(tenant: Tenant<'_>) -> i32 {
+    // `process::prepare` closes what these own.
+    let tenant = ManuallyDrop::new(tenant);
+    let own = ManuallyDrop::new(match tenant.procfs {
+        Some(_) => None,
+        None => match own_procfs() {
+            Ok(procfs) => Some(procfs),
+            Err(failure) => {
+                let _ = tenant.channel.send(&Message::Failed(failure));
+                return 255;
+            }
+        },
+    });
+    let procfs = tenant.procfs.or(own.as_ref().map(AsFd::as_fd)).expect("one of them is there");
     let launch = process::Launch {
         process: &tenant.config.process,
         seccomp: tenant.seccomp,
-        procfs: tenant.procfs,
+        procfs,
         preserve_fds: tenant.preserve_fds,
         keep: vec![tenant.channel.fd()],
         extra_env: Vec::new(),
@@ -261,10 +314,17 @@ fn run(mut tenant: Tenant<'_>) -> i32 {
     255
 }
 
+/// A procfs that nobody else sees and that leads nowhere but into the container.
+fn own_procfs() -> InitResult<OwnedFd> {
+    let make = || {
+        let context = FsContext::open("proc")?;
+        context.create()?;
+        context.mount(0)
+    };
+    make().during(Step::Mount, || "a private proc")
+}
+
 fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<process::Prepared> {
-    if tenant.kinds != 0 {
-        setns(tenant.init, tenant.kinds).during(Step::JoinNamespace, || "the container's namespaces")?;
-    }
     nix::unistd::setsid().during(Step::Session, String::new)?;
     if tenant.config.has_user_namespace() {
         // Root of the user namespace, to have a mapped id; its groups are set with the user's.
