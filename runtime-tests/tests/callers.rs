@@ -11,6 +11,8 @@ pub(crate) fn cases() -> Vec<Case> {
         podman_tmpfs_of_the_user,
         podman_tmpfs_without_a_directory,
         cgroup_mount_names_its_source,
+        cgroup_that_was_killed_before,
+        caller_in_a_cgroup_that_was_killed_before,
     ]
 }
 
@@ -99,4 +101,51 @@ fn cgroup_mount_names_its_source(t: &mut Test) {
     let facts = t.facts(&mut bundle);
     let line = mount_line(&facts, "/sys/fs/cgroup");
     assert!(line.contains(" - cgroup2 cgroup "), "{line}");
+}
+
+/// A cgroup that is used again after `cgroup.kill`, as one that the engine made, or a failed `create` left, may be.
+fn cgroup_that_was_killed_before(t: &mut Test) {
+    for user_namespace in [false, true] {
+        let mut bundle = t.bundle();
+        if user_namespace {
+            bundle.user_namespace(100_000, 65536);
+        }
+        kill_cgroup(&cgroup_dir(&bundle.id));
+        bundle.args(["sh", "-c", "grep ^0: /proc/self/cgroup; echo up"]);
+        assert_eq!(t.run_bundle(&bundle).ok().text(), "0::/\nup");
+        // One that was there before stays; tests leave none.
+        remove_cgroup_tree(&cgroup_dir(&bundle.id));
+    }
+}
+
+fn caller_in_a_cgroup_that_was_killed_before(t: &mut Test) {
+    let own = cgroup_dir(&t.id());
+    kill_cgroup(&own);
+    let mut bundle = t.bundle();
+    bundle.without_namespace("cgroup").args(["/bin/floe-probe", "hold"]).write();
+    let expected = format!("0::/{}/{}", environment::get().cgroup, bundle.id);
+    let within = |t: &Test, args: &[&str]| {
+        let mut command = std::process::Command::new("sh");
+        command.arg("-c").arg(r#"echo 0 >"$0/cgroup.procs" && exec "$@""#).arg(&own);
+        command.arg(&environment::get().floe).arg("--root").arg(&t.root).args(args);
+        command
+    };
+    let create = within(t, &["create", "--bundle", bundle.dir.to_str().expect("UTF-8"), &bundle.id]);
+    let mut running = t.spawn(create);
+    running.finish().ok();
+    t.call(["start", &bundle.id]).ok();
+    let pid = t.pid(&bundle.id);
+    assert_eq!(
+        read(format!("/proc/{pid}/cgroup")).lines().find(|line| line.starts_with("0:")),
+        Some(&*expected)
+    );
+    let exec = within(t, &["exec", &bundle.id, "grep", "^0:", "/proc/self/cgroup"]);
+    assert_eq!(t.run(exec).ok().text(), expected);
+    t.call(["delete", "--force", &bundle.id]).ok();
+    remove_cgroup_tree(&own);
+}
+
+fn kill_cgroup(path: &std::path::Path) {
+    std::fs::create_dir_all(path).expect("mkdir");
+    std::fs::write(path.join("cgroup.kill"), "1").expect("cgroup.kill");
 }

@@ -91,6 +91,18 @@ enum Starter {
     Floe { terminal: Option<OwnedFd> },
 }
 
+/// How a process gets into its cgroup.
+///
+/// Since b69bb476dee9 ("cgroup: fix race between fork and cgroup.kill", Linux 6.14 and stable kernels) fork compares
+/// how often `cgroup.kill` was written in the parent's cgroup and in the child's. With CLONE_INTO_CGROUP these are two:
+/// if either was ever killed, the child dies at birth. Who has not heard a word of it tries the other way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Entry {
+    Birth,
+    // FIXME: remove when no supported kernel compares two cgroups.
+    Move,
+}
+
 /// All decisions and everything that can fail before something exists.
 struct Plan<'a> {
     id: &'a str,
@@ -184,6 +196,8 @@ struct Making<'a> {
     channel: Channel,
     cgroup: Option<(Cgroup, Created)>,
     child: Option<(i32, OwnedFd)>,
+    /// Init has said something, so it was not killed at birth.
+    heard: bool,
     /// resctrl group that goes with the container.
     intel_rdt: Option<PathBuf>,
     /// The pid file is ours to remove.
@@ -215,6 +229,7 @@ impl<'a> Making<'a> {
             channel: ours,
             cgroup: None,
             child: None,
+            heard: false,
             wrote_pid_file: false,
             kept: false,
         };
@@ -237,41 +252,51 @@ impl<'a> Making<'a> {
             config.mounts.push(mount);
             extra_env.push(variable);
         }
-        let init = Init {
-            id: plan.id,
-            config: &config,
-            channel: theirs,
-            floes_end: Some(making.channel.inherited_end()),
-            seccomp: plan.seccomp.as_ref(),
-            procfs: plan.procfs.as_fd(),
-            rootfs: None,
-            sources: config.mounts.iter().map(|_| None).collect(),
-            join: Vec::new(),
-            console_socket,
-            start_socket: listener,
-            cgroup: making.cgroup.as_ref().map(|(cgroup, _)| cgroup.path().to_owned()),
-            no_pivot: plan.options.no_pivot,
-            new_keyring: !plan.options.no_new_keyring,
-            may_mknod: !config.has_user_namespace(),
-            keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
-            preserve_fds: preserved(plan.options.preserve_fds, plan.options.listen_fds),
-            listen_fds: plan.options.listen_fds,
-            listen_fdnames: plan.options.listen_fdnames.clone(),
-            extra_env,
-            apparmor: plan.apparmor.as_deref(),
-        };
         if !config.creates(libc::CLONE_NEWUSER) {
             // In a pid namespace with others init is in their sight from its first instruction. With id maps
             // to write it is init's own to do: they are written through its /proc/PID.
             let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
         }
-        let child = making.spawn_init(init)?;
-        // What is preserved is for the container: it has them now, and hooks of ours shall not.
-        sys::process::cloexec_from(3).at(|| "close_range")?;
-        let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
-        making.child = Some((child.pid, kept));
-        making.prepare_child(&child)?;
-        making.converse(&child)?;
+        let bring_up = |making: &mut Making<'a>, theirs: Channel, entry: Entry| -> Result<Child> {
+            let init = Init {
+                id: plan.id,
+                config: &config,
+                channel: theirs,
+                floes_end: Some(making.channel.inherited_end()),
+                seccomp: plan.seccomp.as_ref(),
+                procfs: plan.procfs.as_fd(),
+                rootfs: None,
+                sources: config.mounts.iter().map(|_| None).collect(),
+                join: Vec::new(),
+                console_socket: duplicate(&console_socket)?,
+                start_socket: duplicate(&listener)?,
+                cgroup: making.cgroup.as_ref().map(|(cgroup, _)| cgroup.path().to_owned()),
+                no_pivot: plan.options.no_pivot,
+                new_keyring: !plan.options.no_new_keyring,
+                may_mknod: !config.has_user_namespace(),
+                keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+                preserve_fds: preserved(plan.options.preserve_fds, plan.options.listen_fds),
+                listen_fds: plan.options.listen_fds,
+                listen_fdnames: plan.options.listen_fdnames.clone(),
+                extra_env: extra_env.clone(),
+                apparmor: plan.apparmor.as_deref(),
+            };
+            let child = making.spawn_init(init, entry)?;
+            let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
+            making.child = Some((child.pid, kept));
+            making.prepare_child(&child)?;
+            making.converse(&child)?;
+            Ok(child)
+        };
+        let child = match bring_up(&mut making, theirs, Entry::Birth) {
+            Err(_) if making.cgroup.is_some() && making.child.is_some() && !making.heard => {
+                making.end_child();
+                let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
+                making.channel = ours;
+                bring_up(&mut making, theirs, Entry::Move)?
+            }
+            result => result?,
+        };
         Ok((making, child))
     }
 
@@ -337,7 +362,7 @@ impl<'a> Making<'a> {
     }
 
     /// clone3, directly or through a process that joins what we could not leave again.
-    fn spawn_init(&self, mut init: Init<'_>) -> Result<Child> {
+    fn spawn_init(&self, mut init: Init<'_>, entry: Entry) -> Result<Child> {
         let config = init.config;
         let privileged = sys::process::capget().at(|| "capget")?.effective & CAP_SYS_ADMIN != 0;
         let joined: Vec<(Namespace, OwnedFd)> = config
@@ -352,10 +377,11 @@ impl<'a> Making<'a> {
         }
         let flags = init::clone_flags(config);
         let cgroup = self.cgroup.as_ref().map(|(_, created)| created.dir.as_fd());
-        let via_helper =
-            config.joins(libc::CLONE_NEWUSER) || config.creates(libc::CLONE_NEWUSER) && !joined.is_empty();
+        let via_helper = config.joins(libc::CLONE_NEWUSER)
+            || config.creates(libc::CLONE_NEWUSER) && !joined.is_empty()
+            || entry == Entry::Move;
         if via_helper {
-            return spawn_through_helper(init, joined, flags, cgroup);
+            return spawn_through_helper(init, joined, flags, cgroup, entry);
         }
 
         // Only a pid namespace cannot be entered by its process itself. Ours for children is set and reset.
@@ -427,7 +453,13 @@ impl<'a> Making<'a> {
     /// Answers init until it is ready.
     fn converse(&mut self, child: &Child) -> Result<()> {
         loop {
-            match self.channel.receive().at(|| "talk to init")? {
+            let message = self.channel.receive().at(|| "talk to init")?;
+            if message.is_some() && !self.heard {
+                self.heard = true;
+                // What is preserved is for the container: it has them now, and hooks of ours shall not.
+                sys::process::cloexec_from(3).at(|| "close_range")?;
+            }
+            match message {
                 Some(Message::RunHooks) => {
                     self.move_net_devices(child.pid)?;
                     let hooks = &self.plan.config.hooks;
@@ -487,6 +519,13 @@ impl<'a> Making<'a> {
             self.plan.options.pidfd_socket.as_deref(),
         )?;
         self.channel.send(&Message::Continue).at(|| "talk to init")
+    }
+
+    fn end_child(&mut self) {
+        if let Some((_, pidfd)) = self.child.take() {
+            let _ = sys::process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+            let _ = sys::process::wait_pidfd(pidfd.as_fd(), true);
+        }
     }
 
     fn keep(&mut self) {
@@ -566,10 +605,15 @@ fn spawn_through_helper(
     joined: Vec<(Namespace, OwnedFd)>,
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
+    entry: Entry,
 ) -> Result<Child> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let helper = spawn(&CloneArgs::default(), || {
         let join = || -> std::result::Result<(), Failure> {
+            if let (Entry::Move, Some(cgroup)) = (entry, cgroup) {
+                // Then parent and child have one cgroup.
+                move_into(cgroup, 0).map_err(|e| Failure::new(Step::Clone, e.raw(), "in the cgroup"))?;
+            }
             let failure = |namespace: &Namespace, e: Errno| {
                 Failure::new(Step::JoinNamespace, e.raw(), format!("{} namespace", namespace.name))
             };
@@ -613,6 +657,16 @@ fn spawn_through_helper(
         Some(Message::Failed(failure)) => Err(init_error(failure)),
         _ => Err(Error::new("join namespaces: the helper process ended")),
     }
+}
+
+/// Puts a process into a cgroup; 0 is ourselves.
+pub(crate) fn move_into(cgroup: BorrowedFd<'_>, pid: i32) -> sys::Result<()> {
+    let procs = openat(cgroup, "cgroup.procs", OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    Ok(fs::File::from(procs).write_all(pid.to_string().as_bytes())?)
+}
+
+pub(crate) fn duplicate(fd: &Option<OwnedFd>) -> Result<Option<OwnedFd>> {
+    fd.as_ref().map(OwnedFd::try_clone).transpose().map_err(Errno::from).at(|| "dup")
 }
 
 /// A user namespace with these mappings, held by a descriptor only.

@@ -6,8 +6,8 @@
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
-    check_labels, connect_to, init_error, open_procfs, preserved, protect_binary, raise_hard_limit,
-    set_oom_score_adj, write_pid_files,
+    Entry, check_labels, connect_to, init_error, move_into, open_procfs, preserved, protect_binary,
+    raise_hard_limit, set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
 use crate::init::protocol::{Channel, During, Failure, InitResult, Message, Step};
@@ -190,9 +190,27 @@ fn open_cgroup(container: &Container, init_pid: i32, options: &ExecOptions) -> R
 /// its root, its working directory, its descriptors. So another process, which is not, enters everything
 /// and closes what is the host's before it makes ours as our child (`CLONE_PARENT`).
 fn spawn_tenant(cgroup: Option<BorrowedFd<'_>>, init: BorrowedFd<'_>, tenant: Tenant<'_>) -> Result<Child> {
+    let mut child = spawn_by_helper(cgroup, Entry::Birth, init, &tenant)?;
+    if child.is_none() && cgroup.is_some() {
+        child = spawn_by_helper(cgroup, Entry::Move, init, &tenant)?;
+    }
+    child.ok_or_else(|| Error::new("join namespaces: the helper process ended"))
+}
+
+/// `None` when the helper ended without a word.
+fn spawn_by_helper(
+    cgroup: Option<BorrowedFd<'_>>,
+    entry: Entry,
+    init: BorrowedFd<'_>,
+    tenant: &Tenant<'_>,
+) -> Result<Option<Child>> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
-    let helper = spawn(&CloneArgs { cgroup, ..CloneArgs::default() }, || {
+    let at_birth = cgroup.filter(|_| entry == Entry::Birth);
+    let helper = spawn(&CloneArgs { cgroup: at_birth, ..CloneArgs::default() }, || {
         let enter = || -> InitResult<()> {
+            if let (Entry::Move, Some(cgroup)) = (entry, cgroup) {
+                move_into(cgroup, 0).during(Step::Clone, || "in the cgroup")?;
+            }
             enter_namespaces(tenant.config, init)?;
             let mut keep = vec![theirs.fd(), tenant.channel.fd()];
             keep.extend(tenant.console.as_ref().map(AsFd::as_fd));
@@ -218,10 +236,10 @@ fn spawn_tenant(cgroup: Option<BorrowedFd<'_>>, init: BorrowedFd<'_>, tenant: Te
         Some(Message::Pid(pid)) => {
             // It is our child and we have not waited for it, so the pid is still its own.
             let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
-            Ok(Child { pid, pidfd })
+            Ok(Some(Child { pid, pidfd }))
         }
         Some(Message::Failed(failure)) => Err(init_error(failure)),
-        _ => Err(Error::new("join namespaces: the helper process ended")),
+        _ => Ok(None),
     }
 }
 
@@ -279,9 +297,8 @@ struct Tenant<'a> {
 }
 
 /// The child's whole life before the program.
-fn run(tenant: Tenant<'_>) -> i32 {
-    // `process::prepare` closes what these own.
-    let tenant = ManuallyDrop::new(tenant);
+fn run(tenant: &Tenant<'_>) -> i32 {
+    // `process::prepare` closes what it owns.
     let own = ManuallyDrop::new(match tenant.procfs {
         Some(_) => None,
         None => match own_procfs() {
@@ -306,7 +323,7 @@ fn run(tenant: Tenant<'_>) -> i32 {
         memory_policy: None,
         apparmor: tenant.apparmor,
     };
-    let failure = match enter(&tenant, &launch) {
+    let failure = match enter(tenant, &launch) {
         Ok(prepared) => process::start(&launch, &prepared, &tenant.channel),
         Err(failure) => failure,
     };
