@@ -10,6 +10,7 @@ pub(crate) fn cases() -> Vec<Case> {
         preserved_one_that_is_closed,
         preserved_is_not_our_log,
         preserved_in_exec_is_not_our_log,
+        preserved_in_exec_is_no_way_out,
         environment_of_run,
         environment_of_exec
     ];
@@ -101,6 +102,20 @@ fn preserved_in_exec_is_not_our_log(t: &mut Test) {
     command.arg("--log").arg(t.path("log"));
     command.args(["exec", "--preserve-fds", "1", &container.id, "/bin/floe-probe", "facts"]);
     assert_eq!(open_numbers(t, command), ["0", "1", "2"]);
+}
+
+/// Close-on-exec is too late for the working directory, which is looked up before (CVE-2024-21626).
+fn preserved_in_exec_is_no_way_out(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    for number in 3..10 {
+        let cwd = format!("/proc/self/fd/{number}");
+        let mut command = Command::new("sh");
+        command.arg("-c").arg(r#"exec 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9>&-; exec "$0" "$@""#);
+        command.arg(&environment::get().floe).arg("--root").arg(&t.root);
+        command.args(["exec", "--preserve-fds", "7", "--cwd", &cwd, &container.id, "true"]);
+        t.run(command).exits(255).refused(&[&cwd]);
+    }
 }
 
 fn environment_of_run(t: &mut Test) {
