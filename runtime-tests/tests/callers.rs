@@ -11,6 +11,7 @@ pub(crate) fn cases() -> Vec<Case> {
         podman_tmpfs_of_the_user,
         podman_tmpfs_without_a_directory,
         cgroup_mount_names_its_source,
+        podman_sysctl_in_the_hosts_network,
         cgroup_that_was_killed_before,
         caller_in_a_cgroup_that_was_killed_before,
     ]
@@ -101,6 +102,18 @@ fn cgroup_mount_names_its_source(t: &mut Test) {
     let facts = t.facts(&mut bundle);
     let line = mount_line(&facts, "/sys/fs/cgroup");
     assert!(line.contains(" - cgroup2 cgroup "), "{line}");
+}
+
+/// `podman run --network ns:/proc/1/ns/net`: Podman's default sysctls would be written to the host.
+fn podman_sysctl_in_the_hosts_network(t: &mut Test) {
+    let key = "/proc/sys/net/ipv4/ping_group_range";
+    let before = read(key);
+    let mut bundle = t.bundle();
+    bundle.without_namespace("network").namespace("network", Some("/proc/self/ns/net".as_ref()));
+    bundle.set("/linux/sysctl", json!({"net.ipv4.ping_group_range": "5 6"}));
+    t.run_bundle(&bundle).exits(1).refused(&["net/ipv4/ping_group_range", "the host's"]);
+    assert_eq!(read(key), before);
+    assert_eq!(t.leftovers(), [""; 0]);
 }
 
 /// A cgroup that is used again after `cgroup.kill`, as one that the engine made, or a failed `create` left, may be.

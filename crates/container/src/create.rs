@@ -17,7 +17,7 @@ use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
 use cgroup::{Cgroup, Created, Resources};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, bind, connect, listen, socket};
-use nix::sys::stat::Mode;
+use nix::sys::stat::{Mode, fstat, stat};
 use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -370,6 +370,7 @@ impl<'a> Making<'a> {
             .iter()
             .map(|(namespace, path)| Ok((*namespace, open_namespace(namespace, path)?)))
             .collect::<Result<_>>()?;
+        check_sysctls(config, &joined)?;
         if privileged && !config.joins(libc::CLONE_NEWNS) {
             init.rootfs =
                 Some(mounts::open_rootfs(config).at(|| format!("open rootfs {}", config.rootfs.display()))?);
@@ -574,6 +575,21 @@ impl Drop for Making<'_> {
 
 pub(crate) fn init_error(failure: Failure) -> Error {
     Error::new(failure.to_string())
+}
+
+/// A network namespace by path may be the one that we are in ourselves; its sysctls are the host's.
+fn check_sysctls(config: &Config, joined: &[(Namespace, OwnedFd)]) -> Result<()> {
+    let network = joined.iter().find(|(namespace, _)| namespace.flag == libc::CLONE_NEWNET);
+    let sysctl = config.sysctls.iter().find(|(file, _)| file.starts_with("net/"));
+    let (Some((_, network)), Some((file, _))) = (network, sysctl) else { return Ok(()) };
+    let own = stat("/proc/self/ns/net").map_err(Errno::from).at(|| "/proc/self/ns/net")?;
+    let joined = fstat(network).map_err(Errno::from).at(|| "network namespace")?;
+    if (own.st_dev, own.st_ino) == (joined.st_dev, joined.st_ino) {
+        return Err(Error::new(format!(
+            "config.json: linux.sysctl: {file} is not allowed: the network namespace to join is the host's"
+        )));
+    }
+    Ok(())
 }
 
 fn open_namespace(namespace: &Namespace, path: &Path) -> Result<OwnedFd> {
