@@ -34,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         full_state_directory,
         process_of_exec_is_opaque,
         process_of_exec_leads_a_tracer_nowhere,
+        init_in_a_joined_pid_namespace_leads_a_tracer_nowhere,
         rootfs_that_changes,
         device_node_that_changes,
         hostile_passwd,
@@ -674,10 +675,10 @@ fn process_of_exec_is_opaque(t: &mut Test) {
     assert!(!output.contains("SECRET") && !output.contains("socket:"), "{output}");
 }
 
-fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
-    // With CAP_SYS_PTRACE root and descriptors of every process in sight can be followed.
-    let marker = t.path("marker");
-    std::fs::write(&marker, "of the host\n").expect("write");
+/// A container whose root can follow root and descriptors of every process in sight, and which says when
+/// that has led it to the file `marker` of the host.
+fn start_tracer(t: &mut Test, marker: &Path) -> Container {
+    std::fs::write(marker, "of the host\n").expect("write");
     let mut bundle = t.bundle();
     let marker = marker.display();
     let script = format!(
@@ -687,8 +688,27 @@ fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
     bundle.capabilities(&["CAP_SYS_PTRACE"]).args(["sh", "-c", &script]);
     let container = t.start(&bundle);
     container.wait_for_output("ready");
+    container
+}
+
+fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
+    let container = start_tracer(t, &t.path("marker"));
     for _ in 0..100 {
         t.call(["exec", &container.id, "true"]).ok();
+    }
+    t.call(["delete", "--force", &container.id]).ok();
+    assert!(!container.output().contains("of the host"), "{}", container.output());
+}
+
+fn init_in_a_joined_pid_namespace_leads_a_tracer_nowhere(t: &mut Test) {
+    let container = start_tracer(t, &t.path("marker"));
+    let pid = t.pid(&container.id);
+    let mut bundle = t.bundle();
+    bundle.namespace("pid", Some(Path::new(&format!("/proc/{pid}/ns/pid")))).args(["true"]);
+    for _ in 0..30 {
+        let output = t.run_bundle(&bundle).ok();
+        bundle.id = t.id();
+        drop(output);
     }
     t.call(["delete", "--force", &container.id]).ok();
     assert!(!container.output().contains("of the host"), "{}", container.output());

@@ -26,6 +26,7 @@ use std::process::Command;
 use std::time::SystemTime;
 use sys::Errno;
 use sys::clone::{Child, CloneArgs, spawn};
+use sys::mount::FsContext;
 use sys::process::setns;
 
 const CAP_SYS_ADMIN: u64 = 1 << 21;
@@ -268,6 +269,7 @@ impl<'a> Making<'a> {
                 rootfs: None,
                 sources: config.mounts.iter().map(|_| None).collect(),
                 join: Vec::new(),
+                pid_namespace: None,
                 console_socket: duplicate(&console_socket)?,
                 start_socket: duplicate(&listener)?,
                 cgroup: making.cgroup.as_ref().map(|(cgroup, _)| cgroup.path().to_owned()),
@@ -282,11 +284,9 @@ impl<'a> Making<'a> {
                 apparmor: plan.apparmor.as_deref(),
             };
             let child = making.spawn_init(init, entry)?;
-            let kept = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
-            making.child = Some((child.pid, kept));
+            making.remember(&child)?;
             making.prepare_child(&child)?;
-            making.converse(&child)?;
-            Ok(child)
+            making.converse(child)
         };
         let child = match bring_up(&mut making, theirs, Entry::Birth) {
             Err(_) if making.cgroup.is_some() && making.child.is_some() && !making.heard => {
@@ -365,7 +365,7 @@ impl<'a> Making<'a> {
     fn spawn_init(&self, mut init: Init<'_>, entry: Entry) -> Result<Child> {
         let config = init.config;
         let privileged = sys::process::capget().at(|| "capget")?.effective & CAP_SYS_ADMIN != 0;
-        let joined: Vec<(Namespace, OwnedFd)> = config
+        let mut joined: Vec<(Namespace, OwnedFd)> = config
             .joined_namespaces
             .iter()
             .map(|(namespace, path)| Ok((*namespace, open_namespace(namespace, path)?)))
@@ -378,15 +378,24 @@ impl<'a> Making<'a> {
         }
         let flags = init::clone_flags(config);
         let cgroup = self.cgroup.as_ref().map(|(_, created)| created.dir.as_fd());
-        let via_helper = config.joins(libc::CLONE_NEWUSER)
-            || config.creates(libc::CLONE_NEWUSER) && !joined.is_empty()
-            || entry == Entry::Move;
-        if via_helper {
+        let needs_joiner =
+            config.joins(libc::CLONE_NEWUSER) || config.creates(libc::CLONE_NEWUSER) && !joined.is_empty();
+        let is_pid = |(namespace, _): &(Namespace, OwnedFd)| namespace.flag == libc::CLONE_NEWPID;
+        if !needs_joiner {
+            let (pid, others): (Vec<_>, Vec<_>) = joined.into_iter().partition(is_pid);
+            (joined, init.join) = (pid, others);
+            // Init stays outside of the namespace until nothing of the host's is left to it (`init::run`).
+            if joined.first().is_some_and(|(_, namespace)| can_mount_proc_of(namespace)) {
+                init.pid_namespace = joined.pop().map(|(_, namespace)| namespace);
+            }
+        }
+        if needs_joiner || entry == Entry::Move {
             return spawn_through_helper(init, joined, flags, cgroup, entry);
         }
 
-        // Only a pid namespace cannot be entered by its process itself. Ours for children is set and reset.
-        let own_pid_namespace = match joined.iter().find(|(ns, _)| ns.flag == libc::CLONE_NEWPID) {
+        // FIXME: remove when 6.17 is the oldest supported kernel. A pid namespace is entered by the next
+        // child, so ours for children is set and reset.
+        let own_pid_namespace = match joined.first() {
             Some((namespace, fd)) => {
                 let own = open_namespace(namespace, Path::new("/proc/self/ns/pid"))?;
                 setns(fd.as_fd(), namespace.flag).at(|| "join pid namespace")?;
@@ -394,7 +403,6 @@ impl<'a> Making<'a> {
             }
             None => None,
         };
-        init.join = joined.into_iter().filter(|(ns, _)| ns.flag != libc::CLONE_NEWPID).collect();
         let child = spawn(&CloneArgs { flags, cgroup, sibling: false }, || init::run(init));
         if let Some(own) = own_pid_namespace {
             setns(own.as_fd(), libc::CLONE_NEWPID).at(|| "return to our pid namespace")?;
@@ -451,8 +459,14 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
-    /// Answers init until it is ready.
-    fn converse(&mut self, child: &Child) -> Result<()> {
+    fn remember(&mut self, child: &Child) -> Result<()> {
+        let pidfd = child.pidfd.try_clone().map_err(Errno::from).at(|| "dup")?;
+        self.child = Some((child.pid, pidfd));
+        Ok(())
+    }
+
+    /// Answers init until it is ready; the result is init, or the process that has taken its place.
+    fn converse(&mut self, mut child: Child) -> Result<Child> {
         loop {
             let message = self.channel.receive().at(|| "talk to init")?;
             if message.is_some() && !self.heard {
@@ -470,10 +484,21 @@ impl<'a> Making<'a> {
                     hooks::run("createRuntime", &hooks.create_runtime, &state, bundle)?;
                     self.channel.send(&Message::Continue).at(|| "talk to init")?;
                 }
-                Some(Message::Ready) => return Ok(()),
+                // A process of ours enters the pid namespace last of all (`init::run`).
+                Some(Message::Pid(pid)) if self.plan.config.joins(libc::CLONE_NEWPID) => {
+                    let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
+                    // Fails for any process that is not our child.
+                    sys::process::wait_pidfd(pidfd.as_fd(), false)
+                        .at(|| format!("init named process {pid}"))?;
+                    let before = std::mem::replace(&mut child, Child { pid, pidfd });
+                    self.remember(&child)?;
+                    let _ = sys::process::wait_pidfd(before.pidfd.as_fd(), true);
+                    self.channel.send(&Message::Continue).at(|| "talk to init")?;
+                }
+                Some(Message::Ready) => return Ok(child),
                 Some(Message::Failed(failure)) => return Err(init_error(failure)),
                 Some(message) => return Err(Error::new(format!("init sent {message:?} out of turn"))),
-                None => return Err(self.sudden_end(child)),
+                None => return Err(self.sudden_end(&child)),
             }
         }
     }
@@ -571,6 +596,12 @@ impl Drop for Making<'_> {
         }
         let _ = state::release(&self.container.dir);
     }
+}
+
+/// Whether the kernel shows a pid namespace's procfs to a process that is not in it.
+fn can_mount_proc_of(pid_namespace: &OwnedFd) -> bool {
+    let set = |context: FsContext| context.set_pid_namespace(pid_namespace.as_fd());
+    FsContext::open("proc").and_then(set).is_ok()
 }
 
 pub(crate) fn init_error(failure: Failure) -> Error {

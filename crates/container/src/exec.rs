@@ -342,7 +342,6 @@ fn own_procfs() -> InitResult<OwnedFd> {
 }
 
 fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<process::Prepared> {
-    nix::unistd::setsid().during(Step::Session, String::new)?;
     if tenant.config.has_user_namespace() {
         // Root of the user namespace, to have a mapped id; its groups are set with the user's.
         let root = sys::process::setresgid(0).and_then(|()| sys::process::setresuid(0));
@@ -359,6 +358,7 @@ fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<proces
         }
         None => None,
     };
+    process::seal(launch, terminal.as_ref())?;
     let prepared = process::prepare(launch, terminal)?;
     let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
     tenant.channel.ask(&Message::Ready)?;

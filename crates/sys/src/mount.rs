@@ -20,6 +20,7 @@ pub const MOUNT_ATTR_NOSYMFOLLOW: u64 = 0x20_0000;
 
 const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
+const FSCONFIG_SET_FD: u32 = 5;
 const FSCONFIG_CMD_CREATE: u32 = 6;
 const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
 
@@ -78,6 +79,25 @@ impl FsContext {
 
     pub fn set_string(&self, key: &str, value: impl AsRef<OsStr>) -> Result<()> {
         self.config(FSCONFIG_SET_STRING, Some(&cstr(key)?), Some(&cstr(value)?))
+    }
+
+    /// procfs of a pid namespace that we are not in (`pidns=`, Linux 6.17).
+    ///
+    /// # Errors
+    /// `EINVAL`: the kernel does not know the option.
+    pub fn set_pid_namespace(&self, namespace: BorrowedFd<'_>) -> Result<()> {
+        // SAFETY: the key is a C string, and the command takes no value but the descriptor.
+        Errno::check(unsafe {
+            libc::syscall(
+                libc::SYS_fsconfig,
+                self.0.as_raw_fd(),
+                FSCONFIG_SET_FD,
+                c"pidns".as_ptr(),
+                std::ptr::null::<u8>(),
+                namespace.as_raw_fd(),
+            )
+        })?;
+        Ok(())
     }
 
     /// Makes the superblock; the context's options end here.

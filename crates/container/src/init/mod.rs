@@ -13,6 +13,7 @@ pub(crate) mod protocol;
 use crate::config::{CLONE_NEWTIME, Config, Namespace};
 use crate::hooks::{self, HookState};
 use crate::{Status, seccomp};
+use mounts::Place;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::accept4;
 use nix::sys::stat::Mode;
@@ -23,6 +24,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use sys::clone::{CloneArgs, spawn};
 use sys::mount::{MountAttr, attach, set_attr};
 use sys::process::{prctl, setns};
 
@@ -42,6 +44,8 @@ pub(crate) struct Init<'a> {
     pub(crate) sources: Vec<Option<OwnedFd>>,
     /// Namespaces to join, in order, that floe did not join for us.
     pub(crate) join: Vec<(Namespace, OwnedFd)>,
+    /// To be entered last of all, which only a child of ours can.
+    pub(crate) pid_namespace: Option<OwnedFd>,
     /// Gets the terminal's master.
     pub(crate) console_socket: Option<OwnedFd>,
     /// Where `start` connects; without it the start comes over `channel`.
@@ -63,20 +67,47 @@ pub(crate) struct Init<'a> {
 
 /// Init's whole life before the program. The value is the exit status when it does not come to that.
 pub(crate) fn run(mut init: Init<'_>) -> i32 {
-    let (starter, failure) = match set_up(&mut init) {
-        Ok(terminal) => become_program(&init, terminal),
-        Err(failure) => (None, failure),
+    let terminal = match set_up(&mut init) {
+        Ok(terminal) => terminal,
+        Err(failure) => return report(&init.channel, failure),
     };
-    let channel = starter.as_ref().unwrap_or(&init.channel);
+    let pid_namespace = init.pid_namespace.take();
+    let leave_host = || -> InitResult<()> {
+        if let Some(namespace) = &pid_namespace {
+            setns(namespace.as_fd(), libc::CLONE_NEWPID).during(Step::JoinNamespace, || "pid namespace")?;
+        }
+        process::seal(&launch(&init), terminal.as_ref())
+    };
+    if let Err(failure) = leave_host() {
+        return report(&init.channel, failure);
+    }
+    let Some(closed) = pid_namespace else { return become_program(&init, terminal) };
+    // `seal` has closed it.
+    std::mem::forget(closed);
+    // Others in that namespace, with CAP_SYS_PTRACE, see the root and the descriptors of whoever is in it. So
+    // only a process that has nothing of the host's any more goes in, as floe's child in our place.
+    let successor = || {
+        die_with_floe();
+        match init.channel.wait() {
+            Ok(()) => become_program(&init, terminal),
+            Err(failure) => report(&init.channel, failure),
+        }
+    };
+    match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, successor) {
+        Ok(child) => i32::from(init.channel.send(&Message::Pid(child.pid)).is_err()),
+        Err(e) => report(&init.channel, Failure::new(Step::Clone, e.raw(), "")),
+    }
+}
+
+fn report(channel: &Channel, failure: Failure) -> i32 {
     let _ = channel.send(&Message::Failed(failure));
     1
 }
 
-/// Returns only with a failure, and whom to tell it if not the process that made us.
-fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> (Option<Channel>, Failure) {
+fn launch<'a>(init: &'a Init<'_>) -> Launch<'a> {
     let mut keep = vec![init.channel.fd()];
     keep.extend(init.start_socket.as_ref().map(AsFd::as_fd));
-    let launch = Launch {
+    Launch {
         process: &init.config.process,
         seccomp: init.seccomp,
         procfs: init.procfs,
@@ -88,7 +119,12 @@ fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> (Option<Channel
         personality: init.config.personality,
         memory_policy: init.config.memory_policy.as_ref(),
         apparmor: init.apparmor,
-    };
+    }
+}
+
+/// Returns only with a failure, which it has told whoever waits for us.
+fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> i32 {
+    let launch = launch(init);
     let wait = || -> InitResult<(Prepared, Option<Channel>)> {
         let prepared = process::prepare(&launch, terminal)?;
         // Changing ids has made us dumpable again.
@@ -99,13 +135,14 @@ fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> (Option<Channel
         Ok((prepared, wait_for_start(init)?))
     };
     match wait() {
-        Err(failure) => (None, failure),
+        Err(failure) => report(&init.channel, failure),
         Ok((prepared, starter)) => {
+            let starter = starter.as_ref().unwrap_or(&init.channel);
             let failure = match start_hooks(init) {
-                Ok(()) => process::start(&launch, &prepared, starter.as_ref().unwrap_or(&init.channel)),
+                Ok(()) => process::start(&launch, &prepared, starter),
                 Err(failure) => failure,
             };
-            (starter, failure)
+            report(starter, failure)
         }
     }
 }
@@ -132,7 +169,6 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
         setns(fd.as_fd(), namespace.flag)
             .during(Step::JoinNamespace, || format!("{} namespace", namespace.name))?;
     }
-    nix::unistd::setsid().during(Step::Session, String::new)?;
     if init.new_keyring {
         new_keyring(init.id)?;
     }
@@ -141,7 +177,13 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     }
 
     let root = mount_root(init)?;
-    mounts::mount_all(root.as_fd(), config, std::mem::take(&mut init.sources), init.cgroup.as_deref())?;
+    let place = Place {
+        root: root.as_fd(),
+        config,
+        cgroup: init.cgroup.as_deref(),
+        pid_namespace: init.pid_namespace.as_ref().map(AsFd::as_fd),
+    };
+    mounts::mount_all(&place, std::mem::take(&mut init.sources))?;
     let fills_dev = devices::fills_dev(config);
     if fills_dev {
         devices::make_all(root.as_fd(), config, init.may_mknod)?;

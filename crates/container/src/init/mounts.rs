@@ -96,26 +96,27 @@ fn set_bind_attributes(tree: BorrowedFd<'_>, mount: &Mount, recursive: bool, pro
     Ok(())
 }
 
+/// Where mounts go and what they need to know about it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Place<'a> {
+    pub(crate) root: BorrowedFd<'a>,
+    pub(crate) config: &'a Config,
+    /// The container's cgroup, in the host's view.
+    pub(crate) cgroup: Option<&'a std::path::Path>,
+    /// Whose processes /proc shows, when it is not init's own pid namespace.
+    pub(crate) pid_namespace: Option<BorrowedFd<'a>>,
+}
+
 /// Attaches everything in `mounts`. `sources` are what `open_bind` gave before clone3.
-pub(crate) fn mount_all(
-    root: BorrowedFd<'_>,
-    config: &Config,
-    sources: Vec<Option<OwnedFd>>,
-    cgroup: Option<&std::path::Path>,
-) -> InitResult<()> {
-    for (mount, source) in config.mounts.iter().zip(sources) {
-        mount_one(root, config, mount, source, cgroup)?;
+pub(crate) fn mount_all(place: &Place<'_>, sources: Vec<Option<OwnedFd>>) -> InitResult<()> {
+    for (mount, source) in place.config.mounts.iter().zip(sources) {
+        mount_one(place, mount, source)?;
     }
     Ok(())
 }
 
-fn mount_one(
-    root: BorrowedFd<'_>,
-    config: &Config,
-    mount: &Mount,
-    source: Option<OwnedFd>,
-    cgroup: Option<&std::path::Path>,
-) -> InitResult<()> {
+fn mount_one(place: &Place<'_>, mount: &Mount, source: Option<OwnedFd>) -> InitResult<()> {
+    let Place { root, config, cgroup, .. } = *place;
     if mount.kind == MountKind::Remount {
         return remount(root, mount);
     }
@@ -136,9 +137,7 @@ fn mount_one(
             };
             (tree, *recursive)
         }
-        MountKind::Filesystem { fstype, source, options, copy } => {
-            (new_filesystem(mount, fstype, source, options, mode, *copy, target.as_fd())?, false)
-        }
+        MountKind::Filesystem { .. } => (new_filesystem(place, mount, mode, target.as_fd())?, false),
         MountKind::Remount => unreachable!("it has no tree of its own"),
         MountKind::Cgroup => (cgroup_tree(mount, config, cgroup)?, false),
     };
@@ -241,14 +240,14 @@ fn check_proc(mount: &Mount, tree: BorrowedFd<'_>, target: BorrowedFd<'_>) -> In
 }
 
 fn new_filesystem(
+    place: &Place<'_>,
     mount: &Mount,
-    fstype: &str,
-    source: &str,
-    options: &[FsOption],
     mode: Option<u32>,
-    copy: CopySource,
     target: BorrowedFd<'_>,
 ) -> InitResult<OwnedFd> {
+    let MountKind::Filesystem { fstype, source, options, copy } = &mount.kind else {
+        unreachable!("only called for file systems")
+    };
     let context = match FsContext::open(fstype) {
         Ok(context) => context,
         Err(e) if e.raw() == libc::ENODEV => {
@@ -262,6 +261,9 @@ fn new_filesystem(
     };
     let set = || -> Result<()> {
         context.set_string("source", source)?;
+        if let Some(namespace) = place.pid_namespace.filter(|_| fstype == "proc") {
+            context.set_pid_namespace(namespace)?;
+        }
         if let Some(mode) = mode {
             context.set_string("mode", format!("{mode:o}"))?;
         }
@@ -284,7 +286,7 @@ fn new_filesystem(
     }
     let mut attributes = mount.attr.set;
     let is_dev = clean(&mount.destination) == ["dev"];
-    if copy != CopySource::Nothing || is_dev {
+    if *copy != CopySource::Nothing || is_dev {
         // Filled first; made read-only afterwards.
         attributes &= !MOUNT_ATTR_RDONLY;
     }
@@ -293,7 +295,7 @@ fn new_filesystem(
         Err(e) if fstype == "sysfs" && e.raw() == libc::EPERM => return bind_sys(mount),
         Err(e) => return Err(Failure::new(Step::Mount, e.raw(), describe(mount))),
     };
-    if copy == CopySource::Destination {
+    if *copy == CopySource::Destination {
         let copy_up = || -> Result<()> {
             let stat = fstat(target)?;
             copy_tree(openat2(target, ".", libc::O_RDONLY | libc::O_DIRECTORY, 0, 0)?, tree.as_fd())?;

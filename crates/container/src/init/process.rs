@@ -55,10 +55,24 @@ pub(crate) struct Prepared {
     caps: CapSets,
 }
 
-/// From here on no descriptor but those of `keep` and of the program may be used.
-pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
+/// Does what needs the host's procfs and closes it. From here on no descriptor but those of `keep`, the
+/// terminal and those of the program may be used; what is set here, a child inherits.
+pub(crate) fn seal(launch: &Launch<'_>, terminal: Option<&OwnedFd>) -> InitResult<()> {
     let process = launch.process;
     set_label(launch)?;
+    if !launch.keep_groups {
+        set_groups(launch.procfs, &process.additional_gids)
+            .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
+    }
+    let mut keep = launch.keep.clone();
+    keep.extend(terminal.map(AsFd::as_fd));
+    sys::process::close_all_but(3 + launch.preserve_fds, &keep).during(Step::Stdio, || "close descriptors")
+}
+
+/// After `seal`.
+pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
+    let process = launch.process;
+    nix::unistd::setsid().during(Step::Session, String::new)?;
     set_stdio(process, terminal)?;
     if let Some(persona) = launch.personality {
         sys::sched::set_personality(persona).during(Step::Personality, || format!("{persona:#x}"))?;
@@ -74,12 +88,6 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
         sys::sched::set_memory_policy(policy.mode, &policy.nodes)
             .during(Step::MemoryPolicy, || format!("mode {:#x}", policy.mode))?;
     }
-    if !launch.keep_groups {
-        set_groups(launch.procfs, &process.additional_gids)
-            .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
-    }
-    sys::process::close_all_but(3 + launch.preserve_fds, &launch.keep)
-        .during(Step::Stdio, || "close descriptors")?;
     nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
     // A missing working directory is made, as runc does; not through /proc/PID/root, which root of a
     // container with the host's pids could follow.
