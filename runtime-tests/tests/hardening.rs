@@ -701,6 +701,11 @@ fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
 }
 
 fn init_in_a_joined_pid_namespace_leads_a_tracer_nowhere(t: &mut Test) {
+    let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    if (numbers.next(), numbers.next()) < (Some(6), Some(17)) {
+        skip("procfs has no option pidns before Linux 6.17");
+    }
     let container = start_tracer(t, &t.path("marker"));
     let pid = t.pid(&container.id);
     let mut bundle = t.bundle();
