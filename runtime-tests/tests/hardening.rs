@@ -249,8 +249,12 @@ fn hooks_inherit_no_descriptors(t: &mut Test) {
     let mut bundle = t.bundle();
     bundle.bind(&out, &inside, &["bind"]).args(["/bin/floe-probe", "hold"]);
     for kind in ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"] {
-        // The shell that lists has opened the directory itself: descriptors below 10 are none of its own.
-        let script = format!("for f in /proc/$$/fd/*; do readlink $f; done > {inside}/{kind}; true");
+        // By number and through `self`: a createContainer hook's pid is not the one that its /proc shows.
+        let numbers: Vec<String> = (3..30).map(|number| number.to_string()).collect();
+        let numbers = numbers.join(" ");
+        let script = format!(
+            "{{ echo ran; for n in {numbers}; do readlink /proc/self/fd/$n; done; }} > {inside}/{kind}; true"
+        );
         let hook = match kind {
             "startContainer" => {
                 json!({"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]})
