@@ -693,16 +693,21 @@ fn spawn_through_helper(
     .at(|| "clone3")?;
     // Or the helper's death would not be the end of the channel.
     drop(theirs);
-    let answer = ours.receive();
+    made_by(&helper, &ours)?.ok_or_else(|| Error::new("join namespaces: the helper process ended"))
+}
+
+/// The process that a helper has made as our child; `None` when the helper ended without a word.
+pub(crate) fn made_by(helper: &Child, channel: &Channel) -> Result<Option<Child>> {
+    let answer = channel.receive();
     let _ = sys::process::wait_pidfd(helper.pidfd.as_fd(), true);
     match answer.at(|| "join namespaces")? {
         Some(Message::Pid(pid)) => {
             // It is our child and we have not waited for it, so the pid is still its own.
             let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
-            Ok(Child { pid, pidfd })
+            Ok(Some(Child { pid, pidfd }))
         }
         Some(Message::Failed(failure)) => Err(init_error(failure)),
-        _ => Err(Error::new("join namespaces: the helper process ended")),
+        _ => Ok(None),
     }
 }
 

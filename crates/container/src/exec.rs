@@ -6,7 +6,7 @@
 use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
-    Entry, check_labels, connect_to, init_error, move_into, open_procfs, preserved, protect_binary,
+    Entry, check_labels, connect_to, init_error, made_by, move_into, open_procfs, preserved, protect_binary,
     raise_hard_limit, set_oom_score_adj, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
@@ -230,17 +230,7 @@ fn spawn_by_helper(
     .at(|| "clone3")?;
     // Or the helper's death would not be the end of the channel.
     drop(theirs);
-    let answer = ours.receive();
-    let _ = sys::process::wait_pidfd(helper.pidfd.as_fd(), true);
-    match answer.at(|| "join namespaces")? {
-        Some(Message::Pid(pid)) => {
-            // It is our child and we have not waited for it, so the pid is still its own.
-            let pidfd = sys::process::pidfd_open(pid).at(|| "pidfd_open")?;
-            Ok(Some(Child { pid, pidfd }))
-        }
-        Some(Message::Failed(failure)) => Err(init_error(failure)),
-        _ => Ok(None),
-    }
+    made_by(&helper, &ours)
 }
 
 /// Enters the container's namespaces; the pid namespace is that of the next child.
