@@ -8,6 +8,8 @@ use crate::attach::{self, Terminal};
 use crate::config::{self, Config, IdMap, MountKind, Namespace};
 use crate::error::{At, Error, Result};
 use crate::hooks::{self, HookState};
+use crate::init::mounts::PROC_SUPER_MAGIC;
+use crate::init::process::CAP_SYS_ADMIN;
 use crate::init::protocol::{Channel, Failure, Message, Step};
 use crate::init::{self, Init, devices, mounts};
 use crate::notify::NotifySocket;
@@ -28,9 +30,6 @@ use sys::Errno;
 use sys::clone::{Child, CloneArgs, spawn};
 use sys::mount::FsContext;
 use sys::process::setns;
-
-const CAP_SYS_ADMIN: u64 = 1 << 21;
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
     let plan = Plan::new(rt, id, options)?;

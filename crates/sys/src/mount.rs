@@ -3,7 +3,7 @@
 
 use crate::{Errno, Result, cstr};
 use std::ffi::{CStr, OsStr};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub const MOUNT_ATTR_RDONLY: u64 = 0x1;
 pub const MOUNT_ATTR_NOSUID: u64 = 0x2;
@@ -22,7 +22,6 @@ const FSCONFIG_SET_FLAG: u32 = 0;
 const FSCONFIG_SET_STRING: u32 = 1;
 const FSCONFIG_SET_FD: u32 = 5;
 const FSCONFIG_CMD_CREATE: u32 = 6;
-const FSCONFIG_CMD_RECONFIGURE: u32 = 7;
 
 const MOVE_MOUNT_F_EMPTY_PATH: u32 = 0x4;
 const MOVE_MOUNT_T_EMPTY_PATH: u32 = 0x40;
@@ -105,10 +104,6 @@ impl FsContext {
         self.config(FSCONFIG_CMD_CREATE, None, None)
     }
 
-    pub fn reconfigure(&self) -> Result<()> {
-        self.config(FSCONFIG_CMD_RECONFIGURE, None, None)
-    }
-
     /// A detached mount with the given `MOUNT_ATTR_*`.
     pub fn mount(&self, attributes: u64) -> Result<OwnedFd> {
         // SAFETY: no pointers are passed.
@@ -125,18 +120,6 @@ impl FsContext {
         // Messages carry a class: "e " error, "w " warning, "i " info.
         Some(text.trim_end().trim_start_matches(['e', 'w', 'i']).trim_start().to_owned())
     }
-}
-
-impl AsFd for FsContext {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
-}
-
-/// fspick(2): the superblock of a mount, to be reconfigured. `at` is the mount's root.
-pub fn fspick(at: BorrowedFd<'_>) -> Result<FsContext> {
-    // SAFETY: the path is an empty C string; FSPICK_CLOEXEC | FSPICK_EMPTY_PATH.
-    fd(unsafe { libc::syscall(libc::SYS_fspick, at.as_raw_fd(), c"".as_ptr(), 0x1 | 0x8) }).map(FsContext)
 }
 
 /// open_tree(2) of `path` below `dir` with `OPEN_TREE_CLONE`: a detached copy of the mount (with

@@ -195,26 +195,6 @@ pub fn execve(path: &CStr, args: &[CString], env: &[CString]) -> Errno {
     Errno::last()
 }
 
-/// execveat(2) of an open file (`AT_EMPTY_PATH`); returns only with an error.
-pub fn execve_fd(file: BorrowedFd<'_>, args: &[CString], env: &[CString]) -> Errno {
-    let pointers = |list: &[CString]| -> Vec<*const libc::c_char> {
-        list.iter().map(|text| text.as_ptr()).chain([std::ptr::null()]).collect()
-    };
-    let (argv, envp) = (pointers(args), pointers(env));
-    // SAFETY: as for execve; the path is an empty C string.
-    unsafe {
-        libc::syscall(
-            libc::SYS_execveat,
-            file.as_raw_fd(),
-            c"".as_ptr(),
-            argv.as_ptr(),
-            envp.as_ptr(),
-            libc::AT_EMPTY_PATH,
-        )
-    };
-    Errno::last()
-}
-
 /// Creates a session and makes `tty` its controlling terminal (setsid(2), `TIOCSCTTY`).
 pub fn set_controlling_tty(tty: BorrowedFd<'_>) -> Result<()> {
     // SAFETY: TIOCSCTTY takes an integer.

@@ -21,7 +21,8 @@ use sys::path::{openat2, resolve_in_root};
 use sys::process::filesystem_type;
 use sys::{Errno, Result};
 
-const PROC_SUPER_MAGIC: i64 = 0x9fa0;
+/// statfs(2), `f_type` of procfs.
+pub(crate) const PROC_SUPER_MAGIC: i64 = 0x9fa0;
 
 /// Files that a container may have its own version of, such as LXCFS gives; everything else below /proc
 /// belongs to the kernel (runc's list).

@@ -20,7 +20,8 @@ use sys::cstr;
 use sys::process::{CapSets, capget, capset, prctl};
 use sys::security::{SockFilter, install_filter};
 
-const CAP_SYS_ADMIN: u64 = 1 << 21;
+/// capabilities(7), as a bit of a set.
+pub(crate) const CAP_SYS_ADMIN: u64 = 1 << 21;
 
 /// What a process needs besides its section of config.json.
 #[derive(Debug)]
