@@ -32,6 +32,7 @@ test-root: deps ## only the tests with containers
 
 bench: deps build peers ## start-up time and memory beside runc and crun (root)
 	cargo build --release --locked --package runtime-tests --bin floe-bench
+	$(CC) -O2 -static -o $(RELEASE)/floe-bench-floor runtime-tests/src/floor.c
 	$(RELEASE)/floe-bench $(RELEASE)/floe $(FLOE_PEERS)/bin/runc $(FLOE_PEERS)/bin/crun
 
 peers: ## other runtimes for comparison, under $FLOE_PEERS (root, network)

@@ -32,13 +32,13 @@ if [ ! -x "$tree/usr/bin/crun" ] || [ ! -x "$tree/usr/sbin/runc" ]; then
 fi
 
 mkdir -p "$peers/bin"
-loader=$(cd "$tree" && ls lib64/ld-linux-*.so.* lib/ld-linux-*.so.* 2>/dev/null | head -n 1)
+loader=$(find "$tree/usr/lib" "$tree/usr/lib64" -name 'ld-linux-*.so.*' -print -quit)
 libraries=$tree/usr/lib/$(uname -m)-linux-gnu
 for program in usr/sbin/runc usr/bin/crun; do
 	name=$(basename "$program")
 	[ "$peers/bin/$name" -nt "$tree/$program" ] && continue
 	cp "$tree/$program" "$peers/bin/$name.new"
-	patchelf --set-interpreter "$tree/$loader" --force-rpath --set-rpath "$libraries" "$peers/bin/$name.new"
+	patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$peers/bin/$name.new"
 	mv "$peers/bin/$name.new" "$peers/bin/$name"
 done
 "$peers/bin/runc" --version | head -n 1

@@ -127,7 +127,8 @@ impl<'a> Plan<'a> {
             return Err(Error::new("--console-socket: config.json does not ask for a terminal"));
         }
         let strict = config.annotations.get("run.oci.seccomp_fail_unknown_syscall").is_some_and(|v| v == "1");
-        let seccomp = config.seccomp.as_ref().map(|profile| seccomp::compile(profile, strict)).transpose()?;
+        let seccomp = config.seccomp.as_ref().map(|profile| seccomp::load(&rt.root, profile, strict));
+        let seccomp = seccomp.transpose()?;
         let resources = config.resources.as_ref().map(Resources::from_oci).transpose();
         let resources = resources.at(|| "config.json: linux.resources")?.unwrap_or_default();
         let apparmor = check_labels(&config)?;

@@ -50,7 +50,8 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         return Err(Error::new("--console-socket: the process has no terminal; use --tty"));
     }
     let apparmor = check_labels(&config)?;
-    let seccomp = config.seccomp.as_ref().map(|profile| seccomp::compile(profile, false)).transpose()?;
+    let seccomp =
+        config.seccomp.as_ref().map(|profile| seccomp::load(&rt.root, profile, false)).transpose()?;
     let procfs = open_procfs()?;
     let cgroup = open_cgroup(&container, init_pid, options)?;
     protect_binary(rt);

@@ -1,10 +1,14 @@
-//! config.json's seccomp section → a BPF program, compiled by libseccomp before any process exists.
+//! config.json's seccomp section → a BPF program, compiled by libseccomp before any process exists, or found in the
+//! cache.
 //!
 //! Two things are ours. Rules whose action is the default's are left out, as libseccomp refuses them. And a
 //! prologue answers ENOSYS to system calls newer than every one that the profile names: a profile written
 //! before a call existed would otherwise answer EPERM, and C libraries only fall back on ENOSYS.
 
+mod cache;
+
 use crate::error::{At, Error, Result};
+use cache::Entry;
 use libseccomp::{ScmpAction, ScmpArch, ScmpArgCompare, ScmpCompareOp, ScmpFilterContext, ScmpSyscall};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use oci_spec::runtime as oci;
@@ -12,7 +16,7 @@ use oci_spec::runtime::LinuxSeccompAction as Action;
 use std::collections::HashSet;
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use sys::Errno;
 use sys::security::{
     SECCOMP_FILTER_FLAG_LOG, SECCOMP_FILTER_FLAG_NEW_LISTENER, SECCOMP_FILTER_FLAG_SPEC_ALLOW,
@@ -34,54 +38,38 @@ pub(crate) struct Program {
 }
 
 /// `strict` makes a system call that libseccomp does not know an error (`run.oci.seccomp_fail_unknown_syscall`);
-/// otherwise it is skipped, as profiles name calls of newer kernels.
-pub(crate) fn compile(seccomp: &oci::LinuxSeccomp, strict: bool) -> Result<Program> {
-    let refuse = |text: String| Error::new(format!("config.json: linux.seccomp: {text}"));
+/// otherwise it is skipped, as profiles name calls of newer kernels. `root` is where programs are kept.
+pub(crate) fn load(root: &Path, seccomp: &oci::LinuxSeccomp, strict: bool) -> Result<Program> {
+    let (flags, listener) = settings(seccomp)?;
+    let entry = Entry::of(root, seccomp, strict);
+    if let Some(filter) = entry.as_ref().and_then(Entry::read) {
+        return Ok(Program { filter, flags, listener });
+    }
+    let filter = compile(seccomp, strict)?;
+    if let Some(entry) = entry {
+        entry.write(&filter);
+    }
+    Ok(Program { filter, flags, listener })
+}
+
+fn refused(text: String) -> Error {
+    Error::new(format!("config.json: linux.seccomp: {text}"))
+}
+
+/// What is said beside the rules.
+fn settings(seccomp: &oci::LinuxSeccomp) -> Result<(u64, Option<Listener>)> {
+    let refuse = |text: &str| Err(refused(text.to_owned()));
     if seccomp.default_action() == Action::ScmpActNotify {
-        return Err(refuse("SCMP_ACT_NOTIFY cannot be the default action".into()));
+        return refuse("SCMP_ACT_NOTIFY cannot be the default action");
     }
-    let default = action(seccomp.default_action(), seccomp.default_errno_ret());
-    let mut filter = ScmpFilterContext::new(default).at(|| "seccomp: new filter")?;
-    // We set no_new_privs ourselves, and only when config.json says so.
-    filter.set_ctl_nnp(false).at(|| "seccomp: set nnp")?;
-    // A binary tree over the call numbers instead of a list: three times fewer instructions per call.
-    let _ = filter.set_ctl_optimize(2);
-    let mut archs = vec![ScmpArch::native()];
-    for arch in seccomp.architectures().iter().flatten() {
-        let arch = arch_of(*arch);
-        // An architecture of another machine cannot be compiled in together with ours; it never runs here.
-        if !archs.contains(&arch) && filter.add_arch(arch).is_ok() {
-            archs.push(arch);
-        }
+    let notified = || {
+        let rules = seccomp.syscalls().iter().flatten();
+        rules.filter(|rule| rule.action() == Action::ScmpActNotify).flat_map(|rule| rule.names())
+    };
+    if let Some(name) = notified().find(|name| matches!(name.as_str(), "write" | "read")) {
+        return refuse(&format!("SCMP_ACT_NOTIFY cannot be used for {name}: the start needs it"));
     }
-
-    let mut notifies = false;
-    let mut names = HashSet::new();
-    for rule in seccomp.syscalls().iter().flatten() {
-        let act = action(rule.action(), rule.errno_ret());
-        notifies |= rule.action() == Action::ScmpActNotify;
-        for name in rule.names() {
-            names.insert(name.as_str());
-            if rule.action() == Action::ScmpActNotify && matches!(name.as_str(), "write" | "read") {
-                return Err(refuse(format!("SCMP_ACT_NOTIFY cannot be used for {name}: the start needs it")));
-            }
-            let Ok(syscall) = ScmpSyscall::from_name(name) else {
-                if strict {
-                    return Err(refuse(format!("unknown system call \"{name}\"")));
-                }
-                continue;
-            };
-            if act == default {
-                continue;
-            }
-            for conditions in conditions(rule.args().as_deref().unwrap_or_default()) {
-                filter
-                    .add_rule_conditional(act, syscall, &conditions)
-                    .at(|| format!("config.json: linux.seccomp: rule for {name}"))?;
-            }
-        }
-    }
-
+    let notifies = notified().next().is_some();
     let mut flags = match seccomp.flags() {
         // runc's default: without it every program pays for speculative store bypass mitigation.
         None => SECCOMP_FILTER_FLAG_SPEC_ALLOW,
@@ -97,17 +85,57 @@ pub(crate) fn compile(seccomp: &oci::LinuxSeccomp, strict: bool) -> Result<Progr
                 metadata: seccomp.listener_metadata().clone().unwrap_or_default(),
             })
         }
-        (true, _) => return Err(refuse("SCMP_ACT_NOTIFY needs listenerPath".into())),
+        (true, _) => return refuse("SCMP_ACT_NOTIFY needs listenerPath"),
         (false, Some(path)) if !path.as_os_str().is_empty() => {
-            return Err(refuse("listenerPath is set but no rule has SCMP_ACT_NOTIFY".into()));
+            return refuse("listenerPath is set but no rule has SCMP_ACT_NOTIFY");
         }
         (false, _) => None,
     };
     if listener.is_none() && seccomp.listener_metadata().as_deref().is_some_and(|text| !text.is_empty()) {
-        return Err(refuse("listenerMetadata is set without listenerPath".into()));
+        return refuse("listenerMetadata is set without listenerPath");
     }
     if flags & SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV != 0 && listener.is_none() {
-        return Err(refuse("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a listener".into()));
+        return refuse("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs a listener");
+    }
+    Ok((flags, listener))
+}
+
+fn compile(seccomp: &oci::LinuxSeccomp, strict: bool) -> Result<Vec<SockFilter>> {
+    let default = action(seccomp.default_action(), seccomp.default_errno_ret());
+    let mut filter = ScmpFilterContext::new(default).at(|| "seccomp: new filter")?;
+    // We set no_new_privs ourselves, and only when config.json says so.
+    filter.set_ctl_nnp(false).at(|| "seccomp: set nnp")?;
+    // A binary tree over the call numbers instead of a list: three times fewer instructions per call.
+    let _ = filter.set_ctl_optimize(2);
+    let mut archs = vec![ScmpArch::native()];
+    for arch in seccomp.architectures().iter().flatten() {
+        let arch = arch_of(*arch);
+        // An architecture of another machine cannot be compiled in together with ours; it never runs here.
+        if !archs.contains(&arch) && filter.add_arch(arch).is_ok() {
+            archs.push(arch);
+        }
+    }
+
+    let mut names = HashSet::new();
+    for rule in seccomp.syscalls().iter().flatten() {
+        let act = action(rule.action(), rule.errno_ret());
+        for name in rule.names() {
+            names.insert(name.as_str());
+            let Ok(syscall) = ScmpSyscall::from_name(name) else {
+                if strict {
+                    return Err(refused(format!("unknown system call \"{name}\"")));
+                }
+                continue;
+            };
+            if act == default {
+                continue;
+            }
+            for conditions in conditions(rule.args().as_deref().unwrap_or_default()) {
+                filter
+                    .add_rule_conditional(act, syscall, &conditions)
+                    .at(|| format!("config.json: linux.seccomp: rule for {name}"))?;
+            }
+        }
     }
 
     let denies = !matches!(seccomp.default_action(), Action::ScmpActAllow | Action::ScmpActLog);
@@ -117,7 +145,7 @@ pub(crate) fn compile(seccomp: &oci::LinuxSeccomp, strict: bool) -> Result<Progr
         program = enosys_prologue(&archs, &names);
     }
     program.extend(export(&filter)?);
-    Ok(Program { filter: program, flags, listener })
+    Ok(program)
 }
 
 fn action(action: Action, errno: Option<u32>) -> ScmpAction {
@@ -217,15 +245,7 @@ fn export(filter: &ScmpFilterContext) -> Result<Vec<SockFilter>> {
         .and_then(|_| file.read_to_end(&mut bytes))
         .map_err(Errno::from)
         .at(|| "seccomp: read program")?;
-    Ok(bytes
-        .chunks_exact(8)
-        .map(|b| SockFilter {
-            code: u16::from_ne_bytes([b[0], b[1]]),
-            jt: b[2],
-            jf: b[3],
-            k: u32::from_ne_bytes([b[4], b[5], b[6], b[7]]),
-        })
-        .collect())
+    Ok(cache::instructions(&bytes))
 }
 
 // Classic BPF (linux/bpf_common.h) over struct seccomp_data: the call number is at 0, the architecture at 4.
@@ -345,8 +365,7 @@ mod tests {
             ),
             false,
         )
-        .unwrap()
-        .filter;
+        .unwrap();
         assert_eq!(run(&program, X86_64, 0, [0; 6]), 0x7fff_0000, "read");
         assert_eq!(run(&program, X86_64, 436, [0; 6]), 0x7fff_0000, "close_range");
         assert_eq!(run(&program, X86_64, 1, [0; 6]), SECCOMP_RET_ERRNO | libc::EPERM as u32, "write");
@@ -365,8 +384,7 @@ mod tests {
             ),
             false,
         )
-        .unwrap()
-        .filter;
+        .unwrap();
         let call = |arg| run(&program, X86_64, 135, [arg, 0, 0, 0, 0, 0]);
         assert_eq!((call(1), call(2), call(3)), (0x0005_0007, 0x0005_0007, 0x7fff_0000));
     }
@@ -381,7 +399,7 @@ mod tests {
             ),
             (r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x"}"#, "SCMP_ACT_NOTIFY"),
         ] {
-            let error = compile(&profile(json), false).unwrap_err().to_string();
+            let error = settings(&profile(json)).unwrap_err().to_string();
             assert!(error.contains(text), "{error}");
         }
         let unknown = profile(
