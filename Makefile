@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root bench peers fixtures lint tidy install man completions deps toolchain root clean
+.PHONY: help demo build test test-root bench order peers fixtures lint tidy install man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -34,6 +34,13 @@ bench: deps build peers ## start-up time and memory beside runc and crun (root)
 	cargo build --release --locked --package runtime-tests --bin floe-bench
 	$(CC) -O2 -static -o $(RELEASE)/floe-bench-floor runtime-tests/src/floor.c
 	$(RELEASE)/floe-bench $(RELEASE)/floe $(FLOE_PEERS)/bin/runc $(FLOE_PEERS)/bin/crun
+
+order: root deps ## crates/floe/order.ld anew: which functions a start runs, in order (x86-64)
+	cargo rustc --release --locked --package floe --bin floe --target-dir target/order --config profile.release.strip=false \
+		-- -C link-arg=-Wl,-Map=$(CURDIR)/target/order/map
+	cargo build --release --locked --package runtime-tests --bin floe-bench
+	$(RELEASE)/floe-bench order $(RELEASE:target/%=target/order/%)/floe target/order/map >target/order/ld
+	mv target/order/ld crates/floe/order.ld
 
 peers: ## other runtimes for comparison, under $FLOE_PEERS (root, network)
 	runtime-tests/peers.sh

@@ -1,14 +1,24 @@
-//! Names the commit for `floe --version`. Outside a checkout of floe itself it stays `unknown`;
-//! a packager sets `FLOE_COMMIT`.
+//! Names the commit for `floe --version`: outside a checkout of floe itself it stays `unknown`; a packager sets
+//! `FLOE_COMMIT`. And tells the linker in which order functions lie in the release binary.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 fn main() {
+    order_functions();
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-env-changed=FLOE_COMMIT");
     let commit = std::env::var("FLOE_COMMIT").ok().or_else(described).unwrap_or_else(|| "unknown".into());
     println!("cargo::rustc-env=FLOE_COMMIT={commit}");
+}
+
+/// Only where the order was made for: a name that is not found is passed over, so elsewhere it would do nothing.
+fn order_functions() {
+    println!("cargo::rerun-if-changed=order.ld");
+    let is = |name: &str, value: &str| std::env::var(name).is_ok_and(|is| is == value);
+    if is("PROFILE", "release") && is("CARGO_CFG_TARGET_ARCH", "x86_64") {
+        println!("cargo::rustc-link-arg-bin=floe=-Wl,-T,{}/order.ld", env!("CARGO_MANIFEST_DIR"));
+    }
 }
 
 fn described() -> Option<String> {

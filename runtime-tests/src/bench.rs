@@ -8,11 +8,14 @@
 //! without a runtime.
 //!
 //! `floe-bench memory RUNTIME…` searches the smallest memory.max with which /bin/true runs. That takes a host whose
-//! memory controller is on cgroup v2.
+//! memory controller is on cgroup v2. `floe-bench order FLOE MAP` is for the linker (order.rs).
 #![allow(
     unsafe_code,
     reason = "wait4, whose resource usage std's wait does not give, and a fork without vfork"
 )]
+
+#[cfg(target_arch = "x86_64")]
+mod order;
 
 use serde_json::{Value, json};
 use std::fs;
@@ -89,14 +92,10 @@ struct Call {
 
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
-    let (for_memory, programs) = match arguments.split_first() {
-        Some((first, rest)) if first.as_os_str() == "memory" => (true, rest),
-        _ => (false, &arguments[..]),
-    };
-    if programs.is_empty() {
+    let Some(first) = arguments.first() else {
         eprintln!("usage: floe-bench [memory] RUNTIME… (the first is what the others are compared with)");
         return ExitCode::from(2);
-    }
+    };
     if std::env::var_os("FLOE_BENCH_INSIDE").is_none() {
         // A crash leaves nothing, and /sys/fs/cgroup can be cgroup v2 whatever the host has there.
         let flags =
@@ -109,8 +108,16 @@ fn main() -> ExitCode {
         eprintln!("floe-bench: unshare: {error}");
         return ExitCode::FAILURE;
     }
-    match in_work_dir(|work| if for_memory { search_memory(programs, work) } else { compare(programs, work) })
-    {
+    let job = |work: &Path| match first.to_str() {
+        Some("memory") => search_memory(&arguments[1..], work),
+        #[cfg(target_arch = "x86_64")]
+        Some("order") if arguments.len() == 3 => {
+            print!("{}", order::script(&Contender::new(&arguments[1], work)?, &arguments[2])?);
+            Ok(())
+        }
+        _ => compare(&arguments, work),
+    };
+    match in_work_dir(job) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("floe-bench: {error}");

@@ -129,12 +129,15 @@ pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
 /// cut short has no `config`, or one whose hooks have not begun.
 pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Config>) -> Result<()> {
     let init = container.init().map(|(_, pidfd)| pidfd);
-    kill_all(container)?;
-    if let Some(init) = init {
-        wait_end(&init)?;
-    }
-    if let Some(cgroup) = container.cgroup()? {
-        cgroup.delete().at(|| "cgroup")?;
+    let cgroup = container.cgroup()?;
+    if init.is_some() || !cgroup.as_ref().is_some_and(Cgroup::remove_empty) {
+        kill_all(container)?;
+        if let Some(init) = init {
+            wait_end(&init)?;
+        }
+        if let Some(cgroup) = cgroup {
+            cgroup.delete().at(|| "cgroup")?;
+        }
     }
     if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
         crate::rdt::remove(dir)?;

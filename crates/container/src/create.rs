@@ -32,6 +32,7 @@ use sys::mount::FsContext;
 use sys::process::setns;
 
 pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
+    protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
     if plan.config.process.terminal && options.console_socket.is_none() {
         return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
@@ -43,6 +44,7 @@ pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<
 }
 
 pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
+    protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
     let wants_terminal = plan.config.process.terminal;
     if run.detach && wants_terminal && options.console_socket.is_none() {
@@ -150,6 +152,8 @@ pub(crate) fn preserved(preserve_fds: u32, listen_fds: u32) -> u32 {
 
 /// Keeps the container away from our binary (`sys::exe`). Without privilege over our mount namespace it stays
 /// as it is: then root of the container is a user who can write to it only if it is theirs anyway.
+///
+/// To be called first: it unmaps our text, and each page is a fault again.
 pub(crate) fn protect_binary(rt: &Runtime) {
     if let Err(e) = sys::exe::protect()
         && !is_rootless(rt)
@@ -210,7 +214,6 @@ impl<'a> Making<'a> {
     /// Makes the container up to `Ready`.
     fn start(rt: &'a Runtime, plan: &'a Plan<'a>, starter: Starter) -> Result<(Making<'a>, Child)> {
         let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
-        protect_binary(rt);
         let dir = state::claim(rt, plan.id)?;
         let stored = Stored {
             oci_version: plan.config.oci_version.clone(),

@@ -26,6 +26,7 @@ use sys::mount::FsContext;
 use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
+    protect_binary(rt);
     let container = Container::open(rt, id)?;
     match container.status()? {
         Status::Running | Status::Created => {}
@@ -54,7 +55,6 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         config.seccomp.as_ref().map(|profile| seccomp::load(&rt.root, profile, false)).transpose()?;
     let procfs = open_procfs()?;
     let cgroup = open_cgroup(&container, init_pid, options)?;
-    protect_binary(rt);
 
     let attached = if options.detach { None } else { Some(attach::Signals::block()?) };
     let (terminal, console) = match &options.console_socket {

@@ -3,6 +3,7 @@
 use anyhow::Error;
 use container::Kind;
 
+pub const SUCCESS: u8 = 0;
 /// Exit status when something went wrong, and the container or process has no status of its own.
 pub const FAILURE: u8 = 1;
 /// The same for `exec`, whose other statuses are the process's (runc; conmon and CRI-O pass it on).

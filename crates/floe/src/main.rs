@@ -2,6 +2,7 @@
 //!
 //! The only place that prints, exits and reads the environment.
 
+#![cfg_attr(not(test), no_main)]
 // A binary exports nothing: here `pub` says what a module offers to the others.
 #![allow(unreachable_pub)]
 
@@ -25,10 +26,11 @@ use log::{Format, Level, Log};
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
-use std::process::ExitCode;
 use std::time::Instant;
 
-fn main() -> ExitCode {
+sys::main!(start);
+
+fn start() -> u8 {
     let started = Instant::now();
     let arguments: Vec<OsString> = std::env::args_os().collect();
     match read_quickly(&arguments) {
@@ -49,7 +51,7 @@ fn read_quickly(arguments: &[OsString]) -> Option<Args> {
     Args::from_arg_matches(&matches).ok()
 }
 
-fn read_carefully(arguments: Vec<OsString>, started: Instant) -> ExitCode {
+fn read_carefully(arguments: Vec<OsString>, started: Instant) -> u8 {
     let mut program = Args::command();
     let line = command_line::read(&program, arguments);
     let arguments = match &line.arguments {
@@ -70,7 +72,7 @@ fn read_carefully(arguments: Vec<OsString>, started: Instant) -> ExitCode {
     }
 }
 
-fn dispatch(args: &Args, started: Instant) -> ExitCode {
+fn dispatch(args: &Args, started: Instant) -> u8 {
     match &args.command {
         _ if args.global.version => answer(&version::text()),
         Some(command) => execute(&args.global, command, started),
@@ -78,14 +80,14 @@ fn dispatch(args: &Args, started: Instant) -> ExitCode {
     }
 }
 
-fn execute(global: &Global, command: &Command, started: Instant) -> ExitCode {
+fn execute(global: &Global, command: &Command, started: Instant) -> u8 {
     let (name, id) = command.subject();
     let debug = global.debug || global.log_level.as_deref() == Some("debug");
     let mut log = match open_log(global.log.as_deref(), Some(OsStr::new(&global.log_format))) {
         Ok(log) => log,
         Err(error) => {
             complain(&compat::line(name, id, &error));
-            return ExitCode::from(compat::FAILURE);
+            return compat::FAILURE;
         }
     };
     let say_debug = |log: &mut Log, text: String| match (debug, log.is_open()) {
@@ -106,13 +108,13 @@ fn execute(global: &Global, command: &Command, started: Instant) -> ExitCode {
             if global.log_level.as_deref() != Some("error") {
                 warn(&mut log, debug, &warnings);
             }
-            ExitCode::from(status as u8)
+            status as u8
         }
         Err(error) => {
             let line = compat::line(name, id, &error);
             log.write(Level::Error, &line);
             complain(&line);
-            ExitCode::from(if name == "exec" { compat::EXEC_FAILURE } else { compat::FAILURE })
+            if name == "exec" { compat::EXEC_FAILURE } else { compat::FAILURE }
         }
     }
 }
@@ -165,18 +167,18 @@ fn warn(log: &mut Log, debug: bool, warnings: &[String]) {
     }
 }
 
-fn answer(text: &str) -> ExitCode {
+fn answer(text: &str) -> u8 {
     match output::print(text) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => compat::SUCCESS,
         Err(error) => {
             complain(&compat::chain(&error));
-            ExitCode::from(compat::FAILURE)
+            compat::FAILURE
         }
     }
 }
 
 /// A command line that makes no sense: the complaint comes first, then the usage.
-fn misuse(program: &mut clap::Command, line: &CommandLine, complaint: &str) -> ExitCode {
+fn misuse(program: &mut clap::Command, line: &CommandLine, complaint: &str) -> u8 {
     program.build();
     let (complaint, usage) = match &line.command {
         Some(name) => {
@@ -189,7 +191,7 @@ fn misuse(program: &mut clap::Command, line: &CommandLine, complaint: &str) -> E
         log.write(Level::Error, &complaint);
     }
     complain(&format!("{complaint}\n\n{usage}"));
-    ExitCode::from(compat::FAILURE)
+    compat::FAILURE
 }
 
 fn complain(text: &str) {

@@ -297,6 +297,36 @@ pub fn rlimit(resource: u32) -> Result<(u64, u64)> {
     Ok((limit.rlim_cur, limit.rlim_max))
 }
 
+/// Makes `$start`, a `fn() -> u8`, the program: what C calls, without the standard library's own start. That reads
+/// /proc/self/maps to guard the stack against an overflow which ends the process anyway, for a fiftieth of a container's
+/// start. The crate needs `#![cfg_attr(not(test), no_main)]`, and must flush what it prints.
+#[macro_export]
+macro_rules! main {
+    ($start:path) => {
+        #[cfg_attr(not(test), unsafe(no_mangle))]
+        #[allow(unsafe_code, reason = "the name is the C library's, and nothing else has it")]
+        extern "C" fn main() -> i32 {
+            $crate::process::prepare_stdio();
+            i32::from($start())
+        }
+    };
+}
+
+/// What a program must do before it opens a file or writes: a closed standard descriptor becomes /dev/null, so that no
+/// file of ours gets its number, and a reader that has gone is `EPIPE` instead of death.
+pub fn prepare_stdio() {
+    let mut files = [0, 1, 2].map(|fd| libc::pollfd { fd, events: 0, revents: 0 });
+    // SAFETY: the three structures outlive the call; signal(2) with SIG_IGN runs no code of ours.
+    let closed = unsafe {
+        libc::signal(libc::SIGPIPE, libc::SIG_IGN);
+        libc::poll(files.as_mut_ptr(), 3, 0) > 0
+    };
+    for _ in files.iter().filter(|file| closed && file.revents & libc::POLLNVAL != 0) {
+        // SAFETY: the path is a constant. The lowest closed number is the next of these.
+        unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR) };
+    }
+}
+
 /// Every signal back to `SIG_DFL`, those of libc's own included: what a program ignores survives execve(2).
 pub fn default_signals() {
     /// The kernel's struct sigaction: handler, flags, restorer, mask.
