@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root bench order peers fixtures lint tidy install man completions deps toolchain root clean
+.PHONY: help demo build test test-root fuzz bench order peers fixtures lint tidy install man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ test: deps ## all tests; those with containers need root
 
 test-root: deps ## only the tests with containers
 	cargo test --locked --package runtime-tests
+
+fuzz: deps ## every fuzz target for TIME seconds (12), with what is there of seeds and corpus
+	fuzz/run.sh
 
 bench: deps build peers ## start-up time and memory beside runc and crun (root)
 	cargo build --release --locked --package runtime-tests --bin floe-bench
@@ -50,6 +53,7 @@ fixtures: peers ## bundles as Podman and containerd write them (root)
 
 lint: toolchain deps tidy ## formatting, clippy, the repository's own checks, cargo-deny where it is installed
 	cargo fmt --all --check
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 	@if command -v cargo-deny >/dev/null; then cargo deny --locked check licenses bans sources; \
 	else echo "cargo-deny is not installed: tidy has checked licences and sources (CONTRIBUTING.md)"; fi

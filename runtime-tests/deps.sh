@@ -9,6 +9,8 @@ need() { # package, then a file that it brings
 
 libdir=/usr/lib/$(uname -m)-linux-gnu
 need gcc /usr/bin/gcc
+# libFuzzer is compiled for make fuzz.
+need g++ /usr/bin/g++
 need libc6-dev "$libdir/libc.a"
 need libseccomp-dev "$libdir/libseccomp.a"
 need busybox-static /usr/bin/busybox

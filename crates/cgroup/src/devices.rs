@@ -302,15 +302,16 @@ fn skip_unless_equal(register: u8, value: u32, offset: i16) -> Insn {
     Insn { code: JNE32_K, regs: register, offset, imm: value as i32 }
 }
 
-#[cfg(test)]
-mod tests {
+/// What programs and lists mean, in the plainest words: the kernel's machine, and the rules one by one.
+#[cfg(any(test, fuzzing))]
+mod model {
     use super::*;
 
-    const BLOCK: u32 = 1;
-    const CHAR: u32 = BPF_DEVCG_DEV_CHAR;
+    pub(super) const BLOCK: u32 = 1;
+    pub(super) const CHAR: u32 = BPF_DEVCG_DEV_CHAR;
 
     /// Runs the program as the kernel would; `true` is allowed. Panics on anything the verifier would refuse.
-    fn run(program: &[Insn], kind: u32, major: u32, minor: u32, access: Access) -> bool {
+    pub(super) fn run(program: &[Insn], kind: u32, major: u32, minor: u32, access: Access) -> bool {
         let context = [u32::from(access.0) << 16 | kind, major, minor];
         let mut registers = [0u32; 11];
         let mut at = 0usize;
@@ -338,6 +339,55 @@ mod tests {
             }
         }
     }
+
+    /// Whether the last rule that matches says yes, for each access wanted.
+    pub(super) fn allows(list: &[DeviceRule], kind: u32, major: u32, minor: u32, wanted: Access) -> bool {
+        let same_kind = |rule: &DeviceRule| match rule.kind {
+            DeviceType::All => true,
+            DeviceType::Char => kind == CHAR,
+            DeviceType::Block => kind == BLOCK,
+        };
+        [1, 2, 4].into_iter().filter(|bit| wanted.0 & bit != 0).all(|bit| {
+            let decisive = list.iter().rev().find(|rule| {
+                rule.kind == DeviceType::All
+                    || same_kind(rule)
+                        && rule.major.is_none_or(|number| number == major)
+                        && rule.minor.is_none_or(|number| number == minor)
+                        && rule.access.0 & bit != 0
+            });
+            decisive.is_some_and(|rule| rule.allow)
+        })
+    }
+}
+
+/// The program decides as the rules do, for every device that one of them names and one that none does.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(rules: &[DeviceRule]) {
+    let Ok(program) = assemble(rules) else { return };
+    let numbers = |of: fn(&DeviceRule) -> Option<u32>| -> Vec<u32> {
+        rules.iter().filter_map(of).take(8).chain([4711]).collect()
+    };
+    for (kind, major) in
+        numbers(|rule| rule.major).into_iter().flat_map(|n| [(model::BLOCK, n), (model::CHAR, n)])
+    {
+        for minor in numbers(|rule| rule.minor) {
+            for wanted in (1..8).map(Access) {
+                let actual =
+                    program.as_ref().is_none_or(|program| model::run(program, kind, major, minor, wanted));
+                assert_eq!(
+                    actual,
+                    model::allows(rules, kind, major, minor, wanted),
+                    "{rules:?} {major}:{minor}"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::model::{BLOCK, CHAR, allows, run};
+    use super::*;
 
     fn rules(json: &str) -> Vec<DeviceRule> {
         let list: Vec<LinuxDeviceCgroup> = serde_json::from_str(json).unwrap();
@@ -477,18 +527,7 @@ mod tests {
             let wanted = Access(1 + random(7) as u8);
             let program = assemble(&list).unwrap();
             let actual = program.is_none_or(|program| run(&program, CHAR, major, minor, wanted));
-            let expected = [1, 2, 4].into_iter().filter(|bit| wanted.0 & bit != 0).all(|bit| {
-                list.iter()
-                    .rev()
-                    .find(|rule| {
-                        rule.kind == DeviceType::All
-                            || rule.kind == DeviceType::Char
-                                && rule.major.is_none_or(|number| number == major)
-                                && rule.minor.is_none_or(|number| number == minor)
-                                && rule.access.0 & bit != 0
-                    })
-                    .is_some_and(|rule| rule.allow)
-            });
+            let expected = allows(&list, CHAR, major, minor, wanted);
             assert_eq!(actual, expected, "{list:?} {major}:{minor} {wanted:?}");
         }
     }

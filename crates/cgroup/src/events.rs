@@ -88,6 +88,15 @@ fn parse(text: &[u8]) -> Flags {
     Flags { populated: has(b"populated 1"), frozen: has(b"frozen 1") }
 }
 
+/// A flag is a whole line.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &[u8]) {
+    let flags = parse(text);
+    let lines: Vec<&[u8]> = text.split(|byte| *byte == b'\n').collect();
+    assert_eq!(flags.populated, lines.contains(&&b"populated 1"[..]));
+    assert_eq!(flags.frozen, lines.contains(&&b"frozen 1"[..]));
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

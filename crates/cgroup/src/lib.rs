@@ -22,6 +22,21 @@ mod stats;
 #[cfg(test)]
 mod tests;
 
+/// Readers of the kernel's files and the resolver of resources, with what must hold of them for any input: the
+/// targets in `fuzz/` call these.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::resources::fuzz as resources;
+
+    pub fn files(bytes: &[u8]) {
+        let text = String::from_utf8_lossy(bytes);
+        crate::stats::fuzz(&text);
+        crate::events::fuzz(bytes);
+        crate::fuzz_paths(&text);
+    }
+}
+
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
@@ -174,4 +189,20 @@ fn unified_path(proc_cgroup: &str) -> Result<&Path> {
         // The process was killed and its cgroup removed, but it has not been waited for.
         .map(|path| Path::new(path.strip_suffix(" (deleted)").unwrap_or(path)))
         .ok_or_else(|| Error::unsupported("this process is in no cgroup v2"))
+}
+
+/// No path that a file or a caller gives leads out of the mount.
+#[cfg(fuzzing)]
+fn fuzz_paths(text: &str) {
+    let cleaned = clean(Path::new(text));
+    assert!(cleaned.components().all(|component| matches!(component, Component::Normal(_))));
+    assert_eq!(clean(&cleaned), cleaned);
+    if let Ok(parent) = own_parent(text) {
+        assert!(parent.is_relative() && Path::new(MOUNT).join(&parent).starts_with(MOUNT));
+    }
+    let cgroup = Cgroup { dir: Path::new(MOUNT).join("a") };
+    assert!(cgroup.child(Path::new(text)).dir.starts_with(&cgroup.dir));
+    if let Ok(opened) = Cgroup::open(Path::new(text)) {
+        assert!(opened.dir.starts_with(MOUNT) && opened.dir != Path::new(MOUNT));
+    }
 }

@@ -372,6 +372,26 @@ fn sorted<V>(map: &HashMap<String, V>) -> Vec<(&String, &V)> {
     entries
 }
 
+/// What is to be written is one line for one file of the cgroup itself, and the device program means what the rules
+/// say one by one.
+#[cfg(fuzzing)]
+pub fn fuzz(oci: &LinuxResources) {
+    let Ok(resources) = Resources::from_oci(oci) else { return };
+    let check = |file: &str, value: &str| {
+        assert!(!file.contains('/') && file.contains('.'), "{file:?}");
+        assert!(!value.contains('\n'), "{file}: {value:?}");
+    };
+    for write in &resources.writes {
+        check(&write.file, &write.value);
+        if let Otherwise::IfAbsent { file, value } = &write.otherwise {
+            check(file, value);
+        }
+    }
+    assert!(resources.controllers().iter().all(|controller| !controller.is_empty()));
+    assert_eq!(Resources::from_oci(oci).expect("it was accepted before"), resources);
+    crate::devices::fuzz(&resources.devices);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -206,7 +206,7 @@ fn text(dir: BorrowedFd<'_>, name: &str) -> sys::Result<String> {
 }
 
 fn cpu(stat: &str, pressure_text: &str) -> Cpu {
-    let nanoseconds = |key| value_of(stat, key) * 1000;
+    let nanoseconds = |key| value_of(stat, key).saturating_mul(1000);
     Cpu {
         usage: CpuUsage {
             total: nanoseconds("usage_usec"),
@@ -313,11 +313,13 @@ fn pressure(text: &str) -> Option<Pressure> {
             "full" => &mut pressure.full,
             _ => continue,
         };
+        // Rust reads "inf" and "NaN" too, which JSON cannot say.
+        let average = |value: &str| value.parse().ok().filter(|average: &f64| average.is_finite());
         for (key, value) in fields.filter_map(|field| field.split_once('=')) {
             match key {
-                "avg10" => target.avg10 = value.parse().ok()?,
-                "avg60" => target.avg60 = value.parse().ok()?,
-                "avg300" => target.avg300 = value.parse().ok()?,
+                "avg10" => target.avg10 = average(value)?,
+                "avg60" => target.avg60 = average(value)?,
+                "avg300" => target.avg300 = average(value)?,
                 "total" => target.total = value.parse().ok()?,
                 _ => {}
             }
@@ -350,6 +352,32 @@ fn number(text: &str) -> u64 {
 
 fn is_zero(value: &u64) -> bool {
     *value == 0
+}
+
+/// No number makes a counter overflow, and whatever a file says, the answer is JSON that a caller can read.
+#[cfg(fuzzing)]
+pub(crate) fn fuzz(text: &str) {
+    let memory = MemoryEntry { limit: number(text), usage: value_of(text, "anon"), ..MemoryEntry::default() };
+    let stats = Stats {
+        cpu: cpu(text, text),
+        memory: Memory {
+            swap: with_swap(&memory, memory.clone()),
+            raw: key_values(text),
+            psi: pressure(text),
+            ..Memory::default()
+        },
+        blkio: blkio(text),
+        ..Stats::default()
+    };
+    assert!(
+        stats.blkio.io_service_bytes_recursive.len() <= text.len() && stats.memory.raw.len() <= text.len()
+    );
+    let psi = stats.cpu.psi.iter().chain(&stats.memory.psi).flat_map(|psi| [&psi.some, &psi.full]);
+    for line in psi {
+        // JSON has no other numbers: serde_json writes them as null.
+        assert!([line.avg10, line.avg60, line.avg300].iter().all(|average| average.is_finite()));
+    }
+    let _ = page_size(text);
 }
 
 #[cfg(test)]
@@ -426,6 +454,15 @@ mod tests {
                 "ioServicedRecursive":[{"major":8,"op":"Read","value":3},{"major":8,"op":"Write","value":4}]}"#
             )
         );
+    }
+
+    #[test]
+    fn numbers_that_no_counter_holds() {
+        let most = cpu("usage_usec 18446744073709551615\n", "");
+        assert_eq!(most.usage.total, u64::MAX);
+        for average in ["inf", "-inf", "NaN", "1e999"] {
+            assert_eq!(pressure(&format!("some avg10={average} avg60=0.00\n")), None, "{average}");
+        }
     }
 
     #[test]

@@ -19,6 +19,18 @@ mod start;
 mod state;
 mod time;
 
+/// Readers that are nobody's API, with what must hold of them for any input: the targets in `fuzz/` call these.
+#[cfg(fuzzing)]
+#[doc(hidden)]
+pub mod fuzz {
+    pub use crate::init::process::fuzz as passwd;
+    pub use crate::init::protocol::fuzz as protocol;
+    pub use crate::netdev::fuzz as netlink;
+    pub use crate::rdt::fuzz as resctrl;
+    pub use crate::seccomp::fuzz as seccomp;
+    pub use crate::state::fuzz as state;
+}
+
 pub use error::{At, Error, Kind, Result};
 pub use time::rfc3339;
 

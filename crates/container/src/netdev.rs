@@ -456,6 +456,23 @@ fn read_attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
     Some(attributes)
 }
 
+/// Any answer of the kernel is read to its end, and an address means the same after it was written.
+#[cfg(fuzzing)]
+pub fn fuzz(mut datagram: &[u8]) {
+    while !datagram.is_empty() {
+        let Some((message, rest)) = read_message(datagram) else { return };
+        assert!(rest.len() < datagram.len(), "no end");
+        let _ = read_link(message.body);
+        if let Some((index, _, address)) = read_address(message.body) {
+            let written = read_address(&write_address(index, &address));
+            assert_eq!(written, Some((index, libc::RT_SCOPE_UNIVERSE, address.clone())));
+            let renamed = address.relabel("eth0", "lan0");
+            assert!(renamed.attributes.len() <= address.attributes.len() && renamed.text() == address.text());
+        }
+        datagram = rest;
+    }
+}
+
 fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
     bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
 }

@@ -190,7 +190,8 @@ impl Schema {
 
 /// Schemata text by resource and domain, the last one winning, with numbers in the shortest form.
 fn entries<'a>(lines: impl Iterator<Item = &'a str>) -> BTreeMap<(&'a str, &'a str), String> {
-    let shortest = |number: &'a str| match number.trim().trim_start_matches('0') {
+    let is_padding = |c: char| c == '0' || c.is_whitespace();
+    let shortest = |number: &'a str| match number.trim_end().trim_start_matches(is_padding) {
         "" => "0",
         digits => digits,
     };
@@ -240,6 +241,17 @@ fn unescape(path: &[u8]) -> PathBuf {
     PathBuf::from(OsString::from_vec(bytes))
 }
 
+/// Schemata as floe writes them down mean the same when they are read again; so does mountinfo's path.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let _ = mount_point(bytes);
+    let text = String::from_utf8_lossy(bytes);
+    let read = entries(text.lines());
+    let lines: Vec<String> =
+        read.iter().map(|((resource, domain), value)| format!("{resource}:{domain}={value}")).collect();
+    assert_eq!(entries(lines.iter().map(String::as_str)), read);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -270,6 +282,15 @@ mod tests {
 
     fn content(root: &Path, path: &str) -> String {
         fs::read_to_string(root.join(path)).unwrap_or_else(|error| error.kind().to_string())
+    }
+
+    #[test]
+    fn numbers_are_compared_in_their_shortest_form() {
+        let pair = |text: &'static str| entries(std::iter::once(text)).into_iter().next().unwrap();
+        for text in ["L3:1=f", " L3: 01= 00F ", "L3:0 1=0 f"] {
+            assert_eq!(pair(text), (("L3", "1"), "f".to_owned()), "{text}");
+        }
+        assert_eq!(pair("MB:00=000"), (("MB", "0"), "0".to_owned()));
     }
 
     #[test]

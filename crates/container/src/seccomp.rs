@@ -316,6 +316,24 @@ fn audit_arch(arch: ScmpArch) -> Option<u32> {
     }
 }
 
+/// A profile that is accepted gives a program that the kernel's checker takes (`bpf_check_classic`), and the same
+/// one each time.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let Ok(profile) = serde_json::from_slice::<oci::LinuxSeccomp>(bytes) else { return };
+    let (Ok(_), Ok(program)) = (settings(&profile), compile(&profile, false)) else { return };
+    for (at, instruction) in program.iter().enumerate() {
+        let left = program.len() - at - 1;
+        match instruction.code & 7 {
+            5 if instruction.code == JUMP => assert!((instruction.k as usize) < left),
+            5 => assert!(usize::from(instruction.jt.max(instruction.jf)) < left),
+            _ => {}
+        }
+    }
+    assert_eq!(program.last().map(|last| last.code), Some(RETURN));
+    assert_eq!(compile(&profile, false).expect("it was accepted before"), program);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

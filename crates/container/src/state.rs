@@ -351,6 +351,24 @@ fn user_name(uid: u32) -> String {
     name.unwrap_or_else(|| uid.to_string())
 }
 
+/// What a file of the state directory says, it says again when it is written; /proc/PID/stat is read whatever a
+/// process calls itself.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    fn survives<T: serde::de::DeserializeOwned + Serialize>(bytes: &[u8]) {
+        let Ok(document) = serde_json::from_slice::<T>(bytes) else { return };
+        let text = serde_json::to_vec(&document).expect("what was read can be written");
+        let again: T = serde_json::from_slice(&text).expect("what was written can be read");
+        assert_eq!(serde_json::to_vec(&again).expect("as before"), text);
+    }
+    survives::<Stored>(bytes);
+    survives::<Made>(bytes);
+    let name = bytes.escape_ascii().to_string().replace(' ', ")");
+    let stat = format!("7 ({name}) Z 1 7 7 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 1 0 4711 1 1\n");
+    assert_eq!(ProcStat::parse(stat.as_bytes()), Some(ProcStat { start_time: 4711, ended: true }));
+    let _ = ProcStat::parse(bytes);
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -93,7 +93,7 @@ pub struct TimeOffset {
 }
 
 /// A container as config.json wants it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Config {
     pub oci_version: String,
     pub bundle: PathBuf,

@@ -313,11 +313,26 @@ fn home_directory(uid: u32) -> String {
     if !matches!(read, Ok(Ok(_))) {
         return "/".to_owned();
     }
+    home_in(&passwd, uid).unwrap_or("/").to_owned()
+}
+
+/// The home of a user in the text of passwd(5): `name:password:uid:gid:comment:home:shell`.
+fn home_in(passwd: &str, uid: u32) -> Option<&str> {
     let home = passwd.lines().find_map(|line| {
         let fields: Vec<&str> = line.split(':').collect();
         (fields.get(2)?.parse() == Ok(uid)).then(|| fields.get(5).copied())?
     });
-    home.filter(|home| !home.is_empty()).unwrap_or("/").to_owned()
+    home.filter(|home| !home.is_empty())
+}
+
+/// What is found becomes a variable of the environment: it cannot bring a second one.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let passwd = String::from_utf8_lossy(bytes);
+    for uid in [0, 1000] {
+        let home = home_in(&passwd, uid).unwrap_or_default();
+        assert!(passwd.contains(home) && !home.contains(['\n', ':']));
+    }
 }
 
 /// config.json's variables, the last of a name winning, then floe's.

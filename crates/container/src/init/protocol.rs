@@ -172,6 +172,24 @@ impl Message {
     }
 }
 
+/// A message means the same after it was sent on, but for what is cut off a long object.
+#[cfg(fuzzing)]
+pub fn fuzz(bytes: &[u8]) {
+    let Some(message) = Message::decode(bytes) else { return };
+    let encoded = message.encode();
+    assert!(encoded.len() <= OBJECT_LIMIT + 6, "it does not fit: {message:?}");
+    let again = Message::decode(&encoded).expect("what we encode");
+    match (&message, &again) {
+        (Message::Failed(sent), Message::Failed(received)) if sent.object.len() > OBJECT_LIMIT => {
+            assert!(sent.object.starts_with(&received.object) && received.object.len() > OBJECT_LIMIT - 4);
+        }
+        _ => assert_eq!(message, again),
+    }
+    if let Message::Failed(failure) = &message {
+        assert!(failure.to_string().starts_with(failure.step.verb()));
+    }
+}
+
 /// One end of a connection.
 #[derive(Debug)]
 pub(crate) struct Channel(OwnedFd);
