@@ -7,6 +7,7 @@ mod bad_input;
 mod callers;
 mod capabilities;
 mod cgroups;
+mod check;
 mod descriptors;
 mod devices;
 mod escapes;
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         hardening::cases(),
         fixtures::cases(),
         callers::cases(),
+        check::cases(),
         bad_input::cases(),
         stress::cases(),
     ]

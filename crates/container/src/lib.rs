@@ -62,6 +62,13 @@ pub struct Runtime {
     pub warnings: RefCell<Vec<String>>,
 }
 
+impl Runtime {
+    /// Without the rights of the host's root: another user, or root of a user namespace.
+    pub fn is_rootless(&self) -> bool {
+        create::is_rootless(self)
+    }
+}
+
 /// Options of `create`, `run` and (later) `restore`.
 #[derive(Debug, Default)]
 pub struct CreateOptions {

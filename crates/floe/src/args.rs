@@ -42,6 +42,7 @@ impl Args {
             "events" => Events::augment_args(Command::new("events")),
             "spec" => Spec::augment_args(Command::new("spec")),
             "features" => Command::new("features"),
+            "check" => Check::augment_args(Command::new("check")),
             _ => return None,
         };
         let program = Command::new("floe").disable_version_flag(true).disable_help_subcommand(true);
@@ -112,6 +113,8 @@ pub enum Command {
     Spec(Spec),
     /// Print what this runtime can do, as JSON
     Features,
+    /// Print what this host offers to containers, with advice
+    Check(Check),
 }
 
 #[derive(Debug, clap::Args)]
@@ -373,4 +376,14 @@ pub struct Spec {
     /// Write to this file
     #[arg(short, long, value_name = "FILE")]
     pub file: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Check {
+    /// table or json
+    #[arg(short, long, value_name = "FORMAT", default_value = "table")]
+    pub format: String,
+    /// Say whether these paths can be mounted idmapped [default: / /var/lib]
+    #[arg(value_name = "PATH")]
+    pub path: Vec<PathBuf>,
 }

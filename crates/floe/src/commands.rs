@@ -1,5 +1,6 @@
 //! One module per command: what its arguments mean, and the call into `container`.
 
+mod check;
 mod create;
 mod delete;
 mod events;
@@ -37,6 +38,7 @@ impl Command {
             Command::Events(args) => ("events", Some(&args.id.id)),
             Command::Spec(_) => ("spec", None),
             Command::Features => ("features", None),
+            Command::Check(_) => ("check", None),
         }
     }
 
@@ -58,6 +60,7 @@ impl Command {
             Command::Events(args) => events::events(rt, args)?,
             Command::Spec(args) => spec::spec(args)?,
             Command::Features => features::features()?,
+            Command::Check(args) => check::check(rt, args)?,
         }
         Ok(0)
     }

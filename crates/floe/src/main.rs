@@ -11,6 +11,7 @@ mod command_line;
 mod commands;
 mod compat;
 mod environment;
+mod host;
 mod log;
 mod output;
 mod values;

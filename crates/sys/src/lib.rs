@@ -10,6 +10,7 @@ mod errno;
 pub mod exe;
 pub mod mount;
 pub mod path;
+pub mod probe;
 pub mod process;
 pub mod sched;
 pub mod security;

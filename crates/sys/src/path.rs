@@ -2,7 +2,7 @@
 #![allow(unsafe_code)] // The call has no wrapper in nix that takes all flags.
 
 use crate::{Errno, Result, cstr};
-use std::ffi::OsStr;
+use std::ffi::{CStr, OsStr};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 pub use libc::{
@@ -37,4 +37,11 @@ pub fn openat2(
 /// Opens `path` with `O_PATH` as if `root` were `/`; symbolic links stay inside.
 pub fn resolve_in_root(root: BorrowedFd<'_>, path: impl AsRef<OsStr>, flags: i32) -> Result<OwnedFd> {
     openat2(root, path, libc::O_PATH | flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+}
+
+/// Whether a file has an extended attribute (lgetxattr(2)).
+pub fn has_attribute(path: impl AsRef<OsStr>, name: &CStr) -> bool {
+    let Ok(path) = cstr(path) else { return false };
+    // SAFETY: both are NUL-terminated and outlive the call; size 0 asks for the length alone.
+    unsafe { libc::lgetxattr(path.as_ptr(), name.as_ptr(), std::ptr::null_mut(), 0) >= 0 }
 }

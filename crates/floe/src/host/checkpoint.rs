@@ -1,0 +1,68 @@
+//! What the checkpoint engine will use when it comes. Facts only: nothing of floe needs them yet.
+
+use super::{Finding, Outcome, Status, setting};
+use std::fs::File;
+use std::os::fd::AsFd;
+use sys::probe;
+
+const GROUP: &str = "checkpoint (not yet used)";
+
+/// linux/magic.h; pidfds are a file system of their own since 6.9.
+const PIDFS_MAGIC: i64 = 0x5049_4446;
+/// linux/userfaultfd.h.
+const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
+/// All there is to do about any of these.
+const LATER: &str = "this version has no checkpoint; nothing to do";
+
+const CAP_CHECKPOINT_RESTORE: u64 = 1 << 40;
+
+pub(super) fn look() -> Vec<Finding> {
+    use Status::{Limited, Missing};
+    let of = |name, outcome, otherwise, found| Finding::of(GROUP, name, outcome, otherwise, found, LATER);
+    vec![
+        of("PAGEMAP_SCAN", on("/proc/self/pagemap", probe::pagemap_scan), Limited, "since Linux 6.7"),
+        of("userfaultfd WP_ASYNC", write_protection(), Limited, "since Linux 6.7"),
+        of("PROCMAP_QUERY", on("/proc/self/maps", probe::procmap_query), Limited, "since Linux 6.11"),
+        of("pidfs", pidfs(), Limited, "since Linux 6.9"),
+        of("CAP_CHECKPOINT_RESTORE", capability(), Missing, "effective"),
+        ptrace(),
+    ]
+}
+
+fn on(file: &str, ask: fn(std::os::fd::BorrowedFd<'_>) -> Outcome) -> Outcome {
+    ask(File::open(file)?.as_fd())
+}
+
+fn there(is_there: bool, otherwise: i32) -> Outcome {
+    if is_there { Ok(()) } else { Err(sys::Errno::from_raw(otherwise)) }
+}
+
+fn write_protection() -> Outcome {
+    there(probe::userfaultfd_features()? & UFFD_FEATURE_WP_ASYNC != 0, libc::EOPNOTSUPP)
+}
+
+fn pidfs() -> Outcome {
+    let pidfd = sys::process::pidfd_open(std::process::id() as i32)?;
+    there(sys::process::filesystem_type(pidfd.as_fd())? == PIDFS_MAGIC, libc::EOPNOTSUPP)
+}
+
+fn capability() -> Outcome {
+    there(sys::process::capget()?.effective & CAP_CHECKPOINT_RESTORE != 0, libc::EPERM)
+}
+
+/// Yama (Documentation/admin-guide/LSM/Yama.rst).
+fn ptrace() -> Finding {
+    let scope = setting("/proc/sys/kernel/yama/ptrace_scope");
+    match scope.as_deref() {
+        None => Finding::new(GROUP, "ptrace", Status::Ok, "no Yama"),
+        Some("0") => Finding::new(GROUP, "ptrace", Status::Ok, "scope 0: a user's own processes"),
+        Some("3") => Finding::new(GROUP, "ptrace", Status::Missing, "scope 3: nobody").advise(LATER),
+        Some(scope) => Finding::new(
+            GROUP,
+            "ptrace",
+            Status::Limited,
+            format!("scope {scope}: children, or CAP_SYS_PTRACE"),
+        )
+        .advise(LATER),
+    }
+}
