@@ -12,6 +12,7 @@ mod descriptors;
 mod devices;
 mod escapes;
 mod exec;
+mod features;
 mod fixtures;
 mod hardening;
 mod harness;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         fixtures::cases(),
         callers::cases(),
         check::cases(),
+        features::cases(),
         bad_input::cases(),
         stress::cases(),
     ]
