@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root fuzz bench order peers fixtures lint tidy install man completions deps toolchain root clean
+.PHONY: help demo build test test-root fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -72,6 +72,15 @@ install: build man ## binary, man pages and completions below $(DESTDIR)$(PREFIX
 	install -D -m 0644 target/completions/floe.bash $(SHARE)/bash-completion/completions/floe
 	install -D -m 0644 target/completions/_floe $(SHARE)/zsh/site-functions/_floe
 	install -D -m 0644 target/completions/floe.fish $(SHARE)/fish/vendor_completions.d/floe.fish
+
+tarball: ## target/floe-VERSION-linux-ARCH.tar.gz: the static binary and what belongs to it
+	@packaging/tarball.sh
+
+deb: ## target/floe_VERSION-1_ARCH.deb
+	@packaging/deb.sh
+
+test-packages: root ## both packages: reproducible, static, clean to install and to remove (root)
+	packaging/test.sh
 
 # With rustup the first call installs the version that rust-toolchain.toml names; distributions' may be older.
 toolchain:
