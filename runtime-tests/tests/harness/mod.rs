@@ -360,8 +360,8 @@ impl Test {
     fn known_ids(&self) -> Vec<String> {
         let Ok(entries) = fs::read_dir(&self.root) else { return Vec::new() };
         let names = entries.flatten().map(|e| e.file_name().to_string_lossy().into_owned());
-        // crun keeps a directory of its own beside the containers.
-        names.filter(|name| !(environment::get().peer && name.starts_with('.'))).collect()
+        // crun keeps a directory of its own beside the containers, and floe its compiled seccomp programs.
+        names.filter(|name| !name.starts_with(if environment::get().peer { '.' } else { '@' })).collect()
     }
 
     /// Traces of this test's containers: cgroups, mounts, state directories. Waits a little: cgroups empty late.
