@@ -39,6 +39,11 @@ pub(crate) fn cases() -> Vec<Case> {
         device_node_that_changes,
         hostile_passwd,
         failed_exec_with_a_terminal,
+        silent_client_of_the_start_socket,
+        full_queue_of_the_pidfd_socket,
+        notify_directory_is_read_only_and_private,
+        lost_state,
+        lost_state_of_a_running_container,
     ]
 }
 
@@ -874,4 +879,100 @@ fn failed_exec_with_a_terminal(t: &mut Test) {
     let mut bundle = t.bundle();
     let container = t.start_holding(&mut bundle);
     t.call(["exec", "--tty", &container.id, "/no/such/program"]).refused(&["/no/such/program"]);
+}
+
+fn silent_client_of_the_start_socket(t: &mut Test) {
+    // Root, or the container's owner, connects and says nothing: `start` is heard all the same.
+    use nix::sys::socket::*;
+    use std::os::fd::AsRawFd as _;
+    let mut bundle = t.bundle();
+    bundle.args(["echo", "up"]);
+    let container = t.create(&bundle);
+    let address = UnixAddr::new(&t.root.join(&container.id).join("start.sock")).expect("address");
+    let clients: Vec<std::os::fd::OwnedFd> = (0..40)
+        .map(|_| {
+            let client = socket(AddressFamily::Unix, SockType::SeqPacket, SockFlag::SOCK_CLOEXEC, None);
+            let client = client.expect("socket");
+            connect(client.as_raw_fd(), &address).expect("connect");
+            client
+        })
+        .collect();
+    assert_eq!(t.status(&container.id), "created");
+    t.call(["start", &container.id]).ok();
+    container.wait_for_output("up");
+    drop(clients);
+}
+
+fn full_queue_of_the_pidfd_socket(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["sleep", "1000"]);
+    let (running, _held) = hanging_create(t, &bundle);
+    let mut command = t.floe();
+    command.args(["start", &bundle.id]);
+    let start = t.spawn(command);
+    running.wait().exits(1).refused(&["--pidfd-socket", "nobody accepts"]);
+    start.wait().exits(1);
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn notify_directory_is_read_only_and_private(t: &mut Test) {
+    let path = t.path("notify");
+    let _socket = sockets::datagram_socket(&path);
+    // The state directory is on a shared mount, and the container's mounts are to be shared, too.
+    let state = t.root.clone();
+    t.mount_tmpfs(&state, MsFlags::empty());
+    t.make_shared(&state);
+    let mut bundle = t.bundle();
+    bundle.set("/linux/rootfsPropagation", json!("rshared"));
+    let script = "touch /run/notify/file 2>/dev/null || echo refused; floe-probe notify READY=1; \
+        grep ' /run/notify ' /proc/self/mountinfo";
+    bundle.args(["sh", "-c", script]).write();
+    let mut command = t.floe();
+    command.args(["run", "--bundle"]).arg(&bundle.dir).arg(&bundle.id).env("NOTIFY_SOCKET", &path);
+    let text = t.run(command).ok().stdout;
+    assert!(text.starts_with("refused\nsent\n"), "{text}");
+    let mounts = read("/proc/self/mountinfo");
+    let here = format!(" {} ", state.display());
+    let line = mounts.lines().find(|line| line.contains(&here)).expect("the state directory's mount");
+    let group = line.split(' ').find_map(|word| word.strip_prefix("shared:")).expect("it is shared");
+    // rootfsPropagation may have given it a group of its own.
+    assert!(!text.contains(&format!(":{group} ")), "{text} is of the group of {line}");
+}
+
+/// `delete --force` without state.json: what config.json names is removed if nobody else has it.
+fn lost_state(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["true"]);
+    let container = t.start(&bundle);
+    t.wait_status(&container.id, "stopped");
+    std::fs::remove_file(t.root.join(&container.id).join("state.json")).expect("remove");
+    assert!(container.cgroup().exists(), "nothing is to be cleaned up");
+    t.call(["delete", "--force", &container.id]).quiet();
+    assert_eq!(t.leftovers(), [""; 0]);
+
+    // The cgroup is another container's by now.
+    let mut first = t.bundle();
+    first.args(["true"]);
+    let lost = t.start(&first);
+    t.wait_status(&lost.id, "stopped");
+    std::fs::remove_file(t.root.join(&lost.id).join("state.json")).expect("remove");
+    let mut second = t.bundle();
+    second.set("/linux/cgroupsPath", first.spec["linux"]["cgroupsPath"].clone());
+    let other = t.start_holding(&mut second);
+    t.call(["delete", "--force", &lost.id]).quiet();
+    assert_eq!(t.status(&other.id), "running");
+    t.call(["kill", &other.id, "KILL"]).ok();
+    t.wait_status(&other.id, "stopped");
+    assert!(lost.cgroup().exists(), "the other container's cgroup was removed");
+    t.call(["delete", &other.id]).ok();
+}
+
+fn lost_state_of_a_running_container(t: &mut Test) {
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let pid = t.pid(&container.id);
+    std::fs::remove_file(t.root.join(&container.id).join("state.json")).expect("remove");
+    t.call(["delete", "--force", &container.id]).quiet();
+    wait_until("init's end", || !Path::new(&format!("/proc/{pid}")).exists());
+    assert_eq!(t.leftovers(), [""; 0]);
 }

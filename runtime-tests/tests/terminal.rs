@@ -13,6 +13,8 @@ pub(crate) fn cases() -> Vec<Case> {
         exec_output_is_complete,
         attached_without_input_is_idle,
         attached_hangs_up_with_its_terminal,
+        attached_with_a_directory_as_input,
+        attached_terminal_is_opened_again,
         create_in_the_background,
         console_socket,
         console_size,
@@ -320,4 +322,22 @@ fn create_in_the_background(t: &mut Test) {
     assert!(settings.local_flags.contains(nix::sys::termios::LocalFlags::ICANON));
     t.call(["start", &bundle.id]).ok();
     terminal.expect("up");
+}
+
+fn attached_with_a_directory_as_input(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true)).args(["sh", "-c", "sleep 0.3; echo up; exit 7"]).write();
+    let mut command = std::process::Command::new("sh");
+    command.arg("-c").arg(r#"exec "$0" --root "$1" run --bundle "$2" "$3" < /"#);
+    command.arg(&environment::get().floe).arg(&t.root).arg(&bundle.dir).arg(&bundle.id);
+    assert_eq!(t.run(command).exits(7).stdout, "up\r\n");
+}
+
+/// A program may close its terminal and open it again: what it then says is not lost.
+fn attached_terminal_is_opened_again(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.set("/process/terminal", json!(true));
+    let script = "t=/dev/pts/0; echo one; exec 0<&- 1>&- 2>&-; sleep 0.5; echo two > $t; sleep 0.3; echo three > $t; exit 7";
+    bundle.args(["sh", "-c", script]);
+    assert_eq!(t.run_bundle(&bundle).exits(7).stdout, "one\r\ntwo\r\nthree\r\n");
 }

@@ -15,7 +15,7 @@ use std::io::{IoSliceMut, stdin, stdout};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use sys::Errno;
 use sys::clone::Child;
-use sys::process::{ExitStatus, pidfd_send_signal, set_window_size, wait_pidfd, window_size};
+use sys::process::{ExitStatus, pidfd_send_signal, pty_peer, set_window_size, wait_pidfd, window_size};
 
 /// All signals that can be caught, waiting in a descriptor.
 #[derive(Debug)]
@@ -157,6 +157,8 @@ fn reap_others(ours: i32) {
 /// Bytes between our stdio and the container's terminal.
 pub(crate) struct Relay {
     master: OwnedFd,
+    /// The terminal itself, so that it is never closed by all: programs may close it and open it again.
+    _terminal: OwnedFd,
     /// Typed, but not yet taken by the terminal.
     pending: Vec<u8>,
     stdin_open: bool,
@@ -167,13 +169,21 @@ pub(crate) struct Relay {
 impl Relay {
     fn new(master: OwnedFd) -> Result<Relay> {
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).map_err(Errno::from).at(|| "console")?;
+        let terminal = pty_peer(master.as_fd()).at(|| "console")?;
         let saved = tcgetattr(stdin()).ok();
         if let Some(attributes) = &saved {
             let mut raw = attributes.clone();
             cfmakeraw(&mut raw);
             tcsetattr(stdin(), SetArg::TCSANOW, &raw).map_err(Errno::from).at(|| "terminal to raw mode")?;
         }
-        let relay = Relay { master, pending: Vec::new(), stdin_open: true, master_open: true, saved };
+        let relay = Relay {
+            master,
+            _terminal: terminal,
+            pending: Vec::new(),
+            stdin_open: true,
+            master_open: true,
+            saved,
+        };
         relay.resize();
         Ok(relay)
     }
@@ -205,10 +215,10 @@ impl Relay {
         if !stdin_event.is_empty() {
             let mut buffer = [0u8; 4096];
             match read(stdin(), &mut buffer) {
-                Ok(0) | Err(nix::Error::EIO) => self.stdin_open = false,
-                Ok(length) => self.pending.extend_from_slice(&buffer[..length]),
+                Ok(length @ 1..) => self.pending.extend_from_slice(&buffer[..length]),
                 Err(nix::Error::EAGAIN | nix::Error::EINTR) => {}
-                Err(e) => return Err(Errno::from(e)).at(|| "read stdin"),
+                // Its end, or nothing that can be read, such as a directory: the container runs without it.
+                Ok(0) | Err(_) => self.stdin_open = false,
             }
         }
         if master.contains(PollFlags::POLLOUT) {
@@ -247,7 +257,7 @@ impl Relay {
                 true
             }
             Err(nix::Error::EAGAIN | nix::Error::EINTR) => false,
-            // EIO: nobody has the terminal open any more.
+            // EIO: the terminal was hung up, as it is when the leader of its session ends.
             Ok(0) | Err(_) => {
                 self.master_open = false;
                 false

@@ -9,6 +9,7 @@ use cgroup::{Cgroup, OomEvent, Resources, Stats};
 use oci_spec::runtime::LinuxResources;
 use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 use sys::Errno;
 use sys::process::pidfd_send_signal;
@@ -95,12 +96,12 @@ pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
     let container = match Container::open(rt, id) {
         Ok(container) => container,
         Err(e) if e.kind() == Kind::NotFound => {
-            let dir = rt.root.join(id);
-            // `create` was killed before its first note; there is nothing else of it.
-            if force && dir.is_dir() {
-                return release(&dir);
-            }
-            return if force { Ok(()) } else { Err(e) };
+            // `create` was killed before its first note, or the note was lost.
+            return match force {
+                true if rt.root.join(id).is_dir() => destroy_damaged(rt, id),
+                true => Ok(()),
+                false => Err(e),
+            };
         }
         Err(e) if force && e.kind() == Kind::Other => {
             return destroy_damaged(rt, id).at(|| format!("clean up after: {e}"));
@@ -154,18 +155,33 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Confi
 
 /// The state is damaged: what of it can be read is still used, the rest is lost.
 fn destroy_damaged(rt: &Runtime, id: &str) -> Result<()> {
-    let (cgroup, init) = Container::salvage(rt, id);
+    let salvaged = Container::salvage(rt, id);
+    let init = salvaged.init;
     if let Some(init) = &init {
         let _ = pidfd_send_signal(init.as_fd(), libc::SIGKILL);
     }
     // What is no cgroup's path is damage too.
-    if let Some(Ok(cgroup)) = cgroup.map(|dir| Cgroup::open(&dir)) {
+    if let Some(Ok(cgroup)) = salvaged.cgroup.map(|dir| Cgroup::open(&dir)) {
         cgroup.kill().and_then(|()| cgroup.delete()).at(|| "cgroup")?;
+    }
+    if let Some(cgroup) = salvaged.maybe_cgroup
+        && !cgroups_of_others(rt, id)?.contains(&cgroup.path().to_owned())
+        && cgroup.processes().at(|| "cgroup")?.is_empty()
+    {
+        cgroup.delete().at(|| "cgroup")?;
     }
     if let Some(init) = &init {
         wait_end(init)?;
     }
     release(&rt.root.join(id))
+}
+
+/// The cgroups that the other containers under this root have written down.
+fn cgroups_of_others(rt: &Runtime, id: &str) -> Result<Vec<PathBuf>> {
+    let entries = fs::read_dir(&rt.root).map_err(Errno::from).at(|| format!("read {}", rt.root.display()))?;
+    let names = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned());
+    let others = names.filter(|name| name != id).filter_map(|name| Container::open(rt, &name).ok());
+    Ok(others.filter_map(|container| container.stored.cgroup).collect())
 }
 
 /// The process is not our child, so its end is read from the pidfd.

@@ -18,8 +18,12 @@ use crate::state::{self, Container, Made, ProcStat, ProcessId, START_SOCKET, Sto
 use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
 use cgroup::{Cgroup, Created, Resources};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
-use nix::sys::socket::{AddressFamily, Backlog, SockFlag, SockType, bind, connect, listen, socket};
+use nix::sys::socket::sockopt::SendTimeout;
+use nix::sys::socket::{
+    AddressFamily, Backlog, SockFlag, SockType, bind, connect, listen, setsockopt, socket,
+};
 use nix::sys::stat::{Mode, fstat, stat};
+use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -845,7 +849,8 @@ fn start_listener(dir: &Path) -> Result<OwnedFd> {
     make().at(|| format!("create {}", dir.join(START_SOCKET).display()))
 }
 
-/// A stream connection to a socket at any path.
+/// A stream connection to a socket at any path. Its owner has ten seconds to make room in a full queue: a
+/// `create` that waits for ever would make `start` and `delete` wait too.
 pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     let what = || format!("connect to {}", path.display());
     let absolute = std::path::absolute(path).map_err(Errno::from).at(what)?;
@@ -856,8 +861,12 @@ pub(crate) fn connect_to(path: &Path) -> Result<OwnedFd> {
     let client = socket(AddressFamily::Unix, SockType::Stream, SockFlag::SOCK_CLOEXEC, None)
         .map_err(Errno::from)
         .at(what)?;
-    connect(client.as_raw_fd(), &address).map_err(Errno::from).at(what)?;
-    Ok(client)
+    // Counts for connect(2), too (socket(7), SO_SNDTIMEO).
+    setsockopt(&client, SendTimeout, &TimeVal::seconds(10)).map_err(Errno::from).at(what)?;
+    match connect(client.as_raw_fd(), &address) {
+        Err(nix::Error::EAGAIN) => Err(Error::new(format!("{}: nobody accepts the connection", what()))),
+        other => other.map(|()| client).map_err(Errno::from).at(what),
+    }
 }
 
 /// `--pid-file` and `--pidfd-socket`.

@@ -3,7 +3,7 @@
 //! The container gets a socket of its own, in a directory of the state directory that is bound into it;
 //! whoever starts the container listens there and passes on READY, with the pid that the host knows.
 
-use crate::config::{Mount, MountKind};
+use crate::config::{Mount, MountKind, Propagation};
 use crate::error::{At, Result};
 use crate::state::socket_address;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -14,7 +14,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use sys::Errno;
-use sys::mount::MountAttr;
+use sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_ATTR_RDONLY, MountAttr};
 
 const DIRECTORY: &str = "notify";
 const SOCKET: &str = "notify.sock";
@@ -27,9 +27,14 @@ pub(crate) fn in_container(state_dir: &Path) -> Result<(Mount, String)> {
     let mount = Mount {
         destination: IN_CONTAINER.to_owned(),
         kind: MountKind::Bind { source: directory, recursive: false },
-        attr: MountAttr::default(),
+        // Read-only, or the container could fill the host's directory; a socket can be written to all the same.
+        attr: MountAttr {
+            set: MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC,
+            ..MountAttr::default()
+        },
         recursive_attr: MountAttr::default(),
-        propagation: Vec::new(),
+        // Whatever rootfsPropagation says: this directory is not of the container's making.
+        propagation: vec![Propagation { flag: libc::MS_PRIVATE, recursive: false }],
         idmap: None,
         source_nofollow: false,
     };

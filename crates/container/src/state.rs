@@ -65,6 +65,17 @@ pub(crate) struct Container {
     pub(crate) made: Option<Made>,
 }
 
+/// What is left of a container whose files are damaged.
+#[derive(Debug)]
+pub(crate) struct Salvaged {
+    /// Init's pidfd, if it lives.
+    pub(crate) init: Option<OwnedFd>,
+    /// By state.json, or by config.json with the living init in it.
+    pub(crate) cgroup: Option<PathBuf>,
+    /// By config.json alone: it may have become another container's.
+    pub(crate) maybe_cgroup: Option<Cgroup>,
+}
+
 /// 1 to 1,024 characters of `[A-Za-z0-9_+.-]`, as runc, and not `.` or `..`.
 pub(crate) fn check_id(id: &str) -> Result<()> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '+' | '-' | '.');
@@ -139,8 +150,8 @@ impl Container {
         Ok(Container { dir, stored, made })
     }
 
-    /// What can still be read of a container whose files are damaged: its cgroup and its init.
-    pub(crate) fn salvage(rt: &Runtime, id: &str) -> (Option<PathBuf>, Option<OwnedFd>) {
+    /// What can still be read of a container whose files are damaged.
+    pub(crate) fn salvage(rt: &Runtime, id: &str) -> Salvaged {
         let dir = rt.root.join(id);
         let document = |name: &str| -> serde_json::Value {
             fs::read(dir.join(name))
@@ -150,16 +161,22 @@ impl Container {
         };
         let init: Option<ProcessId> = serde_json::from_value(document(INIT_FILE)).ok();
         let alive = init.and_then(live_init);
-        let cgroup = document(STATE_FILE)["cgroup"].as_str().map(PathBuf::from).or_else(|| {
-            // By config.json it may have become another container's; init in it proves that it is ours.
-            let config = document(CONFIG_FILE);
-            let path = config["linux"]["cgroupsPath"].as_str().map(Path::new);
-            let cgroup = Cgroup::resolve(path, id).ok()?;
-            alive.as_ref()?;
-            let actual = Cgroup::of_process(init?.pid).ok()?;
-            actual.path().starts_with(cgroup.path()).then(|| cgroup.path().to_owned())
-        });
-        (cgroup, alive)
+        if let Some(path) = document(STATE_FILE)["cgroup"].as_str() {
+            return Salvaged { init: alive, cgroup: Some(path.into()), maybe_cgroup: None };
+        }
+        let config = document(CONFIG_FILE);
+        let path = config["linux"]["cgroupsPath"].as_str().map(Path::new);
+        let planned = Cgroup::resolve(path, id).ok().filter(|_| config.is_object());
+        let holds_init = |planned: &Cgroup| {
+            let actual = init.filter(|_| alive.is_some()).and_then(|init| Cgroup::of_process(init.pid).ok());
+            actual.is_some_and(|actual| actual.path().starts_with(planned.path()))
+        };
+        match planned {
+            Some(planned) if holds_init(&planned) => {
+                Salvaged { init: alive, cgroup: Some(planned.path().to_owned()), maybe_cgroup: None }
+            }
+            planned => Salvaged { init: alive, cgroup: None, maybe_cgroup: planned },
+        }
     }
 
     /// Writes state.json so that a reader sees all of it or nothing.

@@ -15,6 +15,7 @@ use crate::hooks::{self, HookState};
 use crate::{Status, seccomp};
 use mounts::Place;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::accept4;
 use nix::sys::stat::Mode;
 use process::{Launch, Prepared};
@@ -386,18 +387,39 @@ fn wait_for_start(init: &Init<'_>) -> InitResult<Option<Channel>> {
         init.channel.wait()?;
         return Ok(None);
     };
+    /// Who connects is root or the container's owner; more is no use of it.
+    const SILENT_LIMIT: usize = 16;
+    // Whoever says nothing may not keep a `start` from being heard.
+    let mut silent: Vec<Channel> = Vec::new();
     loop {
-        let connection = match accept4(listener.as_raw_fd(), nix::sys::socket::SockFlag::SOCK_CLOEXEC) {
-            Ok(fd) => own(fd),
-            Err(nix::Error::EINTR | nix::Error::ECONNABORTED) => continue,
-            Err(e) => return Err(e).during(Step::Wait, String::new),
+        let watched: Vec<BorrowedFd<'_>> =
+            std::iter::once(listener.as_fd()).chain(silent.iter().map(Channel::fd)).collect();
+        let mut fds: Vec<PollFd<'_>> =
+            watched.into_iter().map(|fd| PollFd::new(fd, PollFlags::POLLIN)).collect();
+        match poll(&mut fds, PollTimeout::NONE) {
+            Err(nix::Error::EINTR) => continue,
+            other => other.during(Step::Wait, String::new)?,
         };
-        let channel = Channel::new(connection);
-        // `state` connects too, to see whether we wait, and says nothing.
-        if matches!(channel.receive(), Ok(Some(Message::Continue))) {
-            // Whoever gets no answer has come too late: another `start` was first.
-            channel.send(&Message::Continue).during(Step::Wait, String::new)?;
-            return Ok(Some(channel));
+        let ready: Vec<bool> = fds.iter().map(|fd| fd.any() == Some(true)).collect();
+        drop(fds);
+        for index in (0..silent.len()).rev().filter(|index| ready[index + 1]) {
+            let channel = silent.remove(index);
+            // `state` connects too, to see whether we wait, and says nothing.
+            if matches!(channel.receive(), Ok(Some(Message::Continue))) {
+                // Whoever gets no answer has come too late: another `start` was first.
+                channel.send(&Message::Continue).during(Step::Wait, String::new)?;
+                return Ok(Some(channel));
+            }
+        }
+        if ready[0] {
+            match accept4(listener.as_raw_fd(), nix::sys::socket::SockFlag::SOCK_CLOEXEC) {
+                Ok(fd) => silent.push(Channel::new(own(fd))),
+                Err(nix::Error::EINTR | nix::Error::ECONNABORTED) => {}
+                Err(e) => return Err(e).during(Step::Wait, String::new),
+            }
+            if silent.len() > SILENT_LIMIT {
+                silent.remove(0);
+            }
         }
     }
 }
