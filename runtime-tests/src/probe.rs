@@ -26,11 +26,14 @@ fn main() {
         ["notify", text] => notify(text),
         ["winch"] => winch(),
         ["connect-abstract", name] => connect_abstract(name),
+        ["watch-capabilities", mask] => {
+            watch_capabilities(u64::from_str_radix(mask, 16).expect("hexadecimal"))
+        }
         ["touch-fd", fd, text] => write_fd(fd.parse().expect("fd"), text),
         _ => {
             eprintln!(
                 "usage: floe-probe facts | hold | family N | syscall NR ARG… | int80 NR | open PATH r|w|rw | \
-                 notify TEXT | winch | connect-abstract NAME | touch-fd FD TEXT"
+                 notify TEXT | winch | connect-abstract NAME | watch-capabilities MASK | touch-fd FD TEXT"
             );
             std::process::exit(2);
         }
@@ -360,6 +363,23 @@ fn connect_abstract(name: &str) {
     match std::os::unix::net::UnixStream::connect_addr(&address) {
         Ok(_) => println!("connected"),
         Err(error) => println!("errno={}", error.raw_os_error().unwrap_or(0)),
+    }
+}
+
+/// Looks for ever at the capabilities of every process in sight and prints those that are not in `mask`.
+fn watch_capabilities(mask: u64) {
+    println!("ready");
+    loop {
+        for pid in names("/proc").iter().filter(|name| name.bytes().all(|b| b.is_ascii_digit())) {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            for line in status.lines() {
+                if let Some((name @ ("CapPrm" | "CapEff" | "CapInh"), set)) = line.split_once(":\t")
+                    && u64::from_str_radix(set, 16).is_ok_and(|set| set & !mask != 0)
+                {
+                    println!("process {pid}: {name} {set}");
+                }
+            }
+        }
     }
 }
 

@@ -34,6 +34,7 @@ pub(crate) fn cases() -> Vec<Case> {
         rlimits_of_the_container,
         umask_of_the_container,
         oom_score_of_the_container,
+        scheduler_that_is_not_inherited,
         detach,
         pid_file,
         pidfd_socket,
@@ -266,6 +267,20 @@ fn oom_score_of_the_container(t: &mut Test) {
     bundle.set("/process/oomScoreAdj", json!(250));
     let container = t.start_holding(&mut bundle);
     assert_eq!(facts(t, &container, &[])["oom_score_adj"], "250");
+}
+
+/// SCHED_FLAG_RESET_ON_FORK: a policy that floe cannot leave to inheritance.
+fn scheduler_that_is_not_inherited(t: &mut Test) {
+    let (container, _) = holding(t);
+    let mut process = process(&["/bin/floe-probe", "facts"]);
+    let flags = json!(["SCHED_FLAG_RESET_ON_FORK"]);
+    process["scheduler"] = json!({"policy": "SCHED_BATCH", "nice": 3, "flags": flags});
+    let facts = with_process(t, &container, &process).ok().json();
+    let scheduler = &facts["scheduler"];
+    assert_eq!(
+        (&scheduler["policy"], &scheduler["nice"], &scheduler["flags"]),
+        (&json!(3), &json!(3), &json!(1))
+    );
 }
 
 fn detach(t: &mut Test) {

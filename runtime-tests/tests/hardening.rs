@@ -35,6 +35,8 @@ pub(crate) fn cases() -> Vec<Case> {
         process_of_exec_is_opaque,
         process_of_exec_leads_a_tracer_nowhere,
         init_in_a_joined_pid_namespace_leads_a_tracer_nowhere,
+        process_of_exec_has_no_more_capabilities_in_sight,
+        init_in_a_joined_pid_namespace_has_no_more_capabilities_in_sight,
         rootfs_that_changes,
         device_node_that_changes,
         hostile_passwd,
@@ -524,14 +526,38 @@ fn listen_fds_and_preserved(t: &mut Test) {
 
 fn preserved_descriptors_are_not_for_hooks(t: &mut Test) {
     let out = t.path("out");
+    std::fs::create_dir(&out).expect("mkdir");
+    let inside = out.to_str().expect("utf-8").to_owned();
+    let kinds = ["prestart", "createRuntime", "createContainer", "startContainer", "poststart", "poststop"];
     let mut bundle = t.bundle();
-    let script = format!("for f in /proc/$$/fd/*; do readlink $f; done > {}; true", out.display());
-    bundle.push("/hooks/createRuntime", shell_hook(&script)).args(["true"]).write();
+    bundle.bind(&out, &inside, &["bind"]).args(["/bin/floe-probe", "facts"]);
+    for kind in kinds {
+        // The shell's own descriptors are above 9.
+        let numbers = "3 4 5 6 7 8 9";
+        let script = format!(
+            "{{ echo ran; for n in {numbers}; do readlink /proc/self/fd/$n; done; }} > {inside}/{kind}; true"
+        );
+        let hook = match kind {
+            "startContainer" => {
+                json!({"path": "/bin/sh", "args": ["sh", "-c", script], "env": ["PATH=/bin"]})
+            }
+            _ => shell_hook(&script),
+        };
+        bundle.push(&format!("/hooks/{kind}"), hook);
+    }
+    bundle.write();
     let mut command = t.floe();
-    command.args(["run", "--preserve-fds", "1", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
-    sockets::pass_fds(&mut command, vec![std::fs::File::open("/").expect("open").into()]);
-    t.run(command).ok();
-    assert!(!read(&out).lines().any(|line| line == "/"), "{}", read(&out));
+    command.args(["run", "--preserve-fds", "2", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    let fds = (0..2).map(|_| std::fs::File::open("/").expect("open").into()).collect();
+    sockets::pass_fds(&mut command, fds);
+    let facts = t.run(command).ok().json();
+    let fds: Vec<&String> = facts["fds"].as_object().expect("fds").keys().collect();
+    assert_eq!(fds, ["0", "1", "2", "3", "4"], "{}", facts["fds"]);
+    for kind in kinds {
+        let text = read(out.join(kind));
+        assert!(text.starts_with("ran"), "{kind} did not run");
+        assert!(!text.lines().any(|line| line == "/"), "{kind} inherited descriptors: {text}");
+    }
 }
 
 fn cwd_is_not_made_through_proc_root(t: &mut Test) {
@@ -709,12 +735,54 @@ fn process_of_exec_leads_a_tracer_nowhere(t: &mut Test) {
     assert!(!container.output().contains("of the host"), "{}", container.output());
 }
 
-fn init_in_a_joined_pid_namespace_leads_a_tracer_nowhere(t: &mut Test) {
+/// The capabilities of `base_spec`: AUDIT_WRITE, KILL, NET_BIND_SERVICE.
+const OWN: &str = "20000420";
+
+fn process_of_exec_has_no_more_capabilities_in_sight(t: &mut Test) {
+    // What has CAP_SYS_PTRACE in the container can make it do whatever it is allowed.
+    let mut bundle = t.bundle();
+    bundle.args(["/bin/floe-probe", "watch-capabilities", OWN]);
+    let container = t.start(&bundle);
+    container.wait_for_output("ready");
+    let process = json!({"args": ["true"], "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]});
+    let file = t.path("process.json");
+    std::fs::write(&file, process.to_string()).expect("write");
+    for _ in 0..50 {
+        t.call(["exec", &container.id, "true"]).ok();
+        t.call(["exec", "--user", "1000", "--tty", &container.id, "true"]).ok();
+        t.call(["exec", "--process", file.to_str().expect("utf-8"), &container.id]).ok();
+    }
+    t.call(["delete", "--force", &container.id]).ok();
+    assert_eq!(container.output().trim(), "ready");
+}
+
+fn need_procfs_of_another_pid_namespace() {
     let release = std::fs::read_to_string("/proc/sys/kernel/osrelease").expect("osrelease");
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
     if (numbers.next(), numbers.next()) < (Some(6), Some(17)) {
         skip("procfs has no option pidns before Linux 6.17");
     }
+}
+
+fn init_in_a_joined_pid_namespace_has_no_more_capabilities_in_sight(t: &mut Test) {
+    need_procfs_of_another_pid_namespace();
+    let mut first = t.bundle();
+    first.args(["/bin/floe-probe", "watch-capabilities", OWN]);
+    let container = t.start(&first);
+    container.wait_for_output("ready");
+    let pid = t.pid(&container.id);
+    let mut bundle = t.bundle();
+    bundle.namespace("pid", Some(Path::new(&format!("/proc/{pid}/ns/pid")))).args(["true"]);
+    for _ in 0..50 {
+        bundle.id = t.id();
+        t.run_bundle(&bundle).ok();
+    }
+    t.call(["delete", "--force", &container.id]).ok();
+    assert_eq!(container.output().trim(), "ready");
+}
+
+fn init_in_a_joined_pid_namespace_leads_a_tracer_nowhere(t: &mut Test) {
+    need_procfs_of_another_pid_namespace();
     let container = start_tracer(t, &t.path("marker"));
     let pid = t.pid(&container.id);
     let mut bundle = t.bundle();

@@ -46,6 +46,8 @@ fn pid_of_another_process(t: &mut Test) {
     let bundle = t.bundle();
     let container = t.start(&bundle);
     t.wait_status(&container.id, "stopped");
+    // Start times are told apart by clock ticks.
+    std::thread::sleep(std::time::Duration::from_millis(30));
     let mut command = Command::new("sleep");
     command.arg("1000");
     let other = t.helper(command);

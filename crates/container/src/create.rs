@@ -26,7 +26,7 @@ use nix::sys::stat::{Mode, fstat, stat};
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::fs;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::SystemTime;
@@ -119,14 +119,14 @@ struct Plan<'a> {
     resources: Resources,
     procfs: OwnedFd,
     apparmor: Option<String>,
+    preserved: Vec<RawFd>,
 }
 
 impl<'a> Plan<'a> {
     fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
         state::check_id(id)?;
         // What our caller has leaked is nobody's business, hooks included.
-        sys::process::cloexec_from(3 + preserved(options.preserve_fds, options.listen_fds))
-            .at(|| "close_range")?;
+        let preserved = preserved(options.preserve_fds, options.listen_fds)?;
         let (document, mut config) = config::load(&options.bundle, options.config.as_deref())?;
         rt.warnings.borrow_mut().append(&mut config.warnings);
         if !config.process.terminal && options.console_socket.is_some() {
@@ -138,7 +138,17 @@ impl<'a> Plan<'a> {
         let resources = config.resources.as_ref().map(Resources::from_oci).transpose();
         let resources = resources.at(|| "config.json: linux.resources")?.unwrap_or_default();
         let apparmor = check_labels(&config)?;
-        Ok(Plan { id, options, document, config, seccomp, resources, procfs: open_procfs()?, apparmor })
+        Ok(Plan {
+            id,
+            options,
+            document,
+            config,
+            seccomp,
+            resources,
+            procfs: open_procfs()?,
+            apparmor,
+            preserved,
+        })
     }
 
     fn notify_listener(&self, dir: &Path) -> Result<Option<NotifySocket>> {
@@ -146,12 +156,15 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// How many descriptors from 3 on stay. Podman counts `LISTEN_FDS` twice and numbers that nobody opened, so closed
-/// ones are no error, and files of ours may be among them: `init::process` takes those out.
-pub(crate) fn preserved(preserve_fds: u32, listen_fds: u32) -> u32 {
+/// The descriptors from 3 on that the container gets. Everything is close-on-exec from here on, these too until the
+/// program is executed: what our caller has leaked is nobody's business, and what it passes on not that of hooks.
+/// Podman counts `LISTEN_FDS` twice and numbers that nobody opened, so closed ones are no error.
+pub(crate) fn preserved(preserve_fds: u32, listen_fds: u32) -> Result<Vec<RawFd>> {
     /// No process has more (the default of sysctl fs.nr_open).
     const LIMIT: u32 = 1 << 20;
-    preserve_fds.saturating_add(listen_fds).min(LIMIT)
+    let preserved = sys::process::inherited(3, preserve_fds.saturating_add(listen_fds).min(LIMIT));
+    sys::process::cloexec_from(3).at(|| "close_range")?;
+    Ok(preserved)
 }
 
 /// Keeps the container away from our binary (`sys::exe`). Without privilege over our mount namespace it stays
@@ -284,7 +297,7 @@ impl<'a> Making<'a> {
                 new_keyring: !plan.options.no_new_keyring,
                 may_mknod: !config.has_user_namespace(),
                 keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
-                preserve_fds: preserved(plan.options.preserve_fds, plan.options.listen_fds),
+                preserved: &plan.preserved,
                 listen_fds: plan.options.listen_fds,
                 listen_fdnames: plan.options.listen_fdnames.clone(),
                 extra_env: extra_env.clone(),
@@ -476,11 +489,7 @@ impl<'a> Making<'a> {
     fn converse(&mut self, mut child: Child) -> Result<Child> {
         loop {
             let message = self.channel.receive().at(|| "talk to init")?;
-            if message.is_some() && !self.heard {
-                self.heard = true;
-                // What is preserved is for the container: it has them now, and hooks of ours shall not.
-                sys::process::cloexec_from(3).at(|| "close_range")?;
-            }
+            self.heard |= message.is_some();
             match message {
                 Some(Message::RunHooks) => {
                     self.move_net_devices(child.pid)?;
@@ -539,6 +548,7 @@ impl<'a> Making<'a> {
     /// Writes the container down and lets init go on to wait for its start.
     fn record(&mut self) -> Result<()> {
         let (pid, pidfd) = self.child.as_ref().expect("start has made it");
+        set_scheduler(*pid, &self.plan.config.process)?;
         let stat = ProcStat::read(*pid)
             .ok_or_else(|| Error::new(format!("read /proc/{pid}/stat: no such process")))?;
         let init = ProcessId { pid: *pid, start_time: stat.start_time };
@@ -809,6 +819,16 @@ pub(crate) fn raise_hard_limit(pid: i32, limit: &config::Rlimit) -> Result<()> {
     }
     sys::process::set_rlimit(pid, limit.resource, soft, limit.hard)
         .at(|| format!("{}: above the hard limit {hard}, which needs CAP_SYS_RESOURCE", what()))
+}
+
+/// A policy that no child of its inherits; the others a process sets itself.
+pub(crate) fn set_scheduler(pid: i32, process: &config::Process) -> Result<()> {
+    match process.scheduler.as_ref().filter(|attr| !attr.is_inherited()) {
+        Some(attr) => {
+            sys::sched::set_scheduler(pid, attr).at(|| format!("set scheduler policy {}", attr.policy))
+        }
+        None => Ok(()),
+    }
 }
 
 /// `process` is a pid or `self`.

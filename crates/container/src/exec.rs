@@ -7,7 +7,7 @@ use crate::attach::{self, Relay, Terminal};
 use crate::config::{Config, Process};
 use crate::create::{
     Entry, check_labels, connect_to, init_error, made_by, move_into, open_procfs, preserved, protect_binary,
-    raise_hard_limit, set_oom_score_adj, write_pid_files,
+    raise_hard_limit, set_oom_score_adj, set_scheduler, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
 use crate::init::protocol::{Channel, During, Failure, InitResult, Message, Step};
@@ -17,15 +17,14 @@ use crate::state::Container;
 use crate::{ExecOptions, Runtime, Status, start};
 use cgroup::Cgroup;
 use std::fs;
-use std::mem::ManuallyDrop;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use std::path::Component;
 use sys::Errno;
 use sys::clone::{Child, CloneArgs, spawn};
-use sys::mount::FsContext;
 use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
+    let preserved = preserved(options.preserve_fds, 0)?;
     protect_binary(rt);
     let container = Container::open(rt, id)?;
     match container.status()? {
@@ -73,7 +72,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         // Ours, for the child to inherit: its own file is closed to other users once it is not dumpable.
         set_oom_score_adj(rt, "self", value)?;
     }
-    // The child is in sight of the container's processes from its first instruction.
+    // The child is in sight of the container's processes from its first instruction, and inherits this.
     let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
     let tenant = Tenant {
         config: &config,
@@ -81,10 +80,8 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         console,
         seccomp: seccomp.as_ref(),
         apparmor: apparmor.as_deref(),
-        // Root of a user namespace is denied a procfs of its own where the container's is masked, and has
-        // no rights over a process that is not dumpable.
-        procfs: config.has_user_namespace().then(|| procfs.as_fd()),
-        preserve_fds: preserved(options.preserve_fds, 0),
+        procfs: procfs.as_fd(),
+        preserved: &preserved,
     };
     let child = spawn_tenant(cgroup.as_ref().map(AsFd::as_fd), init.as_fd(), tenant)?;
     let run = || -> Result<Option<Relay>> {
@@ -97,6 +94,7 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
             Some(message) => return Err(Error::new(format!("process sent {message:?} out of turn"))),
             None => return Err(Error::new("the process ended before it was set up")),
         }
+        set_scheduler(child.pid, &config.process)?;
         let (pid_file, socket) = (options.pid_file.as_deref(), options.pidfd_socket.as_deref());
         write_pid_files(child.pid, child.pidfd.as_fd(), pid_file, socket)?;
         let relay = terminal.map(Terminal::relay).transpose()?;
@@ -187,9 +185,9 @@ fn open_cgroup(container: &Container, init_pid: i32, options: &ExecOptions) -> R
     (if within { own } else { cgroup }).dirfd().map(Some).at(|| "cgroup")
 }
 
-/// A process with CAP_SYS_PTRACE in the container can look into ours as soon as it is in the pid namespace: at
-/// its root, its working directory, its descriptors. So another process, which is not, enters everything
-/// and closes what is the host's before it makes ours as our child (`CLONE_PARENT`).
+/// A process with CAP_SYS_PTRACE in the container can look into ours as soon as it is in the pid namespace, at its
+/// root and its descriptors, and do whatever it may do. So another process, which is not, enters everything, closes
+/// what is the host's and becomes the user before it makes ours as our child (`CLONE_PARENT`).
 fn spawn_tenant(cgroup: Option<BorrowedFd<'_>>, init: BorrowedFd<'_>, tenant: Tenant<'_>) -> Result<Child> {
     let mut child = spawn_by_helper(cgroup, Entry::Birth, init, &tenant)?;
     if child.is_none() && cgroup.is_some() {
@@ -207,24 +205,29 @@ fn spawn_by_helper(
 ) -> Result<Option<Child>> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let at_birth = cgroup.filter(|_| entry == Entry::Birth);
+    let launch = tenant.launch(&theirs);
+    let helpers_end = theirs.inherited_end();
     let helper = spawn(&CloneArgs { cgroup: at_birth, ..CloneArgs::default() }, || {
-        let enter = || -> InitResult<()> {
+        let prepare = || -> InitResult<process::Prepared> {
             if let (Entry::Move, Some(cgroup)) = (entry, cgroup) {
                 move_into(cgroup, 0).during(Step::Clone, || "in the cgroup")?;
             }
             enter_namespaces(tenant.config, init)?;
-            let mut keep = vec![theirs.fd(), tenant.channel.fd()];
-            keep.extend(tenant.console.as_ref().map(AsFd::as_fd));
-            keep.extend(tenant.procfs);
-            sys::process::close_all_but(3 + tenant.preserve_fds, &keep)
-                .during(Step::Stdio, || "close descriptors")
+            prepare(tenant, &launch)
         };
-        let answer = match enter() {
+        let answer = match prepare() {
             Err(failure) => Message::Failed(failure),
-            Ok(()) => match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, || run(tenant)) {
-                Ok(child) => Message::Pid(child.pid),
-                Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
-            },
+            Ok(prepared) => {
+                let run = || {
+                    // Or the helper's death would not be the end of the channel.
+                    helpers_end.close();
+                    run(tenant, &launch, &prepared)
+                };
+                match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, run) {
+                    Ok(child) => Message::Pid(child.pid),
+                    Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
+                }
+            }
         };
         i32::from(theirs.send(&answer).is_err())
     })
@@ -282,57 +285,30 @@ struct Tenant<'a> {
     console: Option<OwnedFd>,
     seccomp: Option<&'a Program>,
     apparmor: Option<&'a str>,
-    /// The host's procfs; without it the process gets one of the container's pid namespace.
-    procfs: Option<BorrowedFd<'a>>,
-    preserve_fds: u32,
+    procfs: BorrowedFd<'a>,
+    preserved: &'a [RawFd],
 }
 
-/// The child's whole life before the program.
-fn run(tenant: &Tenant<'_>) -> i32 {
-    // `process::prepare` closes what it owns.
-    let own = ManuallyDrop::new(match tenant.procfs {
-        Some(_) => None,
-        None => match own_procfs() {
-            Ok(procfs) => Some(procfs),
-            Err(failure) => {
-                let _ = tenant.channel.send(&Message::Failed(failure));
-                return 255;
-            }
-        },
-    });
-    let procfs = tenant.procfs.or(own.as_ref().map(AsFd::as_fd)).expect("one of them is there");
-    let launch = process::Launch {
-        process: &tenant.config.process,
-        seccomp: tenant.seccomp,
-        procfs,
-        preserve_fds: tenant.preserve_fds,
-        keep: vec![tenant.channel.fd()],
-        extra_env: Vec::new(),
-        makes_cwd: false,
-        keep_groups: false,
-        personality: tenant.config.personality,
-        memory_policy: None,
-        apparmor: tenant.apparmor,
-    };
-    let failure = match enter(tenant, &launch) {
-        Ok(prepared) => process::start(&launch, &prepared, &tenant.channel),
-        Err(failure) => failure,
-    };
-    let _ = tenant.channel.send(&Message::Failed(failure));
-    255
+impl<'a> Tenant<'a> {
+    fn launch(&'a self, helpers_channel: &'a Channel) -> process::Launch<'a> {
+        process::Launch {
+            process: &self.config.process,
+            seccomp: self.seccomp,
+            procfs: self.procfs,
+            preserved: self.preserved,
+            keep: vec![self.channel.fd(), helpers_channel.fd()],
+            extra_env: Vec::new(),
+            makes_cwd: false,
+            keep_groups: false,
+            personality: self.config.personality,
+            memory_policy: None,
+            apparmor: self.apparmor,
+        }
+    }
 }
 
-/// A procfs that nobody else sees and that leads nowhere but into the container.
-fn own_procfs() -> InitResult<OwnedFd> {
-    let make = || {
-        let context = FsContext::open("proc")?;
-        context.create()?;
-        context.mount(0)
-    };
-    make().during(Step::Mount, || "a private proc")
-}
-
-fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<process::Prepared> {
+/// What takes privileges, in the helper.
+fn prepare(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<process::Prepared> {
     if tenant.config.has_user_namespace() {
         // Root of the user namespace, to have a mapped id; its groups are set with the user's.
         let root = sys::process::setresgid(0).and_then(|()| sys::process::setresuid(0));
@@ -345,13 +321,24 @@ fn enter(tenant: &Tenant<'_>, launch: &process::Launch<'_>) -> InitResult<proces
         Some(socket) => {
             let root = crate::init::open_root().during(Step::Console, || "/")?;
             let size = tenant.config.process.console_size;
-            Some(devices::open_console(root.as_fd(), socket.as_fd(), size, false)?)
+            Some(devices::open_console(root.as_fd(), tenant.procfs, socket.as_fd(), size, false)?)
         }
         None => None,
     };
-    process::seal(launch, terminal.as_ref())?;
-    let prepared = process::prepare(launch, terminal)?;
-    let _ = sys::process::prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
-    tenant.channel.ask(&Message::Ready)?;
-    Ok(prepared)
+    process::prepare(launch, terminal)
+}
+
+/// The process's whole life before the program.
+fn run(tenant: &Tenant<'_>, launch: &process::Launch<'_>, prepared: &process::Prepared) -> i32 {
+    let wait = || -> InitResult<process::Program> {
+        let program = process::settle(launch, prepared)?;
+        tenant.channel.ask(&Message::Ready)?;
+        Ok(program)
+    };
+    let failure = match wait() {
+        Ok(program) => process::start(launch, &program, &tenant.channel),
+        Err(failure) => failure,
+    };
+    let _ = tenant.channel.send(&Message::Failed(failure));
+    255
 }

@@ -3,7 +3,7 @@
 
 use crate::{Errno, Result};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// How a child ended: its exit code, or 128 + the signal that killed it, as shells and runc report it.
 pub type ExitStatus = i32;
@@ -137,24 +137,23 @@ pub fn cloexec_from(first: u32) -> Result<()> {
     Ok(())
 }
 
-/// Closes every descriptor from `first` on but those in `keep` (close_range(2)), and below `first` those that are
-/// close-on-exec: ours, in numbers that the caller was to use and did not.
+/// Which of `count` descriptors from `first` on are open and would survive execve(2): what our caller passes on. Those
+/// that are close-on-exec are ours, in numbers that the caller counted and did not open.
+pub fn inherited(first: RawFd, count: u32) -> Vec<RawFd> {
+    // SAFETY: F_GETFD takes no argument.
+    let survives = |number: &RawFd| unsafe { libc::fcntl(*number, libc::F_GETFD) } == 0;
+    (first..first.saturating_add_unsigned(count)).filter(survives).collect()
+}
+
+/// Closes every descriptor from 3 on but those in `keep` (close_range(2)).
 ///
 /// Whoever owns one of the others must not use it again; this is for a process that is about to become
 /// another program, in which nothing may lead out of the container by /proc/self/fd any more.
-pub fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
-    for number in (3..first as i32).filter(|number| keep.iter().all(|fd| fd.as_raw_fd() != *number)) {
-        // SAFETY: F_GETFD takes no argument, and closing is the documented contract.
-        unsafe {
-            if libc::fcntl(number, libc::F_GETFD) == libc::FD_CLOEXEC {
-                libc::close(number);
-            }
-        }
-    }
-    let mut keep: Vec<u32> = keep.iter().map(|fd| fd.as_raw_fd() as u32).filter(|fd| *fd >= first).collect();
+pub fn close_all_but(keep: &[RawFd]) -> Result<()> {
+    let mut keep: Vec<u32> = keep.iter().map(|fd| *fd as u32).filter(|fd| *fd >= 3).collect();
     keep.sort_unstable();
     keep.push(u32::MAX);
-    let mut from = first;
+    let mut from = 3;
     for kept in keep {
         if kept > from {
             let last = if kept == u32::MAX { kept } else { kept - 1 };
@@ -167,17 +166,17 @@ pub fn close_all_but(first: u32, keep: &[BorrowedFd<'_>]) -> Result<()> {
     Ok(())
 }
 
-pub fn set_cloexec(fd: BorrowedFd<'_>, on: bool) -> Result<()> {
-    let flags = if on { libc::FD_CLOEXEC } else { 0 };
+/// Lets the next program have a descriptor that is close-on-exec.
+pub fn pass_on(number: RawFd) -> Result<()> {
     // SAFETY: F_SETFD takes an integer.
-    Errno::check(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_SETFD, flags) }.into())?;
+    Errno::check(unsafe { libc::fcntl(number, libc::F_SETFD, 0) }.into())?;
     Ok(())
 }
 
 /// dup3(2) onto a fixed number, without close-on-exec. The number's old file is closed.
 pub fn dup_onto(fd: BorrowedFd<'_>, number: i32) -> Result<()> {
     if fd.as_raw_fd() == number {
-        return set_cloexec(fd, false);
+        return pass_on(number);
     }
     // SAFETY: no pointers are passed. `number` is one of stdio or of the preserved range, which no OwnedFd holds.
     Errno::check(unsafe { libc::dup3(fd.as_raw_fd(), number, 0) }.into())?;

@@ -1,4 +1,4 @@
-//! Scheduling and memory placement of the calling thread.
+//! Scheduling and memory placement.
 #![allow(unsafe_code)] // The calls have no wrapper in libc.
 
 use crate::{Errno, Result};
@@ -15,7 +15,17 @@ pub struct SchedAttr {
     pub period: u64,
 }
 
-pub fn set_scheduler(attr: &SchedAttr) -> Result<()> {
+impl SchedAttr {
+    /// Whether a child gets it too (sched(7), "resetting scheduling policy for child processes"). `SCHED_DEADLINE`
+    /// forbids to make one.
+    pub fn is_inherited(&self) -> bool {
+        const SCHED_FLAG_RESET_ON_FORK: u64 = 1;
+        self.policy != libc::SCHED_DEADLINE as u32 && self.flags & SCHED_FLAG_RESET_ON_FORK == 0
+    }
+}
+
+/// sched_setattr(2); `pid` 0 means the calling thread.
+pub fn set_scheduler(pid: i32, attr: &SchedAttr) -> Result<()> {
     #[repr(C)]
     struct Raw {
         size: u32,
@@ -34,7 +44,7 @@ pub fn set_scheduler(attr: &SchedAttr) -> Result<()> {
         times: [attr.runtime, attr.deadline, attr.period],
     };
     // SAFETY: `attr` is a sched_attr (48 bytes, v0) that outlives the call.
-    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attr, 0) })?;
+    Errno::check(unsafe { libc::syscall(libc::SYS_sched_setattr, pid, &raw const attr, 0) })?;
     Ok(())
 }
 
@@ -53,7 +63,7 @@ pub fn set_affinity(mask: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// set_mempolicy(2); `mode` includes the `MPOL_F_*` bits, node n is bit n % 64 of word n / 64.
+/// set_mempolicy(2) for the calling thread; `mode` includes the `MPOL_F_*` bits, node n is bit n % 64 of word n / 64.
 pub fn set_memory_policy(mode: i32, nodes: &[u64]) -> Result<()> {
     // The kernel reads maxnode - 1 bits (set_mempolicy(2), "maxnode").
     let (pointer, bits) =
@@ -63,7 +73,7 @@ pub fn set_memory_policy(mode: i32, nodes: &[u64]) -> Result<()> {
     Ok(())
 }
 
-/// personality(2).
+/// personality(2) of the calling thread.
 pub fn set_personality(persona: u64) -> Result<()> {
     // SAFETY: no pointers are passed.
     Errno::check(unsafe { libc::syscall(libc::SYS_personality, persona) })?;

@@ -1,9 +1,9 @@
 //! What a container finds in /dev besides mounts: device nodes, links and the console.
 
-use super::paths::{Kind, open_or_create, open_parent};
+use super::paths::{Kind, is_device, open_or_create, open_parent, reopen};
 use super::protocol::{During, InitResult, Step};
 use crate::config::{Config, Device, MountKind};
-use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::fcntl::{AT_FDCWD, AtFlags, OFlag};
 use nix::sys::socket::{ControlMessage, MsgFlags, sendmsg};
 use nix::sys::stat::{Mode, SFlag, mknodat};
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, symlinkat, unlinkat};
@@ -132,20 +132,21 @@ fn make_link(root: BorrowedFd<'_>, link: &str, target: &str) -> Result<()> {
 }
 
 /// A new terminal in the container's devpts: its master goes to `socket`, its other end onto /dev/console.
+/// `procfs` is the host's.
 pub(crate) fn open_console(
     root: BorrowedFd<'_>,
+    procfs: BorrowedFd<'_>,
     socket: BorrowedFd<'_>,
     size: Option<(u16, u16)>,
     bind_console: bool,
 ) -> InitResult<OwnedFd> {
     let open = || -> Result<(OwnedFd, OwnedFd)> {
-        let flags = libc::O_RDWR | libc::O_NOCTTY;
-        let resolve = sys::path::RESOLVE_IN_ROOT | sys::path::RESOLVE_NO_MAGICLINKS;
-        let master = sys::path::openat2(root, "/dev/pts/ptmx", flags, 0, resolve)?;
-        // The name may lead to anything; the file system cannot lie.
-        if filesystem_type(master.as_fd())? != DEVPTS_SUPER_MAGIC {
+        let ptmx = resolve_in_root(root, "/dev/pts/ptmx", 0)?;
+        // The name may lead to anything; device number and file system cannot lie.
+        if !is_device(ptmx.as_fd(), 5, 2) || filesystem_type(ptmx.as_fd())? != DEVPTS_SUPER_MAGIC {
             return Err(Errno::from_raw(libc::ENODEV));
         }
+        let master = reopen(procfs, ptmx.as_fd(), OFlag::O_RDWR | OFlag::O_NOCTTY)?;
         unlock_pty(master.as_fd())?;
         let terminal = pty_peer(master.as_fd())?;
         if let Some((rows, columns)) = size {

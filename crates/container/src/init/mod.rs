@@ -18,12 +18,12 @@ use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::accept4;
 use nix::sys::stat::Mode;
-use process::{Launch, Prepared};
+use process::{Launch, Prepared, Program};
 use protocol::{Channel, During, Failure, InheritedEnd, InitResult, Message, Step};
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::Write;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
 use sys::clone::{CloneArgs, spawn};
 use sys::mount::{MountAttr, attach, set_attr};
@@ -58,7 +58,8 @@ pub(crate) struct Init<'a> {
     pub(crate) may_mknod: bool,
     /// `run.oci.keep_original_groups`: the caller's supplementary groups stay.
     pub(crate) keep_groups: bool,
-    pub(crate) preserve_fds: u32,
+    /// Descriptors besides stdio that the program inherits.
+    pub(crate) preserved: &'a [RawFd],
     /// How many of the preserved descriptors are announced by LISTEN_FDS, and their names.
     pub(crate) listen_fds: u32,
     pub(crate) listen_fdnames: Option<OsString>,
@@ -68,29 +69,20 @@ pub(crate) struct Init<'a> {
 
 /// Init's whole life before the program. The value is the exit status when it does not come to that.
 pub(crate) fn run(mut init: Init<'_>) -> i32 {
-    let terminal = match set_up(&mut init) {
-        Ok(terminal) => terminal,
+    let prepared = match prepare(&mut init) {
+        Ok(prepared) => prepared,
         Err(failure) => return report(&init.channel, failure),
     };
-    let pid_namespace = init.pid_namespace.take();
-    let leave_host = || -> InitResult<()> {
-        if let Some(namespace) = &pid_namespace {
-            setns(namespace.as_fd(), libc::CLONE_NEWPID).during(Step::JoinNamespace, || "pid namespace")?;
-        }
-        process::seal(&launch(&init), terminal.as_ref())
-    };
-    if let Err(failure) = leave_host() {
-        return report(&init.channel, failure);
-    }
-    let Some(closed) = pid_namespace else { return become_program(&init, terminal) };
-    // `seal` has closed it.
+    let Some(closed) = init.pid_namespace.take() else { return become_program(&init, &prepared) };
+    // `process::prepare` has closed it.
     std::mem::forget(closed);
-    // Others in that namespace, with CAP_SYS_PTRACE, see the root and the descriptors of whoever is in it. So
-    // only a process that has nothing of the host's any more goes in, as floe's child in our place.
+    // Others in that namespace, with CAP_SYS_PTRACE, see the root and the descriptors of whoever is in it, and do
+    // what it may do. So only a process that has nothing of the host's any more, and none of its privileges,
+    // goes in, as floe's child in our place.
     let successor = || {
         die_with_floe();
         match init.channel.wait() {
-            Ok(()) => become_program(&init, terminal),
+            Ok(()) => become_program(&init, &prepared),
             Err(failure) => report(&init.channel, failure),
         }
     };
@@ -98,6 +90,14 @@ pub(crate) fn run(mut init: Init<'_>) -> i32 {
         Ok(child) => i32::from(init.channel.send(&Message::Pid(child.pid)).is_err()),
         Err(e) => report(&init.channel, Failure::new(Step::Clone, e.raw(), "")),
     }
+}
+
+fn prepare(init: &mut Init<'_>) -> InitResult<Prepared> {
+    let terminal = set_up(init)?;
+    if let Some(namespace) = &init.pid_namespace {
+        setns(namespace.as_fd(), libc::CLONE_NEWPID).during(Step::JoinNamespace, || "pid namespace")?;
+    }
+    process::prepare(&launch(init), terminal)
 }
 
 fn report(channel: &Channel, failure: Failure) -> i32 {
@@ -112,7 +112,7 @@ fn launch<'a>(init: &'a Init<'_>) -> Launch<'a> {
         process: &init.config.process,
         seccomp: init.seccomp,
         procfs: init.procfs,
-        preserve_fds: init.preserve_fds,
+        preserved: init.preserved,
         keep,
         extra_env: environment(init),
         makes_cwd: true,
@@ -124,23 +124,21 @@ fn launch<'a>(init: &'a Init<'_>) -> Launch<'a> {
 }
 
 /// Returns only with a failure, which it has told whoever waits for us.
-fn become_program(init: &Init<'_>, terminal: Option<OwnedFd>) -> i32 {
+fn become_program(init: &Init<'_>, prepared: &Prepared) -> i32 {
     let launch = launch(init);
-    let wait = || -> InitResult<(Prepared, Option<Channel>)> {
-        let prepared = process::prepare(&launch, terminal)?;
-        // Changing ids has made us dumpable again.
-        let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    let wait = || -> InitResult<(Program, Option<Channel>)> {
+        let program = process::settle(&launch, prepared)?;
         // From here on floe's death is seen as the end of the channel; `create` ends while we wait.
         let _ = prctl(libc::PR_SET_PDEATHSIG, 0, 0, 0);
         init.channel.ask(&Message::Ready)?;
-        Ok((prepared, wait_for_start(init)?))
+        Ok((program, wait_for_start(init)?))
     };
     match wait() {
         Err(failure) => report(&init.channel, failure),
-        Ok((prepared, starter)) => {
+        Ok((program, starter)) => {
             let starter = starter.as_ref().unwrap_or(&init.channel);
             let failure = match start_hooks(init) {
-                Ok(()) => process::start(&launch, &prepared, starter),
+                Ok(()) => process::start(&launch, &program, starter),
                 Err(failure) => failure,
             };
             report(starter, failure)
@@ -210,7 +208,7 @@ fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     let terminal = match init.console_socket.take() {
         Some(socket) => {
             let size = config.process.console_size;
-            Some(devices::open_console(root.as_fd(), socket.as_fd(), size, fills_dev)?)
+            Some(devices::open_console(root.as_fd(), init.procfs, socket.as_fd(), size, fills_dev)?)
         }
         None => None,
     };

@@ -3,8 +3,9 @@
 //! Every walk is the kernel's own (`RESOLVE_IN_ROOT`), every creation is relative to a directory that such
 //! a walk has opened: a symbolic link or a racing rename can lead elsewhere in the root, never out of it.
 
+use nix::fcntl::{OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat, mkdirat, mknodat};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, openat2, resolve_in_root};
 use sys::{Errno, Result};
 
@@ -108,6 +109,13 @@ pub(crate) fn open_parent<'a>(root: BorrowedFd<'_>, path: &'a str) -> Result<(Ow
         return Err(Errno::from_raw(libc::ENOTDIR));
     }
     Ok((parent, name))
+}
+
+/// Opens what an `O_PATH` descriptor refers to, once it is known to be harmless: opening may already act, as it does
+/// for many devices. `procfs` is the host's.
+pub(crate) fn reopen(procfs: BorrowedFd<'_>, file: BorrowedFd<'_>, flags: OFlag) -> Result<OwnedFd> {
+    let link = format!("self/fd/{}", file.as_raw_fd());
+    Ok(openat(procfs, link.as_str(), flags | OFlag::O_CLOEXEC, Mode::empty())?)
 }
 
 pub(crate) fn kind_of(fd: BorrowedFd<'_>) -> Result<Kind> {

@@ -1,22 +1,25 @@
 //! From root in the container's namespaces to the program: shared by init and by exec'd processes.
 //!
-//! Two halves. `prepare` does everything whose failure `create` should report, and gives up all privileges
-//! but one: a filter without no_new_privs needs CAP_SYS_ADMIN, which therefore stays permitted until the
-//! filter is in. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that
-//! would hinder us, then the filter, then nothing but execve(2), as the filter may forbid all else.
+//! Three parts. `prepare` does everything that takes privileges, closes what is the host's, and gives up all
+//! privileges but one: a filter without no_new_privs needs CAP_SYS_ADMIN, which therefore stays permitted until
+//! the filter is in. All that it sets, a child inherits: where others of the container would see the process, only
+//! a child made after it is in their sight. `settle` takes none; after it `create` knows that the program can be
+//! started. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that would hinder us, then the filter,
+//! then nothing but execve(2), as the filter may forbid all else.
 
-use super::paths::{Kind, is_device, open_or_create};
+use super::paths::{Kind, is_device, open_or_create, reopen};
 use super::protocol::{Channel, During, Failure, InitResult, Message, Step};
 use crate::config::{Capabilities, Process};
-use crate::seccomp::Program;
-use nix::fcntl::{AtFlags, OFlag, open, openat};
+use crate::seccomp;
+use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstat};
 use nix::unistd::{AccessFlags, Uid, fchown};
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use sys::cstr;
+use sys::path::resolve_in_root;
 use sys::process::{CapSets, capget, capset, prctl};
 use sys::security::{SockFilter, install_filter};
 
@@ -27,12 +30,12 @@ pub(crate) const CAP_SYS_ADMIN: u64 = 1 << 21;
 #[derive(Debug)]
 pub(crate) struct Launch<'a> {
     pub(crate) process: &'a Process,
-    pub(crate) seccomp: Option<&'a Program>,
+    pub(crate) seccomp: Option<&'a seccomp::Program>,
     /// The host's procfs, opened and checked before any namespace was entered. The container's own /proc
     /// is never used for writing (CVE-2025-52881).
     pub(crate) procfs: BorrowedFd<'a>,
-    /// Descriptors from 3 on that the program inherits.
-    pub(crate) preserve_fds: u32,
+    /// Descriptors besides stdio that the program inherits. They are close-on-exec until then: hooks do not.
+    pub(crate) preserved: &'a [RawFd],
     /// Sockets that are needed until the program runs. Everything else is closed before the first path of
     /// config.json is looked up, or it could lead out through /proc/self/fd (CVE-2024-21626).
     pub(crate) keep: Vec<BorrowedFd<'a>>,
@@ -47,39 +50,48 @@ pub(crate) struct Launch<'a> {
     pub(crate) apparmor: Option<&'a str>,
 }
 
-/// A process that only waits for its start.
+/// What `prepare` leaves to the process in the container.
 #[derive(Debug)]
 pub(crate) struct Prepared {
+    home: String,
+    caps: CapSets,
+    /// Standard input is to be the controlling terminal.
+    has_terminal: bool,
+    /// The working directory has been reached.
+    is_in_cwd: bool,
+}
+
+/// All that execve(2) needs, and the capabilities that remain to be set before it.
+#[derive(Debug)]
+pub(crate) struct Program {
     path: CString,
     args: Vec<CString>,
     env: Vec<CString>,
     caps: CapSets,
 }
 
-/// Does what needs the host's procfs and closes it. From here on no descriptor but those of `keep`, the
-/// terminal and those of the program may be used; what is set here, a child inherits.
-pub(crate) fn seal(launch: &Launch<'_>, terminal: Option<&OwnedFd>) -> InitResult<()> {
+/// After this no descriptor but those of `keep` and of the program may be used.
+pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
     let process = launch.process;
     set_label(launch)?;
     if !launch.keep_groups {
         set_groups(launch.procfs, &process.additional_gids)
             .during(Step::Groups, || format!("{:?}", process.additional_gids))?;
     }
-    let mut keep = launch.keep.clone();
-    keep.extend(terminal.map(AsFd::as_fd));
-    sys::process::close_all_but(3 + launch.preserve_fds, &keep).during(Step::Stdio, || "close descriptors")
-}
+    let has_terminal = terminal.is_some();
+    let root = super::open_root().during(Step::Stdio, || "/")?;
+    set_stdio(launch, root.as_fd(), terminal)?;
+    let home = home_directory(root.as_fd(), launch.procfs, process.uid);
+    drop(root);
+    let keep: Vec<RawFd> =
+        launch.keep.iter().map(AsRawFd::as_raw_fd).chain(launch.preserved.iter().copied()).collect();
+    sys::process::close_all_but(&keep).during(Step::Stdio, || "close descriptors")?;
 
-/// After `seal`.
-pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<Prepared> {
-    let process = launch.process;
-    nix::unistd::setsid().during(Step::Session, String::new)?;
-    set_stdio(process, terminal)?;
     if let Some(persona) = launch.personality {
         sys::sched::set_personality(persona).during(Step::Personality, || format!("{persona:#x}"))?;
     }
-    if let Some(attr) = &process.scheduler {
-        sys::sched::set_scheduler(attr).during(Step::Scheduler, || format!("policy {}", attr.policy))?;
+    if let Some(attr) = process.scheduler.as_ref().filter(|attr| attr.is_inherited()) {
+        sys::sched::set_scheduler(0, attr).during(Step::Scheduler, || format!("policy {}", attr.policy))?;
     }
     if let Some(priority) = process.io_priority {
         sys::sched::set_io_priority(priority.class, priority.level)
@@ -97,36 +109,48 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
     {
         let _ = open_or_create(root.as_fd(), cwd, Kind::Directory);
     }
-    let early = nix::unistd::chdir(&process.cwd);
-    let home = home_directory(process.uid);
+    let is_in_cwd = nix::unistd::chdir(&process.cwd).is_ok();
     let caps = become_user(launch)?;
-    if early.is_err() {
+    // Changing ids has made us dumpable again.
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    Ok(Prepared { home, caps, has_terminal, is_in_cwd })
+}
+
+/// What takes no privileges, and what only the process itself can do: lead a session, and find what config.json names,
+/// which may be below /proc/self.
+pub(crate) fn settle(launch: &Launch<'_>, prepared: &Prepared) -> InitResult<Program> {
+    let process = launch.process;
+    nix::unistd::setsid().during(Step::Session, String::new)?;
+    if prepared.has_terminal {
+        sys::process::set_controlling_tty(std::io::stdin().as_fd()).during(Step::Stdio, String::new)?;
+    }
+    if !prepared.is_in_cwd {
         // Root may be shut out where the user is not: NFS with root_squash, FUSE.
         nix::unistd::chdir(&process.cwd).during(Step::Cwd, || format!("\"{}\"", process.cwd.display()))?;
     }
     check_cwd(process)?;
     nix::sys::stat::umask(Mode::from_bits_truncate(process.umask.unwrap_or(0o022)));
 
-    let env = environment(process, &launch.extra_env, &home);
+    let env = environment(process, &launch.extra_env, &prepared.home);
     let path = find_program(&process.args[0], &env)?;
     let cstrings = |list: &[String]| -> InitResult<Vec<CString>> {
         list.iter().map(|text| cstr(text).during(Step::Exec, || text.as_str())).collect()
     };
-    Ok(Prepared { path, args: cstrings(&process.args)?, env: cstrings(&env)?, caps })
+    Ok(Program { path, args: cstrings(&process.args)?, env: cstrings(&env)?, caps: prepared.caps })
 }
 
 /// Becomes the program; returns only when that fails. `channel` is where a seccomp listener is announced.
-pub(crate) fn start(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> Failure {
-    match apply_last(launch, prepared, channel) {
+pub(crate) fn start(launch: &Launch<'_>, program: &Program, channel: &Channel) -> Failure {
+    match apply_last(launch, &program.caps, channel) {
         Err(failure) => failure,
         Ok(()) => {
-            let errno = sys::process::execve(&prepared.path, &prepared.args, &prepared.env);
-            Failure::new(Step::Exec, errno.raw(), format!("{:?}", prepared.path.to_string_lossy()))
+            let errno = sys::process::execve(&program.path, &program.args, &program.env);
+            Failure::new(Step::Exec, errno.raw(), format!("{:?}", program.path.to_string_lossy()))
         }
     }
 }
 
-fn apply_last(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> InitResult<()> {
+fn apply_last(launch: &Launch<'_>, caps: &CapSets, channel: &Channel) -> InitResult<()> {
     // Rust's start-up ignores SIGPIPE, and our callers have ignored what they like.
     sys::process::default_signals();
     let _ = nix::sys::signal::SigSet::empty().thread_set_mask();
@@ -134,13 +158,16 @@ fn apply_last(launch: &Launch<'_>, prepared: &Prepared, channel: &Channel) -> In
         sys::process::set_rlimit(0, limit.resource, limit.soft, limit.hard)
             .during(Step::Rlimit, || format!("{} to {}:{}", limit.name, limit.soft, limit.hard))?;
     }
+    for number in launch.preserved {
+        sys::process::pass_on(*number).during(Step::Stdio, || format!("descriptor {number}"))?;
+    }
     if launch.process.no_new_privileges {
-        capset(&prepared.caps).during(Step::Capabilities, String::new)?;
+        capset(caps).during(Step::Capabilities, String::new)?;
         prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0).during(Step::NoNewPrivileges, String::new)?;
         set_filter(launch, channel)
     } else {
         set_filter(launch, channel)?;
-        capset(&prepared.caps).during(Step::Capabilities, String::new)
+        capset(caps).during(Step::Capabilities, String::new)
     }
 }
 
@@ -181,11 +208,11 @@ fn set_label(launch: &Launch<'_>) -> InitResult<()> {
     Ok(())
 }
 
-fn set_stdio(process: &Process, terminal: Option<OwnedFd>) -> InitResult<()> {
+fn set_stdio(launch: &Launch<'_>, root: BorrowedFd<'_>, terminal: Option<OwnedFd>) -> InitResult<()> {
+    let process = launch.process;
     let set = || -> sys::Result<()> {
         if let Some(terminal) = terminal {
             fchown(&terminal, Some(Uid::from_raw(process.uid)), None)?;
-            sys::process::set_controlling_tty(terminal.as_fd())?;
             for number in 0..3 {
                 sys::process::dup_onto(terminal.as_fd(), number)?;
             }
@@ -201,10 +228,9 @@ fn set_stdio(process: &Process, terminal: Option<OwnedFd>) -> InitResult<()> {
             let Ok(file) = file else { continue };
             if is_device(file.as_fd(), 1, 3) {
                 // The host's /dev/null would be a way to a file outside the container.
-                let null =
-                    open("/dev/null", OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW, Mode::empty());
-                if let Ok(null) = null
+                if let Ok(null) = resolve_in_root(root, "/dev/null", libc::O_NOFOLLOW)
                     && is_device(null.as_fd(), 1, 3)
+                    && let Ok(null) = reopen(launch.procfs, null.as_fd(), OFlag::O_RDWR)
                 {
                     sys::process::dup_onto(null.as_fd(), number as i32)?;
                 }
@@ -306,13 +332,18 @@ fn check_cwd(process: &Process) -> InitResult<()> {
 }
 
 /// The user's home from the container's /etc/passwd; `/` when it says nothing.
-fn home_directory(uid: u32) -> String {
-    let mut passwd = String::new();
-    let read = open("/etc/passwd", OFlag::O_RDONLY | OFlag::O_CLOEXEC | OFlag::O_NONBLOCK, Mode::empty())
-        .map(|file| File::from(file).take(1 << 20).read_to_string(&mut passwd));
-    if !matches!(read, Ok(Ok(_))) {
-        return "/".to_owned();
-    }
+fn home_directory(root: BorrowedFd<'_>, procfs: BorrowedFd<'_>, uid: u32) -> String {
+    let read = || -> sys::Result<String> {
+        let file = resolve_in_root(root, "/etc/passwd", 0)?;
+        // Opening a device of the image's would already do something.
+        if fstat(&file)?.st_mode & libc::S_IFMT != libc::S_IFREG {
+            return Err(sys::Errno::from_raw(libc::EINVAL));
+        }
+        let mut text = String::new();
+        File::from(reopen(procfs, file.as_fd(), OFlag::O_RDONLY)?).take(1 << 20).read_to_string(&mut text)?;
+        Ok(text)
+    };
+    let Ok(passwd) = read() else { return "/".to_owned() };
     home_in(&passwd, uid).unwrap_or("/").to_owned()
 }
 
