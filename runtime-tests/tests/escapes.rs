@@ -1,6 +1,7 @@
 //! Attacks on runtimes that have worked: each test is one published way out of a container.
 
 use crate::cases;
+use crate::hardening::{Swapper, listing};
 use crate::harness::*;
 use std::os::unix::fs::symlink;
 
@@ -25,6 +26,14 @@ pub(crate) fn cases() -> Vec<Case> {
         symlinked_parent_of_a_file_mount,
         preserved_descriptors_only,
         config_cannot_name_proc_self,
+        mounts_inside_proc,
+        cgroups_of_others_in_a_user_namespace,
+        console_that_changes,
+        console_without_devpts,
+        mask_source_that_changes,
+        read_only_with_a_false_proc,
+        sysctl_value_with_a_second_one,
+        annotations_of_systemd,
     ]
 }
 
@@ -256,4 +265,164 @@ fn config_cannot_name_proc_self(t: &mut Test) {
     bundle.push("/linux/maskedPaths", json!(path)).args(["true"]);
     t.run_bundle(&bundle);
     check_untouched(&outside);
+}
+
+fn mounts_inside_proc(t: &mut Test) {
+    // CVE-2019-16884, CVE-2019-19921, CVE-2025-52881: what lies over files of /proc gets what is written to them.
+    let source = t.path("source");
+    std::fs::create_dir(&source).expect("mkdir");
+    std::fs::write(source.join("exec"), "").expect("write");
+    let file = source.join("exec");
+    for (destination, source) in [
+        ("/proc/self/attr", &source),
+        ("/proc/1/attr/exec", &file),
+        ("/proc/sys/kernel", &source),
+        ("/proc/sysrq-trigger", &file),
+        ("/proc/../proc/sys", &source),
+        ("/link/kernel", &source),
+    ] {
+        let mut bundle = t.bundle();
+        symlink("/proc/sys", bundle.rootfs("link")).expect("symlink");
+        bundle.bind(source, destination, &["bind"]).args(["true"]);
+        t.run_bundle(&bundle).exits(1).refused(&["proc"]);
+    }
+    let mut bundle = t.bundle();
+    bundle.mount("/proc/sys", "tmpfs", "tmpfs", &[]).args(["true"]);
+    t.run_bundle(&bundle).exits(1).refused(&["/proc"]);
+}
+
+fn cgroups_of_others_in_a_user_namespace(t: &mut Test) {
+    // CVE-2023-25809: without a cgroup namespace the container's root may be the user who owns all these cgroups.
+    let mut bundle = t.bundle();
+    bundle.user_namespace(0, 65536).without_namespace("cgroup").remove_mount("/sys/fs/cgroup");
+    bundle.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["rw", "nosuid", "noexec", "nodev"]);
+    bundle.capabilities(&["CAP_DAC_OVERRIDE"]);
+    let own = &environment::get().cgroup;
+    let script =
+        format!("ls -d /sys/fs/cgroup/{own} && mkdir /sys/fs/cgroup/{own}/made 2>/dev/null || echo refused");
+    assert_eq!(t.sh(&mut bundle, &script), format!("/sys/fs/cgroup/{own}\nrefused"));
+}
+
+/// A bundle whose /dev is the image's own, with devpts in it.
+fn with_a_dev_of_its_own(t: &mut Test) -> Bundle {
+    let mut bundle = t.bundle();
+    for mount in ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"] {
+        bundle.remove_mount(mount);
+    }
+    std::fs::create_dir(bundle.rootfs("dev/pts")).expect("mkdir");
+    bundle.mount("/dev/pts", "devpts", "devpts", &["nosuid", "noexec", "ptmxmode=0666", "mode=0620"]);
+    bundle.set("/process/terminal", json!(true));
+    bundle
+}
+
+fn console_that_changes(t: &mut Test) {
+    // CVE-2025-52565, CVE-2026-88264 as a race.
+    let outside = outside(t);
+    std::fs::create_dir(outside.join("pts")).expect("mkdir");
+    let before = listing(&outside);
+    for (name, target) in [
+        ("dev/console", outside.join("file")),
+        ("dev/console", outside.join("made")),
+        ("dev/console", "/proc/sysrq-trigger".into()),
+        ("dev/pts", outside.join("pts")),
+        ("dev", outside.clone()),
+    ] {
+        let mut bundle = with_a_dev_of_its_own(t);
+        std::fs::write(bundle.rootfs("dev/console"), "").expect("write");
+        bundle.args(["true"]);
+        let swapper = Swapper::new(bundle.rootfs(name), target);
+        for _ in 0..30 {
+            bundle.id = t.id();
+            t.run_bundle(&bundle);
+        }
+        drop(swapper);
+        assert_eq!(listing(&outside), before, "{name}");
+    }
+}
+
+fn console_without_devpts(t: &mut Test) {
+    // The image's own ptmx may be anything: it is looked at before it is opened.
+    type Make = fn(&std::path::Path);
+    let kinds: [(&str, Make); 4] = [
+        ("file", |path| std::fs::write(path, "").expect("write")),
+        ("link to the host's", |path| symlink("/dev/ptmx", path).expect("symlink")),
+        ("link to a device", |path| symlink("/dev/zero", path).expect("symlink")),
+        ("node", |path| {
+            let mode = nix::sys::stat::Mode::from_bits_truncate(0o666);
+            let number = nix::sys::stat::makedev(5, 2);
+            nix::sys::stat::mknod(path, nix::sys::stat::SFlag::S_IFCHR, mode, number).expect("mknod");
+        }),
+    ];
+    for (kind, make) in kinds {
+        let mut bundle = with_a_dev_of_its_own(t);
+        bundle.remove_mount("/dev/pts").args(["true"]);
+        make(&bundle.rootfs("dev/pts/ptmx"));
+        let output = t.run_bundle(&bundle);
+        assert!(output.code == 1 && output.stderr.contains("/dev/pts/ptmx"), "{kind}: {output:?}");
+    }
+}
+
+fn mask_source_that_changes(t: &mut Test) {
+    // CVE-2025-31133, CVE-2025-62161 as a race.
+    let mut bundle = with_a_dev_of_its_own(t);
+    bundle.remove("/process/terminal");
+    std::fs::write(bundle.rootfs("etc/secret"), "secret").expect("write");
+    std::fs::write(bundle.rootfs("etc/other"), "of the image").expect("write");
+    std::fs::write(bundle.rootfs("dev/null"), "of the image").expect("write");
+    bundle.set("/linux/maskedPaths", json!(["/etc/secret"])).args(["cat", "/etc/secret"]);
+    let swapper = Swapper::new(bundle.rootfs("dev/null"), "/etc/other".into());
+    for _ in 0..30 {
+        bundle.id = t.id();
+        let output = t.run_bundle(&bundle);
+        assert_eq!(output.stdout, "", "{output:?}");
+    }
+    drop(swapper);
+}
+
+fn read_only_with_a_false_proc(t: &mut Test) {
+    // CVE-2026-115521: a remount through the container's /proc/self/fd lands where the image wants it.
+    let mut bundle = t.bundle();
+    let source = t.path("source");
+    std::fs::create_dir(&source).expect("mkdir");
+    bundle.remove_mount("/proc").remove("/linux/maskedPaths").set("/linux/readonlyPaths", json!(["/etc"]));
+    for process in ["self", "thread-self", "1"] {
+        std::fs::create_dir_all(bundle.rootfs(&format!("proc/{process}/fd"))).expect("mkdir");
+        for number in 0..64 {
+            symlink("/tmp", bundle.rootfs(&format!("proc/{process}/fd/{number}"))).expect("symlink");
+        }
+    }
+    bundle.set("/root/readonly", json!(true));
+    bundle.mount("/tmp", "tmpfs", "tmpfs", &["rw"]).mount("/var", "tmpfs", "tmpfs", &["ro", "tmpcopyup"]);
+    bundle.bind(&source, "/data", &["rbind", "rro"]);
+    let script =
+        "for d in / /etc /var /data /dev/shm /tmp; do touch $d/file 2>/dev/null && echo $d; done; true";
+    assert_eq!(t.sh(&mut bundle, script), "/dev/shm\n/tmp");
+}
+
+fn sysctl_value_with_a_second_one(t: &mut Test) {
+    // CVE-2022-0811: CRI-O handed sysctls to a program that split them at `+`.
+    let before = read("/proc/sys/kernel/core_pattern");
+    for value in ["33+kernel.core_pattern=|/evil", "33\nkernel.core_pattern=|/evil"] {
+        let mut bundle = t.bundle();
+        bundle.set("/linux/sysctl", json!({"net.ipv4.ip_default_ttl": value})).args(["true"]);
+        t.run_bundle(&bundle);
+        assert_eq!(read("/proc/sys/kernel/core_pattern"), before);
+    }
+}
+
+fn annotations_of_systemd(t: &mut Test) {
+    // CVE-2024-3154: properties of the unit on the host. Without a systemd driver they are words.
+    let mut bundle = t.bundle();
+    let plain = t.facts(&mut bundle);
+    bundle.set(
+        "/annotations",
+        json!({"org.systemd.property.ExecStartPre": "[('/bin/sh', ['-c', 'true'], false)]",
+            "org.systemd.property.TasksMax": "uint64 1", "org.systemd.property.User": "'root'"}),
+    );
+    let annotated = t.facts_again(&mut bundle);
+    for fact in ["uid", "cgroup", "rlimits", "namespaces/net"] {
+        let of = |facts: &Value| facts[fact].clone();
+        assert_eq!(of(&annotated), of(&plain), "{fact}");
+    }
+    assert_eq!(annotated["status"]["CapBnd"], plain["status"]["CapBnd"]);
 }

@@ -44,6 +44,11 @@ pub(crate) fn cases() -> Vec<Case> {
         silent_client_of_the_start_socket,
         full_queue_of_the_pidfd_socket,
         notify_directory_is_read_only_and_private,
+        image_files_are_looked_at_before_they_are_opened,
+        sysctl_goes_to_procfs_only,
+        procfs_of_the_host_is_verified,
+        init_is_not_dumpable,
+        huge_bundle,
         lost_state,
         lost_state_of_a_running_container,
     ]
@@ -797,10 +802,10 @@ fn init_in_a_joined_pid_namespace_leads_a_tracer_nowhere(t: &mut Test) {
 }
 
 /// Swaps `rootfs/NAME` between a directory and a link to `outside`, until dropped.
-struct Swapper(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
+pub(crate) struct Swapper(std::sync::Arc<std::sync::atomic::AtomicBool>, Option<std::thread::JoinHandle<()>>);
 
 impl Swapper {
-    fn new(name: PathBuf, target: PathBuf) -> Swapper {
+    pub(crate) fn new(name: PathBuf, target: PathBuf) -> Swapper {
         let stop = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
         let seen = stop.clone();
         let other = name.with_extension("other");
@@ -824,7 +829,7 @@ impl Drop for Swapper {
 }
 
 /// Names, types, modes and owners of everything below a directory, mounts included.
-fn listing(dir: &Path) -> Vec<String> {
+pub(crate) fn listing(dir: &Path) -> Vec<String> {
     let mut found = Vec::new();
     let mut todo = vec![dir.to_owned()];
     while let Some(dir) = todo.pop() {
@@ -1042,5 +1047,115 @@ fn lost_state_of_a_running_container(t: &mut Test) {
     std::fs::remove_file(t.root.join(&container.id).join("state.json")).expect("remove");
     t.call(["delete", "--force", &container.id]).quiet();
     wait_until("init's end", || !Path::new(&format!("/proc/{pid}")).exists());
+    assert_eq!(t.leftovers(), [""; 0]);
+}
+
+fn image_files_are_looked_at_before_they_are_opened(t: &mut Test) {
+    // Devices of an image may act when they are opened; whoever waits for a pipe's reader tells.
+    for name in ["etc/passwd", "dev/null", "dev/pts/ptmx"] {
+        let mut bundle = t.bundle();
+        for mount in ["/dev/pts", "/dev/shm", "/dev/mqueue", "/dev"] {
+            bundle.remove_mount(mount);
+        }
+        bundle.remove("/linux/maskedPaths").set("/process/terminal", json!(name.ends_with("ptmx")));
+        std::fs::create_dir(bundle.rootfs("dev/pts")).expect("mkdir");
+        let pipe = bundle.rootfs(name);
+        let _ = std::fs::remove_file(&pipe);
+        nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::from_bits_truncate(0o666)).expect("mkfifo");
+        let told = t.path("told");
+        let mut writer = Command::new("/bin/sh");
+        writer.arg("-c").arg(format!("exec 3> {}; echo opened > {}", pipe.display(), told.display()));
+        t.helper(writer);
+        std::thread::sleep(Duration::from_millis(100));
+        bundle.args(["true"]);
+        let output = t.run_bundle(&bundle);
+        std::thread::sleep(Duration::from_millis(100));
+        assert!(!told.exists(), "{name} was opened: {output:?}");
+        assert_eq!(output.code, i32::from(name.ends_with("ptmx")), "{name}: {output:?}");
+    }
+}
+
+/// `floe run` in a mount namespace of its own, after `script`.
+fn run_after(t: &mut Test, script: &str, bundle: &Bundle) -> Output {
+    bundle.write();
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", &format!("{script} && exec \"$@\""), "sh"]);
+    command.arg(&environment::get().floe).arg("--root").arg(&t.root);
+    command.args(["run", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+    t.run(command)
+}
+
+fn sysctl_goes_to_procfs_only(t: &mut Test) {
+    // CVE-2025-52881: the write is redirected by a mount over the file or a directory above it.
+    let victim = t.path("victim");
+    std::fs::create_dir(&victim).expect("mkdir");
+    std::fs::write(victim.join("msgmax"), "untouched").expect("write");
+    let mut bundle = t.bundle();
+    bundle.set("/linux/sysctl", json!({"kernel.msgmax": "4242"})).args(["true"]);
+    let mount = format!("mount --bind {} /proc/sys/kernel", victim.display());
+    run_after(t, &mount, &bundle).exits(1).refused(&["sysctl"]);
+    assert_eq!(read(victim.join("msgmax")), "untouched");
+}
+
+fn procfs_of_the_host_is_verified(t: &mut Test) {
+    // CVE-2019-16884: what is written to /proc must reach the kernel.
+    let mut bundle = t.bundle();
+    bundle.args(["true"]);
+    for mount in ["mount -t tmpfs tmpfs /proc", "mount --bind /proc/sys /proc"] {
+        run_after(t, mount, &bundle).exits(1).refused(&["/proc"]);
+        assert_eq!(t.leftovers(), [""; 0]);
+    }
+}
+
+fn init_is_not_dumpable(t: &mut Test) {
+    // The kernel gives the files of such a process to root (proc(5), /proc/PID), and nobody else may trace it.
+    let owner = |pid: i32| std::fs::metadata(format!("/proc/{pid}/environ")).expect("stat").uid();
+    let mut bundle = t.bundle();
+    bundle.set("/process/user", json!({"uid": 1000, "gid": 1000})).args(["/bin/floe-probe", "hold"]);
+    let container = t.create(&bundle);
+    let pid = t.pid(&container.id);
+    assert_eq!(owner(pid), 0);
+    t.call(["start", &container.id]).ok();
+    container.wait_for_output("ready");
+    assert_eq!(owner(pid), 1000);
+
+    // Before it has joined anything, as root of a user namespace.
+    let out = t.path("out");
+    let mut bundle = t.bundle();
+    bundle.user_namespace(100_000, 65536).args(["true"]);
+    let script = format!(
+        "pid=$(sed -n 's/.*\"pid\":\\([0-9]*\\).*/\\1/p'); stat -c %u /proc/$pid/environ > {}",
+        out.display()
+    );
+    bundle.push("/hooks/createRuntime", shell_hook(&script));
+    t.run_bundle(&bundle).ok();
+    assert_eq!(read(&out), "0\n");
+}
+
+fn huge_bundle(t: &mut Test) {
+    // CVE-2021-43784: lengths that overflow a message between the processes.
+    let mut bundle = t.bundle();
+    for number in 0..400 {
+        bundle.mount(&format!("/data/{}/{number}", "long/".repeat(40)), "tmpfs", "tmpfs", &["size=4k"]);
+    }
+    let annotations: serde_json::Map<String, Value> =
+        (0..20_000).map(|number| (format!("org.example.{number}"), json!("x".repeat(100)))).collect();
+    bundle.set("/annotations", Value::Object(annotations));
+    assert_eq!(t.sh(&mut bundle, "grep -c ' /data/long' /proc/self/mountinfo"), "400");
+
+    let long = "x".repeat(1 << 20);
+    let mut bundle = t.bundle();
+    bundle.args(["true", &long]);
+    t.run_bundle(&bundle).exits(1).refused(&["E2BIG"]);
+    let mut bundle = t.bundle();
+    bundle.args([&format!("/{long}")]);
+    t.run_bundle(&bundle).exits(1).refused(&["exec"]);
+    let mut bundle = t.bundle();
+    bundle.mount(&format!("/{long}"), "tmpfs", "tmpfs", &[]).args(["true"]);
+    t.run_bundle(&bundle).exits(1).refused(&["mount"]);
+    let mut bundle = t.bundle();
+    bundle.set("/process/env", json!([format!("LONG={long}")])).set("/hostname", json!(long)).args(["true"]);
+    t.run_bundle(&bundle).exits(1).refused(&["hostname"]);
     assert_eq!(t.leftovers(), [""; 0]);
 }

@@ -182,7 +182,12 @@ pub(crate) fn protect_binary(rt: &Runtime) {
 pub(crate) fn open_procfs() -> Result<OwnedFd> {
     let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
     let procfs = openat(AT_FDCWD, "/proc", flags, Mode::empty()).map_err(Errno::from).at(|| "open /proc")?;
-    if sys::process::filesystem_type(procfs.as_fd()).at(|| "/proc")? != PROC_SUPER_MAGIC {
+    /// Of its root (fs/proc/root.c): another directory of procfs may have been mounted there.
+    const PROC_ROOT_INO: u64 = 1;
+    let inode = fstat(&procfs).map_err(Errno::from).at(|| "/proc")?.st_ino;
+    if sys::process::filesystem_type(procfs.as_fd()).at(|| "/proc")? != PROC_SUPER_MAGIC
+        || inode != PROC_ROOT_INO
+    {
         return Err(Error::new("/proc: it is not procfs; mount proc at /proc"));
     }
     Ok(procfs)

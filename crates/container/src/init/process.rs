@@ -19,7 +19,7 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use sys::cstr;
-use sys::path::resolve_in_root;
+use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_XDEV, openat2, resolve_in_root};
 use sys::process::{CapSets, capget, capset, prctl};
 use sys::security::{SockFilter, install_filter};
 
@@ -193,7 +193,9 @@ fn install(filter: &[SockFilter], flags: u64) -> InitResult<Option<OwnedFd>> {
 
 fn set_label(launch: &Launch<'_>) -> InitResult<()> {
     let write = |file: &str, text: &str| -> sys::Result<()> {
-        let file = openat(launch.procfs, file, OFlag::O_WRONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+        // On procfs itself: what is mounted over the file would take the label (CVE-2019-16884).
+        let resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
+        let file = openat2(launch.procfs, file, libc::O_WRONLY, 0, resolve)?;
         Ok(File::from(file).write_all(text.as_bytes())?)
     };
     if let Some(label) = &launch.process.selinux_label {
