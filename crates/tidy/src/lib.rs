@@ -221,6 +221,34 @@ fn documents_are_reachable_and_links_lead_somewhere() {
     assert_none("documents", &offenders);
 }
 
+/// What `text` names as a test, in code quotes: `module::function`.
+fn named_tests(text: &str) -> BTreeSet<(String, String)> {
+    let is_name =
+        |name: &str| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_');
+    quoted(text)
+        .iter()
+        .filter_map(|word| word.split_once("::"))
+        .filter(|(module, function)| is_name(module) && is_name(function))
+        .map(|(module, function)| (module.to_owned(), function.to_owned()))
+        .collect()
+}
+
+/// The table of defences is worth what its tests are: each must be a function of a file that is named as the module.
+#[test]
+fn tests_that_documents_name_exist() {
+    let Some(files) = tracked() else { return };
+    let mut offenders = Vec::new();
+    for (module, function) in named_tests(&read("docs/security.md")) {
+        let file =
+            |file: &&PathBuf| has_extension(file, "rs") && file.file_stem().is_some_and(|s| *s == *module);
+        let definition = format!("fn {function}(");
+        if !files.iter().filter(file).any(|file| read(file).contains(&definition)) {
+            offenders.push(format!("docs/security.md: {module}::{function}"));
+        }
+    }
+    assert_none("tests that do not exist", &offenders);
+}
+
 /// Whether `text` has `path` where a path begins: `/proc/1` and the like may stand before a directory's name.
 fn names_path(text: &str, path: &str) -> bool {
     text.match_indices(path).any(|(at, _)| {
@@ -301,6 +329,10 @@ fn the_checks_see_what_they_look_for() {
     let manifest =
         "[dependencies]\nsys.workspace = true\nnix = \"1\"\n[dev-dependencies.tempfile]\nversion = \"3\"\n";
     assert_eq!(dependencies(manifest), ["nix", "sys", "tempfile"].map(str::to_owned).into());
+
+    let tests = named_tests("| `one::first`, `two::second` | `no test`, `a::b::c` |");
+    assert_eq!(tests.iter().map(|(module, _)| module.as_str()).collect::<Vec<_>>(), ["one", "two"]);
+    assert!(named_tests(&read("docs/security.md")).len() > 50);
 
     let machine = MACHINE_PATHS[1];
     assert!(names_path(&format!("see {machine}x"), machine));
