@@ -74,7 +74,7 @@ impl Resources {
             resources.block_io(block_io)?;
         }
         if let Some(cpu) = oci.cpu() {
-            resources.cpu(cpu);
+            resources.cpu(cpu)?;
         }
         for limit in oci.hugepage_limits().iter().flatten() {
             resources.hugepages(limit)?;
@@ -209,7 +209,7 @@ impl Resources {
         Ok(())
     }
 
-    fn cpu(&mut self, cpu: &LinuxCpu) {
+    fn cpu(&mut self, cpu: &LinuxCpu) -> Result<()> {
         match cpu.idle() {
             Some(0) => self.push_or("cpu.idle", 0, Otherwise::SkipIfAbsent),
             Some(idle) => self.push("cpu.idle", idle),
@@ -246,10 +246,14 @@ impl Resources {
         }
 
         for (file, list) in [("cpuset.cpus", cpu.cpus()), ("cpuset.mems", cpu.mems())] {
-            if let Some(list) = list.as_deref().filter(|list| !list.is_empty()) {
-                self.push(file, list);
+            let Some(list) = list.as_deref().map(str::trim).filter(|list| !list.is_empty()) else { continue };
+            // The kernel has a grammar of its own for lists; that they are one line is ours to see to.
+            if list.contains(char::is_control) {
+                return Err(Error::new(format!("linux.resources.cpu: {file}: {list:?} is not a list")));
             }
+            self.push(file, list);
         }
+        Ok(())
     }
 
     fn hugepages(&mut self, limit: &LinuxHugepageLimit) -> Result<()> {
@@ -473,6 +477,11 @@ mod tests {
         check(
             r#"{"cpu":{"shares":1024,"quota":50000,"period":200000,"cpus":"0-3","mems":"0"}}"#,
             "cpu.weight 100\ncpu.max 50000 200000\ncpuset.cpus 0-3\ncpuset.mems 0",
+        );
+        check(r#"{"cpu":{"cpus":"0-3\n"}}"#, "cpuset.cpus 0-3");
+        check_error(
+            r#"{"cpu":{"mems":"0\n1"}}"#,
+            r#"linux.resources.cpu: cpuset.mems: "0\n1" is not a list"#,
         );
         check(r#"{"cpu":{"quota":50000}}"#, "cpu.max 50000 100000");
         check(r#"{"cpu":{"quota":-1}}"#, "cpu.max max 100000 ?");
