@@ -10,7 +10,7 @@ use crate::error::{At, Error, Result};
 use crate::hooks::{self, HookState};
 use crate::init::mounts::PROC_SUPER_MAGIC;
 use crate::init::process::CAP_SYS_ADMIN;
-use crate::init::protocol::{Channel, Failure, Message, Step};
+use crate::init::protocol::{Channel, Failure, Inherited, Message, Step};
 use crate::init::{self, Init, devices, mounts};
 use crate::notify::NotifySocket;
 use crate::seccomp::{self, Program};
@@ -36,19 +36,19 @@ use sys::mount::FsContext;
 use sys::process::setns;
 
 pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<()> {
-    protect_binary(rt);
+    let binary = protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
     if plan.config.process.terminal && options.console_socket.is_none() {
         return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
     }
-    let (mut making, _) = Making::start(rt, &plan, Starter::Socket)?;
+    let (mut making, _) = Making::start(rt, &plan, binary, Starter::Socket)?;
     making.record()?;
     making.keep();
     Ok(())
 }
 
 pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
-    protect_binary(rt);
+    let binary = protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
     let wants_terminal = plan.config.process.terminal;
     if run.detach && wants_terminal && options.console_socket.is_none() {
@@ -66,7 +66,7 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
     }
     let terminal = if !run.detach && wants_terminal { Some(Terminal::pair()?) } else { None };
     let (terminal, child_end) = terminal.unzip();
-    let (mut making, child) = Making::start(rt, &plan, Starter::Floe { terminal: child_end })?;
+    let (mut making, child) = Making::start(rt, &plan, binary, Starter::Floe { terminal: child_end })?;
     making.record()?;
     let notify = plan.notify_listener(&making.container.dir)?;
     let relay = terminal.map(Terminal::relay).transpose()?;
@@ -170,12 +170,18 @@ pub(crate) fn preserved(preserve_fds: u32, listen_fds: u32) -> Result<Vec<RawFd>
 /// Keeps the container away from our binary (`sys::exe`). Without privilege over our mount namespace it stays
 /// as it is: then root of the container is a user who can write to it only if it is theirs anyway.
 ///
-/// To be called first: it unmaps our text, and each page is a fault again.
-pub(crate) fn protect_binary(rt: &Runtime) {
-    if let Err(e) = sys::exe::protect()
-        && !is_rootless(rt)
-    {
-        rt.warnings.borrow_mut().push(format!("the floe binary is not protected from the container: {e}"));
+/// To be called first: it unmaps our text, and each page is a fault again. The result is to be closed when there is
+/// time (`sys::exe::protect`).
+pub(crate) fn protect_binary(rt: &Runtime) -> Option<OwnedFd> {
+    match sys::exe::protect() {
+        Ok(mount) => Some(mount),
+        Err(e) => {
+            if !is_rootless(rt) {
+                let text = format!("the floe binary is not protected from the container: {e}");
+                rt.warnings.borrow_mut().push(text);
+            }
+            None
+        }
     }
 }
 
@@ -221,6 +227,8 @@ struct Making<'a> {
     plan: &'a Plan<'a>,
     container: Container,
     channel: Channel,
+    /// Of `protect_binary`, until init works and we wait.
+    binary: Option<OwnedFd>,
     cgroup: Option<(Cgroup, Created)>,
     child: Option<(i32, OwnedFd)>,
     /// Init has said something, so it was not killed at birth.
@@ -234,7 +242,12 @@ struct Making<'a> {
 
 impl<'a> Making<'a> {
     /// Makes the container up to `Ready`.
-    fn start(rt: &'a Runtime, plan: &'a Plan<'a>, starter: Starter) -> Result<(Making<'a>, Child)> {
+    fn start(
+        rt: &'a Runtime,
+        plan: &'a Plan<'a>,
+        binary: Option<OwnedFd>,
+        starter: Starter,
+    ) -> Result<(Making<'a>, Child)> {
         let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
         let dir = state::claim(rt, plan.id)?;
         let stored = Stored {
@@ -253,6 +266,7 @@ impl<'a> Making<'a> {
             container: Container { dir, stored, made: None },
             intel_rdt: None,
             channel: ours,
+            binary,
             cgroup: None,
             child: None,
             heard: false,
@@ -288,7 +302,7 @@ impl<'a> Making<'a> {
                 id: plan.id,
                 config: &config,
                 channel: theirs,
-                floes_end: Some(making.channel.inherited_end()),
+                inherited: making.inherited(),
                 seccomp: plan.seccomp.as_ref(),
                 procfs: plan.procfs.as_fd(),
                 rootfs: None,
@@ -481,7 +495,14 @@ impl<'a> Making<'a> {
         if let Some(rdt) = &config.intel_rdt {
             self.intel_rdt = crate::rdt::apply(rdt, self.plan.id, child.pid)?;
         }
+        self.binary = None;
         Ok(())
+    }
+
+    /// What init must not keep of ours.
+    fn inherited(&self) -> Vec<Inherited> {
+        let descriptors = [Some(self.channel.fd()), self.binary.as_ref().map(AsFd::as_fd)];
+        descriptors.into_iter().flatten().map(Inherited::of).collect()
     }
 
     fn remember(&mut self, child: &Child) -> Result<()> {
@@ -747,7 +768,7 @@ pub(crate) fn duplicate(fd: &Option<OwnedFd>) -> Result<Option<OwnedFd>> {
 fn mapped_namespace(uid_maps: &[IdMap], gid_maps: &[IdMap]) -> Result<OwnedFd> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let flags = libc::CLONE_NEWUSER as u64;
-    let inherited = ours.inherited_end();
+    let inherited = Inherited::of(ours.fd());
     let holder = spawn(&CloneArgs { flags, ..CloneArgs::default() }, || {
         inherited.close();
         let _ = theirs.receive();

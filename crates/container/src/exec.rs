@@ -10,7 +10,7 @@ use crate::create::{
     raise_hard_limit, set_oom_score_adj, set_scheduler, write_pid_files,
 };
 use crate::error::{At, Error, Kind, Result};
-use crate::init::protocol::{Channel, During, Failure, InitResult, Message, Step};
+use crate::init::protocol::{Channel, During, Failure, Inherited, InitResult, Message, Step};
 use crate::init::{devices, process};
 use crate::seccomp::{self, Program};
 use crate::state::Container;
@@ -25,7 +25,7 @@ use sys::process::setns;
 
 pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
     let preserved = preserved(options.preserve_fds, 0)?;
-    protect_binary(rt);
+    let binary = protect_binary(rt);
     let container = Container::open(rt, id)?;
     match container.status()? {
         Status::Running | Status::Created => {}
@@ -100,6 +100,8 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
         let relay = terminal.map(Terminal::relay).transpose()?;
         ours.send(&Message::Continue).at(|| "talk to process")?;
         start::await_exec(&ours, child.pid, child.pidfd.as_fd(), &container, &config)?;
+        // The process has closed its own when it was sealed.
+        drop(binary);
         Ok(relay)
     };
     match (run(), attached) {
@@ -206,7 +208,7 @@ fn spawn_by_helper(
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let at_birth = cgroup.filter(|_| entry == Entry::Birth);
     let launch = tenant.launch(&theirs);
-    let helpers_end = theirs.inherited_end();
+    let helpers_end = Inherited::of(theirs.fd());
     let helper = spawn(&CloneArgs { cgroup: at_birth, ..CloneArgs::default() }, || {
         let prepare = || -> InitResult<process::Prepared> {
             if let (Entry::Move, Some(cgroup)) = (entry, cgroup) {

@@ -19,7 +19,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::accept4;
 use nix::sys::stat::Mode;
 use process::{Launch, Prepared, Program};
-use protocol::{Channel, During, Failure, InheritedEnd, InitResult, Message, Step};
+use protocol::{Channel, During, Failure, Inherited, InitResult, Message, Step};
 use std::ffi::{CString, OsString};
 use std::fs::File;
 use std::io::Write;
@@ -36,7 +36,8 @@ pub(crate) struct Init<'a> {
     pub(crate) id: &'a str,
     pub(crate) config: &'a Config,
     pub(crate) channel: Channel,
-    pub(crate) floes_end: Option<InheritedEnd>,
+    /// Descriptors of floe's, to be closed at once.
+    pub(crate) inherited: Vec<Inherited>,
     pub(crate) seccomp: Option<&'a seccomp::Program>,
     /// The host's procfs.
     pub(crate) procfs: BorrowedFd<'a>,
@@ -150,7 +151,7 @@ fn become_program(init: &Init<'_>, prepared: &Prepared) -> i32 {
 fn set_up(init: &mut Init<'_>) -> InitResult<Option<OwnedFd>> {
     let config = init.config;
     die_with_floe();
-    init.floes_end.take().into_iter().for_each(InheritedEnd::close);
+    std::mem::take(&mut init.inherited).into_iter().for_each(Inherited::close);
     if config.creates(libc::CLONE_NEWUSER) {
         // For the id maps.
         init.channel.wait()?;

@@ -205,12 +205,6 @@ impl Channel {
         Ok((Channel(a), Channel(b)))
     }
 
-    /// A child inherits both ends, and sees floe's death only when floe's end is nobody else's. This names
-    /// that end for the child to close.
-    pub(crate) fn inherited_end(&self) -> InheritedEnd {
-        InheritedEnd(self.0.as_raw_fd())
-    }
-
     pub(crate) fn send(&self, message: &Message) -> sys::Result<()> {
         send(self.0.as_raw_fd(), &message.encode(), MsgFlags::MSG_NOSIGNAL)?;
         Ok(())
@@ -253,12 +247,16 @@ impl Channel {
     }
 }
 
-/// The other process's end of a channel, as a child finds it among its descriptors.
+/// A descriptor of the other process, as a child finds it among its own.
 #[derive(Debug)]
-pub(crate) struct InheritedEnd(RawFd);
+pub(crate) struct Inherited(RawFd);
 
-impl InheritedEnd {
-    /// Only in the child: in the parent the number is a live `Channel`'s.
+impl Inherited {
+    pub(crate) fn of(fd: BorrowedFd<'_>) -> Inherited {
+        Inherited(fd.as_raw_fd())
+    }
+
+    /// Only in the child: in the parent the number is somebody's.
     pub(crate) fn close(self) {
         let _ = nix::unistd::close(self.0);
     }
