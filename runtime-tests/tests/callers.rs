@@ -2,10 +2,13 @@
 
 use crate::cases;
 use crate::harness::*;
+use std::os::unix::fs::PermissionsExt;
 
 pub(crate) fn cases() -> Vec<Case> {
     cases![
         conmon_exec_in_a_missing_directory,
+        program_that_is_a_directory,
+        program_that_the_kernel_refuses,
         conmon_preserves_descriptors_with_holes,
         conmon_counts_listen_fds_twice,
         podman_tmpfs_of_the_user,
@@ -41,6 +44,31 @@ fn conmon_exec_in_a_missing_directory(t: &mut Test) {
     t.run(command).exits(255).refused(&["/nosuch", "no such file or directory"]);
     assert!(!bundle.rootfs("nosuch").exists());
     assert!(!t.path("exec-pid").exists());
+}
+
+/// 126 for users of Podman and Docker, which look for `permission denied` and `is a directory`.
+fn program_that_is_a_directory(t: &mut Test) {
+    let mut bundle = t.bundle();
+    bundle.args(["/bin"]);
+    t.run_bundle(&bundle).exits(1).refused(&["exec \"/bin\": is a directory: permission denied"]);
+    let container = t.start_holding(&mut bundle);
+    t.call(["exec", &container.id, "/bin"]).exits(255).refused(&["is a directory: permission denied"]);
+}
+
+/// Another architecture's: the container starts, says so where `docker logs` shows it, and ends with 255.
+fn program_that_the_kernel_refuses(t: &mut Test) {
+    let mut bundle = t.bundle();
+    std::fs::write(bundle.rootfs("bin/garbage"), b"\x01\x02\x03").expect("write");
+    std::fs::set_permissions(bundle.rootfs("bin/garbage"), PermissionsExt::from_mode(0o755)).expect("chmod");
+    let said = "exec /bin/garbage: exec format error (ENOEXEC)";
+    bundle.args(["/bin/garbage"]);
+    t.run_bundle(&bundle).exits(255).refused(&[said]);
+    let container = t.create(&bundle);
+    t.call(["start", &container.id]).quiet();
+    t.wait_status(&container.id, "stopped");
+    t.call(["delete", &container.id]).ok();
+    let container = t.start_holding(&mut bundle);
+    t.call(["exec", &container.id, "/bin/garbage"]).exits(255).refused(&[said]);
 }
 
 /// `podman run --preserve-fd 4`: the numbers below that nobody opened are no mistake.

@@ -337,10 +337,9 @@ fn run(tenant: &Tenant<'_>, launch: &process::Launch<'_>, prepared: &process::Pr
         tenant.channel.ask(&Message::Ready)?;
         Ok(program)
     };
-    let failure = match wait() {
-        Ok(program) => process::start(launch, &program, &tenant.channel),
-        Err(failure) => failure,
-    };
-    let _ = tenant.channel.send(&Message::Failed(failure));
-    255
+    let started = wait().and_then(|program| process::start(launch, &program, &tenant.channel));
+    if let Err(failure) = started {
+        let _ = tenant.channel.send(&Message::Failed(failure));
+    }
+    process::NOT_EXECUTED
 }

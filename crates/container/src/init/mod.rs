@@ -138,11 +138,10 @@ fn become_program(init: &Init<'_>, prepared: &Prepared) -> i32 {
         Err(failure) => report(&init.channel, failure),
         Ok((program, starter)) => {
             let starter = starter.as_ref().unwrap_or(&init.channel);
-            let failure = match start_hooks(init) {
-                Ok(()) => process::start(&launch, &program, starter),
-                Err(failure) => failure,
-            };
-            report(starter, failure)
+            match start_hooks(init).and_then(|()| process::start(&launch, &program, starter)) {
+                Ok(()) => process::NOT_EXECUTED,
+                Err(failure) => report(starter, failure),
+            }
         }
     }
 }

@@ -139,15 +139,19 @@ pub(crate) fn settle(launch: &Launch<'_>, prepared: &Prepared) -> InitResult<Pro
     Ok(Program { path, args: cstrings(&process.args)?, env: cstrings(&env)?, caps: prepared.caps })
 }
 
-/// Becomes the program; returns only when that fails. `channel` is where a seccomp listener is announced.
-pub(crate) fn start(launch: &Launch<'_>, program: &Program, channel: &Channel) -> Failure {
-    match apply_last(launch, &program.caps, channel) {
-        Err(failure) => failure,
-        Ok(()) => {
-            let errno = sys::process::execve(&program.path, &program.args, &program.env);
-            Failure::new(Step::Exec, errno.raw(), format!("{:?}", program.path.to_string_lossy()))
-        }
-    }
+/// Status of a process that the kernel would not execute, as runc has it.
+pub(crate) const NOT_EXECUTED: i32 = 255;
+
+/// Becomes the program; returns only when that fails, with nothing more to report when the kernel refuses the file.
+/// `channel` is where a seccomp listener is announced.
+pub(crate) fn start(launch: &Launch<'_>, program: &Program, channel: &Channel) -> InitResult<()> {
+    apply_last(launch, &program.caps, channel)?;
+    let errno = sys::process::execve(&program.path, &program.args, &program.env);
+    // Another architecture, a missing interpreter. As under runc the container has then started and ended: people
+    // and engines look for the reason in its log and status.
+    let line = format!("exec {}: {errno}\n", program.path.to_string_lossy());
+    let _ = nix::unistd::write(std::io::stderr(), line.as_bytes());
+    Ok(())
 }
 
 fn apply_last(launch: &Launch<'_>, caps: &CapSets, channel: &Channel) -> InitResult<()> {
@@ -395,8 +399,14 @@ fn find_program(program: &str, env: &[String]) -> InitResult<CString> {
     };
     let done = |path: &str| cstr(path).during(Step::FindProgram, || format!("{program:?}"));
     if program.contains('/') {
-        check(program).during(Step::FindProgram, || format!("{program:?}"))?;
-        return done(program);
+        return match check(program) {
+            Ok(()) => done(program),
+            // With execve(2)'s error: Podman looks for these words, Docker for the first three.
+            Err(nix::Error::EISDIR) => {
+                Err(Failure::new(Step::FindProgram, libc::EACCES, format!("{program:?}: is a directory")))
+            }
+            Err(errno) => Err(errno).during(Step::FindProgram, || format!("{program:?}")),
+        };
     }
     let path = env.iter().find_map(|variable| variable.strip_prefix("PATH=")).unwrap_or_default();
     let mut denied = false;
