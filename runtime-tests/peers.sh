@@ -5,7 +5,12 @@ set -euo pipefail
 
 peers=${FLOE_PEERS:-/var/tmp/floe-peers}
 tree=$peers/sid
-packages=runc,crun,podman,criu,containerd,ca-certificates,busybox-static
+packages=(runc crun podman criu containerd ca-certificates busybox-static
+	buildah catatonit containernetworking-plugins curl docker-buildx docker-cli docker.io iproute2 netavark nftables
+	procps protobuf-compiler uidmap)
+# Where the interface of CRI is described: a package for Go, of which only this file is wanted.
+cri_package=golang-k8s-cri-api-dev
+cri_proto=usr/share/gocode/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto
 mirror=${FLOE_MIRROR:-http://deb.debian.org/debian}
 
 if [ "$(id -u)" -ne 0 ]; then
@@ -24,11 +29,39 @@ fi
 if [ ! -x "$tree/usr/bin/crun" ] || [ ! -x "$tree/usr/sbin/runc" ]; then
 	rm -rf "$tree.new"
 	mkdir -p "$peers"
-	debootstrap --variant=minbase --include="$packages" sid "$tree.new" "$mirror" >"$peers/log" 2>&1 || {
+	debootstrap --variant=minbase sid "$tree.new" "$mirror" >"$peers/log" 2>&1 || {
 		tail -n 20 "$peers/log" >&2
 		exit 1
 	}
 	mv "$tree.new" "$tree"
+fi
+
+# In a mount and a pid namespace: maintainer scripts want /proc, and no service may outlive its installation.
+within_tree() {
+	unshare --mount --pid --fork --propagation private bash -ec '
+		mount -t proc proc "$0/proc"
+		exec chroot "$0" env -i PATH=/usr/sbin:/usr/bin DEBIAN_FRONTEND=noninteractive "$@"' "$tree" "$@"
+}
+
+# A tree that an older version of this script made lacks packages that are new in the list.
+missing=()
+for package in "${packages[@]}"; do
+	[ -e "$tree/var/lib/dpkg/info/$package.list" ] || missing+=("$package")
+done
+if [ ${#missing[@]} -gt 0 ] || [ ! -e "$tree/$cri_proto" ]; then
+	cp -L /etc/resolv.conf "$tree/etc/resolv.conf"
+	printf '#!/bin/sh\nexit 101\n' >"$tree/usr/sbin/policy-rc.d"
+	chmod 755 "$tree/usr/sbin/policy-rc.d"
+	{
+		within_tree apt-get update
+		within_tree apt-get install -y --no-install-recommends "${missing[@]}"
+		within_tree apt-get clean
+		within_tree bash -ec "cd /tmp; apt-get download $cri_package; dpkg-deb -x $cri_package*.deb x
+			install -D x/$cri_proto /$cri_proto; rm -r x $cri_package*.deb"
+	} >"$peers/log" 2>&1 || {
+		tail -n 20 "$peers/log" >&2
+		exit 1
+	}
 fi
 
 mkdir -p "$peers/bin"
@@ -41,5 +74,5 @@ for program in usr/sbin/runc usr/bin/crun; do
 	patchelf --set-interpreter "$loader" --force-rpath --set-rpath "$libraries" "$peers/bin/$name.new"
 	mv "$peers/bin/$name.new" "$peers/bin/$name"
 done
-"$peers/bin/runc" --version | head -n 1
-"$peers/bin/crun" --version | head -n 1
+"$peers/bin/runc" --version | sed -n 1p
+"$peers/bin/crun" --version | sed -n 1p

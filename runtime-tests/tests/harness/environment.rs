@@ -1,18 +1,9 @@
 //! The world in which the tests run: mount and pid namespaces of our own, cgroup v2 at /sys/fs/cgroup, a tmpfs for
 //! all files.
-//!
-//! Three processes: the outer one waits and cleans cgroups; pid 1 of the new namespace reaps what detached
-//! containers leave; the runner is its child. When any of them dies, the kernel ends the rest.
-#![allow(
-    unsafe_code,
-    clippy::undocumented_unsafe_blocks,
-    reason = "fork, prctl and close_range have no safe form; no thread exists yet"
-)]
 
+use super::isolation;
 use nix::mount::{MsFlags, mount};
-use nix::sched::{CloneFlags, unshare};
-use nix::sys::wait::{WaitStatus, waitpid};
-use nix::unistd::{ForkResult, Pid, fork};
+use nix::sched::CloneFlags;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -80,52 +71,23 @@ fn built_floe() -> PathBuf {
 
 /// Runs `body` inside and returns its exit code, after everything it started is gone.
 pub(crate) fn within(inputs: &Inputs, body: impl FnOnce() -> ExitCode) -> ExitCode {
-    // Descriptors that our caller leaked must not count as leaks of the binary under test.
-    unsafe { libc::syscall(libc::SYS_close_range, 3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC) };
     let outside = tempfile::Builder::new().prefix("floe-tests-").tempdir().expect("temporary directory");
     fs::set_permissions(outside.path(), fs::Permissions::from_mode(0o755)).expect("chmod");
     let cgroup = format!("floe-tests-{}", std::process::id());
-
-    unshare(CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID).expect("unshare mount and pid namespaces");
-    match unsafe { fork() }.expect("fork") {
-        ForkResult::Parent { child } => {
-            let code = wait_for(child);
-            remove_cgroups(&cgroup);
-            let _ = nix::mount::umount2(outside.path(), nix::mount::MntFlags::MNT_DETACH);
-            ExitCode::from(code)
-        }
-        ForkResult::Child => {
-            die_with_parent();
-            set_up_mounts(outside.path());
-            match unsafe { fork() }.expect("fork") {
-                ForkResult::Parent { child } => std::process::exit(wait_for(child).into()),
-                ForkResult::Child => {
-                    die_with_parent();
-                    let environment = populate(inputs, outside.path(), &cgroup);
-                    ENVIRONMENT.set(environment).expect("set once");
-                    // The temporary directory belongs to the outer process.
-                    std::mem::forget(outside);
-                    body()
-                }
-            }
-        }
+    let code = isolation::within(
+        CloneFlags::CLONE_NEWNS | CloneFlags::CLONE_NEWPID,
+        || set_up_mounts(outside.path()),
+        || {
+            let environment = populate(inputs, outside.path(), &cgroup);
+            ENVIRONMENT.set(environment).expect("set once");
+            body()
+        },
+    );
+    if let Err(error) = isolation::remove_cgroup(&Path::new("/sys/fs/cgroup").join(&cgroup)) {
+        eprintln!("{error}");
     }
-}
-
-fn die_with_parent() {
-    unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) };
-}
-
-/// Reaps every child until `child` ends; its exit status in shell's form.
-fn wait_for(child: Pid) -> u8 {
-    loop {
-        match waitpid(None, None) {
-            Ok(WaitStatus::Exited(pid, code)) if pid == child => return code as u8,
-            Ok(WaitStatus::Signaled(pid, signal, _)) if pid == child => return 128 + signal as u8,
-            Ok(_) | Err(nix::errno::Errno::EINTR) => {}
-            Err(error) => panic!("waitpid: {error}"),
-        }
-    }
+    let _ = nix::mount::umount2(outside.path(), nix::mount::MntFlags::MNT_DETACH);
+    code
 }
 
 fn set_up_mounts(work: &Path) {
@@ -176,17 +138,4 @@ fn populate(inputs: &Inputs, work: &Path, cgroup: &str) -> Environment {
         cgroup: cgroup.to_owned(),
         controllers: enabled.split_whitespace().map(str::to_owned).collect(),
     }
-}
-
-/// Whatever is still there after the last process of the run has gone.
-fn remove_cgroups(name: &str) {
-    let root = Path::new("/sys/fs/cgroup").join(name);
-    for _ in 0..50 {
-        super::remove_cgroup_tree(&root);
-        if !root.exists() {
-            return;
-        }
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
-    eprintln!("cgroup {} cannot be removed", root.display());
 }

@@ -4,11 +4,13 @@
 //! container that inherited it.
 
 pub(crate) mod environment;
+mod isolation;
 mod outcome;
 pub(crate) mod runner;
 pub(crate) mod sockets;
 
-pub(crate) use outcome::{Skip, skip};
+pub(crate) use isolation::remove_cgroup_tree;
+pub(crate) use outcome::skip;
 pub(crate) use serde_json::{Value, json};
 
 pub(crate) use nix::mount::{MsFlags, mount};
@@ -709,15 +711,6 @@ pub(crate) fn cgroup_children(name: &str) -> Vec<String> {
         .filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir()))
         .map(|entry| entry.file_name().to_string_lossy().into_owned())
         .collect()
-}
-
-pub(crate) fn remove_cgroup_tree(path: &Path) {
-    if let Ok(entries) = fs::read_dir(path) {
-        for entry in entries.flatten().filter(|entry| entry.file_type().is_ok_and(|t| t.is_dir())) {
-            remove_cgroup_tree(&entry.path());
-        }
-    }
-    let _ = fs::remove_dir(path);
 }
 
 /// Mount points below a directory, outermost first.

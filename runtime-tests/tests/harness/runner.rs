@@ -1,15 +1,8 @@
 //! From our cases to libtest's command line, output and exit code, plus skips and the leak check at the end.
 
-use super::{Case, Skip, Test, environment, outcome};
+use super::{Case, Test, environment, outcome};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
-use std::sync::Mutex;
-
-/// Skips that CI accepts: `pattern: reason` per line, `*` at the end of a pattern matches the rest.
-const ALLOWED_SKIPS: &str = include_str!("../../skips.txt");
-
-static SKIPPED: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
 pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
     outcome::install_panic_hook();
@@ -27,12 +20,7 @@ pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
     let second = libtest_mimic::run(&arguments, alone.into_iter().map(trial).collect());
 
     let mut failed = first.has_failed() || second.has_failed();
-    let skipped = SKIPPED.lock().expect("not poisoned");
-    for (name, reason) in skipped.iter() {
-        let expected = is_allowed(name);
-        println!("skip {name}: {reason}{}", if expected { "" } else { " (not in runtime-tests/skips.txt)" });
-        failed |= !expected && std::env::var_os("CI").is_some();
-    }
+    failed |= !outcome::report_skips();
     if let Err(leak) = before.compare() {
         println!("leak: {leak}");
         failed = true;
@@ -52,27 +40,14 @@ fn trial(case: Case) -> Trial {
     let name = case.name.clone();
     Trial::ignorable_test(name.clone(), move || {
         let mut test = Test::new(&case.name);
-        let result = catch_unwind(AssertUnwindSafe(|| (case.body)(&mut test)));
+        let completion = outcome::of(&name, || (case.body)(&mut test));
         let leaks = test.finish();
-        match result {
-            Ok(()) if leaks.is_empty() => Ok(Completion::Completed),
-            Ok(()) => Err(Failed::from(format!("left behind: {}", leaks.join(", ")))),
-            Err(payload) => match payload.downcast::<Skip>() {
-                Ok(skip) => {
-                    SKIPPED.lock().expect("not poisoned").push((name, skip.0.clone()));
-                    Ok(Completion::ignored_with(skip.0))
-                }
-                Err(_) => Err(Failed::from(outcome::last_panic())),
-            },
+        match completion {
+            Ok(Completion::Completed) if !leaks.is_empty() => {
+                Err(Failed::from(format!("left behind: {}", leaks.join(", "))))
+            }
+            completion => completion,
         }
-    })
-}
-
-fn is_allowed(name: &str) -> bool {
-    let lines = ALLOWED_SKIPS.lines().filter(|line| !line.starts_with('#'));
-    lines.filter_map(|line| line.split_once(": ")).any(|(pattern, _)| match pattern.strip_suffix('*') {
-        Some(start) => name.starts_with(start),
-        None => name == pattern,
     })
 }
 
