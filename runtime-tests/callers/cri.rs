@@ -55,12 +55,12 @@ pub(crate) fn caller() -> Caller {
     ];
     // Every sandbox has a weight.
     let in_pods = vec![
-        case("pod", "pod; cri PodSandboxStatus \"pod_sandbox_id: \\\"$POD\\\"\" | field state").prints("SANDBOX_READY"),
+        case("pod", "pod; cri PodSandboxStatus \"pod_sandbox_id: \\\"$POD\\\"\" | grep -c 'namespace: \"test\"'").prints("1"),
         running("container", "status state; ls /run/containerd/runc/k8s.io | grep -c $C").prints("CONTAINER_RUNNING\n1"),
         running("exec", "execute '\"sh\", \"-c\", \"echo in; exit 5\"'").prints("stdout: \"in\\n\"\nexit_code: 5"),
         running("exec_missing_program", "execute '\"nosuch\"'").exits(1).complains("executable file not found in $PATH"),
         running("stop", "cri StopContainer \"container_id: \\\"$C\\\" timeout: 1\"; status state; status exit_code; cri RemoveContainer \"container_id: \\\"$C\\\"\"")
-            .prints("CONTAINER_EXITED\n137"),
+            .prints("CONTAINER_EXITED\n143"),
         running("stats", "cri ContainerStats \"container_id: \\\"$C\\\"\" | grep -c 'name: \"c\"'").prints("1"),
         running("list", "cri ListContainers \"filter { id: \\\"$C\\\" }\" | field state").prints("CONTAINER_RUNNING"),
         running("network", "execute '\"ip\", \"-o\", \"-4\", \"addr\", \"show\", \"eth0\"' | grep -c 10.99").prints("1"),
