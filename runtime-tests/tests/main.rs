@@ -8,6 +8,7 @@ mod callers;
 mod capabilities;
 mod cgroups;
 mod check;
+mod contract;
 mod descriptors;
 mod devices;
 mod escapes;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         hardening::cases(),
         fixtures::cases(),
         callers::cases(),
+        contract::cases(),
         check::cases(),
         features::cases(),
         bad_input::cases(),

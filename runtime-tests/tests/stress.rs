@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = cases![
         two_hundred_cycles,
+        twenty_four_at_once,
+        one_thousand_alive,
         killed_creates,
         killed_runs,
         killed_deletes,
@@ -21,7 +23,16 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 fn two_hundred_cycles(t: &mut Test) {
-    let bundles: Vec<Bundle> = (0..8)
+    cycles(t, 8, 25);
+}
+
+fn twenty_four_at_once(t: &mut Test) {
+    cycles(t, 24, 6);
+}
+
+/// Whole lives, `rounds` in a row by each of `workers`.
+fn cycles(t: &mut Test, workers: u32, rounds: u32) {
+    let bundles: Vec<Bundle> = (0..workers)
         .map(|_| {
             let mut bundle = t.bundle();
             bundle.args(["sleep", "1000"]).write();
@@ -35,7 +46,7 @@ fn two_hundred_cycles(t: &mut Test) {
     std::thread::scope(|scope| {
         for bundle in &bundles {
             scope.spawn(move || {
-                for _ in 0..25 {
+                for _ in 0..rounds {
                     let dir = bundle.dir.to_str().expect("utf-8");
                     for args in [
                         &["create", "--bundle", dir, &bundle.id][..],
@@ -59,6 +70,54 @@ fn two_hundred_cycles(t: &mut Test) {
     assert_eq!(count(t.dir.to_str().expect("utf-8")), files);
     assert_eq!(count("/proc/self/fd"), descriptors);
     wait_until("the last process", || !processes().iter().any(|p| p.contains("sleep\x001000")));
+}
+
+/// 24 at a time are created and started until a thousand live, then deleted the same way.
+fn one_thousand_alive(t: &mut Test) {
+    const COUNT: usize = 1000;
+    const WORKERS: usize = 24;
+    /// Several times what two busy cores need.
+    const LIMIT: Duration = Duration::from_secs(120);
+    let mut bundle = t.bundle();
+    let rootfs = bundle.rootfs("");
+    bundle.args(["sleep", "4000"]).set("/root/path", json!(rootfs));
+    let ids: Vec<String> = (0..COUNT).map(|_| t.id()).collect();
+    for id in &ids {
+        // One root file system for all: what is tested is not the tmpfs below it.
+        bundle.dir = t.path(id);
+        std::fs::create_dir(&bundle.dir).expect("mkdir");
+        bundle.set("/linux/cgroupsPath", json!(format!("/{}/{id}", environment::get().cgroup))).write();
+    }
+    let count = |dir: &str| std::fs::read_dir(dir).expect("directory").count();
+    let mounts = read("/proc/self/mountinfo").lines().count();
+    let (files, descriptors) = (count(t.dir.to_str().expect("utf-8")), count("/proc/self/fd"));
+    let sleepers = || processes().iter().filter(|command| command.contains("sleep\x004000")).count();
+    let test: &Test = t;
+    let for_each = |work: &(dyn Fn(&str) + Sync)| {
+        let work_of = |worker: usize| ids.iter().skip(worker).step_by(WORKERS).for_each(|id| work(id));
+        std::thread::scope(|scope| {
+            (0..WORKERS).for_each(|worker| drop(scope.spawn(move || work_of(worker))))
+        });
+    };
+
+    let begin = Instant::now();
+    for_each(&|id| {
+        silent(test, &["create", "--bundle", test.path(id).to_str().expect("utf-8"), id]);
+        silent(test, &["start", id]);
+    });
+    let output = test.floe().args(["list", "--format", "json"]).output().expect("spawn");
+    let list: Value = serde_json::from_slice(&output.stdout).expect("json");
+    let running = list.as_array().expect("array").iter().filter(|state| state["status"] == "running").count();
+    assert_eq!((running, sleepers()), (COUNT, COUNT));
+    for_each(&|id| silent(test, &["delete", "--force", id]));
+    let took = begin.elapsed();
+
+    assert_eq!(t.leftovers(), [""; 0]);
+    wait_until("the last process", || sleepers() == 0);
+    assert_eq!(read("/proc/self/mountinfo").lines().count(), mounts);
+    assert_eq!(count(t.dir.to_str().expect("utf-8")), files);
+    assert_eq!(count("/proc/self/fd"), descriptors);
+    assert!(took < LIMIT, "{COUNT} containers took {took:?}");
 }
 
 /// `floe ARGS` whose output nobody reads; it must succeed.
