@@ -15,6 +15,8 @@ pub(crate) fn cases() -> Vec<Case> {
         environment_is_exact,
         pid_is_the_hosts_outside,
         standard_output_is_not_the_containers,
+        output_goes_to_files,
+        output_file_that_cannot_be_opened,
         poststop_after_a_failed_create,
         order,
         arguments_and_environment,
@@ -286,6 +288,29 @@ fn standard_output_is_not_the_containers(t: &mut Test) {
     bundle.push("/hooks/createRuntime", hook(&dir, "hook", "echo noise; echo noise >&2"));
     bundle.args(["echo", "up"]);
     assert_eq!(t.run_bundle(&bundle).quiet().stdout, "up\n");
+}
+
+/// crun's annotations: one file each for the hooks of all kinds, wherever they run.
+fn output_goes_to_files(t: &mut Test) {
+    needs_floe();
+    let (mut bundle, dir) = prepared(t);
+    let (stdout, stderr) = (t.path("stdout"), t.path("stderr"));
+    std::fs::write(&stdout, "before\n").expect("write");
+    bundle.set("/annotations", json!({"run.oci.hooks.stdout": stdout, "run.oci.hooks.stderr": stderr}));
+    for kind in KINDS {
+        bundle.push(&format!("/hooks/{kind}"), hook(&dir, kind, &format!("echo {kind}; echo to {kind} >&2")));
+    }
+    live_and_die(t, &bundle);
+    assert_eq!(read(&stdout), format!("before\n{}\n", KINDS.join("\n")));
+    assert_eq!(read(&stderr), KINDS.map(|kind| format!("to {kind}\n")).concat());
+}
+
+fn output_file_that_cannot_be_opened(t: &mut Test) {
+    needs_floe();
+    let mut bundle = t.bundle();
+    bundle.set("/annotations", json!({"run.oci.hooks.stderr": "/no/such/file"}));
+    t.run_bundle(&bundle).exits(1).refused(&["run.oci.hooks.stderr", "/no/such/file"]);
+    assert_eq!(t.leftovers(), [""; 0]);
 }
 
 /// "If any hook fails, the runtime MUST … continue the lifecycle at step 12": poststop hooks run.

@@ -64,6 +64,7 @@ pub(crate) fn cases() -> Vec<Case> {
         log_text,
         bundle_is_the_working_directory,
         pidfd_socket,
+        pidfd_receiver,
         preserve_fds,
         listen_fds,
         notify_socket,
@@ -560,6 +561,23 @@ fn pidfd_socket(t: &mut Test) {
     container.wait_for_output("sig 10");
     assert!(sockets::pidfd_signal(&pidfd, 9));
     assert!(sockets::pidfd_ended(&pidfd));
+}
+
+/// crun's annotation; an option has the last word.
+fn pidfd_receiver(t: &mut Test) {
+    needs_floe();
+    let socket = sockets::FdSocket::new(t.path("pidfd"));
+    for (annotation, options) in
+        [(socket.path(), vec![]), ("/nowhere", vec!["--pidfd-socket", socket.path()])]
+    {
+        let mut bundle = t.bundle();
+        bundle.set("/annotations", json!({"run.oci.pidfd_receiver": annotation}));
+        let container = t.create_with(&bundle, &options);
+        let pidfd = socket.receive_fd();
+        assert!(sockets::pidfd_signal(&pidfd, 9));
+        assert!(sockets::pidfd_ended(&pidfd));
+        t.wait_status(&container.id, "stopped");
+    }
 }
 
 fn passed_files(t: &Test, names: &[&str]) -> Vec<std::os::fd::OwnedFd> {

@@ -27,6 +27,7 @@ pub(crate) fn cases() -> Vec<Case> {
         works_for_a_user,
         applies_to_exec,
         notify,
+        notify_annotated_receiver,
         notify_metadata,
         notify_continue,
         notify_in_exec,
@@ -281,6 +282,21 @@ fn notify(t: &mut Test) {
     let numbers = answer_notifications(&listener, 55, 1);
     assert_eq!(numbers, [nix::libc::SYS_munlockall as i32]);
     assert_eq!(running.wait().ok().text(), "ret=-1 errno=55");
+}
+
+/// crun's annotation, for the time before listenerPath.
+fn notify_annotated_receiver(t: &mut Test) {
+    needs_floe();
+    let (mut bundle, socket) = notifying(t);
+    bundle.remove("/linux/seccomp/listenerPath");
+    bundle.set("/annotations", json!({"run.oci.seccomp.receiver": socket.path()}));
+    let running = spawn_run(t, &bundle);
+    answer_notifications(&socket.receive_fd(), 55, 1);
+    assert_eq!(running.wait().ok().text(), "ret=-1 errno=55");
+    // Without a rule that notifies there is nothing to receive.
+    let mut bundle = filtered(t, &[]);
+    bundle.set("/annotations", json!({"run.oci.seccomp.receiver": "/no/such/socket"}));
+    t.run_bundle(&bundle).quiet();
 }
 
 fn notify_metadata(t: &mut Test) {

@@ -2,7 +2,7 @@
 
 use crate::config::Config;
 use crate::error::{At, Error, Kind, Result};
-use crate::hooks::{self, HookState};
+use crate::hooks::{self, HookOutput, HookState};
 use crate::state::{Container, check_id, release};
 use crate::{Event, Runtime, State, Status};
 use cgroup::{Cgroup, OomEvent, Resources, Stats};
@@ -205,9 +205,13 @@ fn wait_end(pidfd: &OwnedFd) -> Result<()> {
 /// All poststop hooks run, whatever the others do (runtime.md, lifecycle 13); the first error is told.
 pub(crate) fn poststop(container: &Container, config: &Config) -> Result<()> {
     let state = HookState::of(container, Status::Stopped, 0);
+    if config.hooks.poststop.is_empty() {
+        return Ok(());
+    }
+    let output = HookOutput::open(&config.hooks)?;
     let mut result = Ok(());
     for (number, hook) in config.hooks.poststop.iter().enumerate() {
-        let ran = hooks::run_one(hook, &state, Some(container.stored.bundle.as_path()))
+        let ran = hooks::run_one(hook, &output, &state, Some(container.stored.bundle.as_path()))
             .at(|| format!("poststop hook #{number} {}", hook.path));
         result = result.and(ran);
     }

@@ -7,7 +7,7 @@
 use crate::attach::{self, Terminal};
 use crate::config::{self, Config, IdMap, MountKind, Namespace};
 use crate::error::{At, Error, Result};
-use crate::hooks::{self, HookState};
+use crate::hooks::{self, HookOutput, HookState};
 use crate::init::mounts::PROC_SUPER_MAGIC;
 use crate::init::process::CAP_SYS_ADMIN;
 use crate::init::protocol::{Channel, Failure, Inherited, Message, Step};
@@ -117,6 +117,7 @@ struct Plan<'a> {
     config: Config,
     seccomp: Option<Program>,
     resources: Resources,
+    hook_output: HookOutput,
     procfs: OwnedFd,
     apparmor: Option<String>,
     preserved: Vec<RawFd>,
@@ -142,6 +143,7 @@ impl<'a> Plan<'a> {
             id,
             options,
             document,
+            hook_output: HookOutput::open(&config.hooks)?,
             config,
             seccomp,
             resources,
@@ -312,6 +314,7 @@ impl<'a> Making<'a> {
                 console_socket: duplicate(&console_socket)?,
                 start_socket: duplicate(&listener)?,
                 cgroup: making.cgroup.as_ref().map(|(cgroup, _)| cgroup.path().to_owned()),
+                hook_output: &plan.hook_output,
                 no_pivot: plan.options.no_pivot,
                 new_keyring: !plan.options.no_new_keyring,
                 may_mknod: !config.has_user_namespace(),
@@ -522,8 +525,9 @@ impl<'a> Making<'a> {
                     let hooks = &self.plan.config.hooks;
                     let state = HookState::of(&self.container, Status::Creating, child.pid);
                     let bundle = Some(self.container.stored.bundle.as_path());
-                    hooks::run("prestart", &hooks.prestart, &state, bundle)?;
-                    hooks::run("createRuntime", &hooks.create_runtime, &state, bundle)?;
+                    let output = &self.plan.hook_output;
+                    hooks::run("prestart", &hooks.prestart, output, &state, bundle)?;
+                    hooks::run("createRuntime", &hooks.create_runtime, output, &state, bundle)?;
                     self.channel.send(&Message::Continue).at(|| "talk to init")?;
                 }
                 // A process of ours enters the pid namespace last of all (`init::run`).
@@ -585,7 +589,7 @@ impl<'a> Making<'a> {
             *pid,
             pidfd.as_fd(),
             self.plan.options.pid_file.as_deref(),
-            self.plan.options.pidfd_socket.as_deref(),
+            self.plan.options.pidfd_socket.as_deref().or(self.plan.config.pidfd_receiver.as_deref()),
         )?;
         self.channel.send(&Message::Continue).at(|| "talk to init")
     }

@@ -1,15 +1,15 @@
 //! Running OCI hooks: state on stdin, exactly the hook's environment, a deadline without polling.
 
 use crate::Status;
-use crate::config::Hook;
+use crate::config::{Hook, Hooks};
 use crate::error::{At, Error, Result};
 use crate::state::Container;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::memfd::{MFdFlags, memfd_create};
 use std::collections::BTreeMap;
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -48,17 +48,54 @@ impl<'a> HookState<'a> {
     }
 }
 
+/// Where hooks write to: files on the host, or what an error quotes.
+#[derive(Debug)]
+pub(crate) struct HookOutput {
+    stdout: Option<File>,
+    stderr: Option<File>,
+}
+
+impl HookOutput {
+    /// Opens the files that `hooks` names. To be called outside of the container.
+    pub(crate) fn open(hooks: &Hooks) -> Result<HookOutput> {
+        let open = |path: &Option<PathBuf>, name: &str| -> Result<Option<File>> {
+            let Some(path) = path else { return Ok(None) };
+            let file = OpenOptions::new().append(true).create(true).open(path).map_err(Errno::from);
+            file.map(Some).at(|| format!("{name}: open {}", path.display()))
+        };
+        Ok(HookOutput {
+            stdout: open(&hooks.stdout, "run.oci.hooks.stdout")?,
+            stderr: open(&hooks.stderr, "run.oci.hooks.stderr")?,
+        })
+    }
+
+    pub(crate) fn files(&self) -> impl Iterator<Item = BorrowedFd<'_>> {
+        self.stdout.iter().chain(&self.stderr).map(File::as_fd)
+    }
+}
+
 /// Runs the hooks of one kind in order and stops at the first that fails. Paths mean what they mean in the
 /// caller's mount namespace and root.
-pub(crate) fn run(kind: &str, hooks: &[Hook], state: &HookState<'_>, cwd: Option<&Path>) -> Result<()> {
+pub(crate) fn run(
+    kind: &str,
+    hooks: &[Hook],
+    output: &HookOutput,
+    state: &HookState<'_>,
+    cwd: Option<&Path>,
+) -> Result<()> {
     for (number, hook) in hooks.iter().enumerate() {
         let name = || format!("{kind} hook #{number} {}", hook.path);
-        run_one(hook, state, cwd).at(name)?;
+        run_one(hook, output, state, cwd).at(name)?;
     }
     Ok(())
 }
 
-pub(crate) fn run_one(hook: &Hook, state: &HookState<'_>, cwd: Option<&Path>) -> Result<()> {
+pub(crate) fn run_one(
+    hook: &Hook,
+    files: &HookOutput,
+    state: &HookState<'_>,
+    cwd: Option<&Path>,
+) -> Result<()> {
     let memfd = |name| -> Result<File> {
         Ok(memfd_create(name, MFdFlags::MFD_CLOEXEC).map_err(Errno::from).at(|| "memfd_create")?.into())
     };
@@ -81,8 +118,8 @@ pub(crate) fn run_one(hook: &Hook, state: &HookState<'_>, cwd: Option<&Path>) ->
     command.envs(hook.env.iter().filter_map(|variable| variable.split_once('=')));
     command
         .stdin(Stdio::from(stdin))
-        .stdout(Stdio::from(share(&output)?))
-        .stderr(Stdio::from(share(&output)?));
+        .stdout(Stdio::from(share(files.stdout.as_ref().unwrap_or(&output))?))
+        .stderr(Stdio::from(share(files.stderr.as_ref().unwrap_or(&output))?));
     if let Some(cwd) = cwd {
         command.current_dir(PathBuf::from(cwd));
     }

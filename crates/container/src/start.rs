@@ -3,7 +3,7 @@
 use crate::config::Config;
 use crate::create::{connect_to, init_error};
 use crate::error::{At, Error, Kind, Result};
-use crate::hooks::{self, HookState};
+use crate::hooks::{self, HookOutput, HookState};
 use crate::init::protocol::{Channel, Message};
 use crate::notify::NotifySocket;
 use crate::seccomp::Listener;
@@ -110,7 +110,9 @@ pub(crate) fn poststart(container: &Container, config: &Config) -> Result<()> {
     let pid = container.init_pid();
     let state = HookState::of(container, Status::Running, pid);
     let bundle = Some(container.stored.bundle.as_path());
-    if let Err(e) = hooks::run("poststart", &config.hooks.poststart, &state, bundle) {
+    let ran = HookOutput::open(&config.hooks)
+        .and_then(|output| hooks::run("poststart", &config.hooks.poststart, &output, &state, bundle));
+    if let Err(e) = ran {
         let _ = crate::control::kill_all(container);
         return Err(e);
     }

@@ -698,6 +698,13 @@ pub(crate) fn need_controller(name: &str) {
     }
 }
 
+/// Skips where the binary under test is another runtime, which has no such thing.
+pub(crate) fn needs_floe() {
+    if environment::get().peer {
+        skip("only floe has this");
+    }
+}
+
 /// The namespace that `/proc/PID/ns/KIND` of a process stands for.
 pub(crate) fn namespace_of(pid: impl std::fmt::Display, kind: &str) -> String {
     let link = format!("/proc/{pid}/ns/{kind}");

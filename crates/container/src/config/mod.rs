@@ -81,6 +81,9 @@ pub struct Hooks {
     pub start_container: Vec<Hook>,
     pub poststart: Vec<Hook>,
     pub poststop: Vec<Hook>,
+    /// Files on the host that their output is appended to (`run.oci.hooks.stdout`, `run.oci.hooks.stderr`).
+    pub stdout: Option<PathBuf>,
+    pub stderr: Option<PathBuf>,
 }
 
 /// An offset of a clock of a new time namespace (time_namespaces(7)).
@@ -127,6 +130,8 @@ pub struct Config {
     /// Name on the host and name in the container.
     pub net_devices: Vec<(String, String)>,
     pub intel_rdt: Option<oci::LinuxIntelRdt>,
+    /// Who gets a pidfd of init (`run.oci.pidfd_receiver`) if no option says so.
+    pub pidfd_receiver: Option<PathBuf>,
     /// What the specification says must be warned about and not fail.
     pub warnings: Vec<String>,
 }
@@ -156,6 +161,8 @@ impl Config {
         let linux = spec.linux.clone().unwrap_or_else(empty_linux);
         let mut warnings = Vec::new();
 
+        let annotations: BTreeMap<String, String> =
+            spec.annotations.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect();
         let (new_namespaces, joined_namespaces) = namespaces(&linux)?;
         let config = Config {
             oci_version: spec.oci_version.clone(),
@@ -177,7 +184,7 @@ impl Config {
             domainname: spec.domainname.clone().filter(|name| !name.is_empty()),
             mounts: mounts::mounts(
                 spec.mounts.as_deref().unwrap_or_default(),
-                linux.mount_label().as_deref().unwrap_or_default(),
+                mount_label(&linux, &annotations)?.as_ref(),
                 bundle,
                 &mut warnings,
             )?,
@@ -186,15 +193,16 @@ impl Config {
             readonly_paths: absolute_paths(linux.readonly_paths(), "linux.readonlyPaths")?,
             sysctls: Vec::new(),
             process: Process::from_document(process, &mut warnings)?,
-            seccomp: linux.seccomp().clone(),
+            seccomp: seccomp(&linux, &annotations)?,
             cgroups_path: linux.cgroups_path().clone().filter(|path| !path.as_os_str().is_empty()),
             resources: linux.resources().clone(),
-            hooks: hooks(spec.hooks.as_ref())?,
-            annotations: spec.annotations.iter().flatten().map(|(k, v)| (k.clone(), v.clone())).collect(),
+            hooks: hooks(spec.hooks.clone().unwrap_or_default(), &annotations)?,
             personality: personality(&linux, &mut warnings),
             memory_policy: linux.memory_policy().as_ref().map(MemoryPolicy::from_spec).transpose()?,
             net_devices: net_devices(&linux)?,
             intel_rdt: linux.intel_rdt().clone(),
+            pidfd_receiver: annotated_path(&annotations, "run.oci.pidfd_receiver")?,
+            annotations,
             warnings,
         };
         let sysctls = sysctls(&linux, &config)?;
@@ -246,6 +254,47 @@ fn check_version(version: &str) -> Result<()> {
         (Ok(0), 3..) => Ok(()),
         _ if version.is_empty() => Err(Error::new("config.json: ociVersion is missing or empty")),
         _ => Err(Error::new(format!("config.json: ociVersion: \"{version}\" is not supported; 1.x.y is"))),
+    }
+}
+
+/// linux.mountLabel as a mount option. Podman says with crun's annotation which of SELinux's four options it is
+/// (`--security-opt label=…` and its `context` mount options, mount(8)).
+fn mount_label(linux: &oci::Linux, annotations: &BTreeMap<String, String>) -> Result<Option<FsOption>> {
+    const TYPE: &str = "run.oci.mount_context_type";
+    let kind = match annotations.get(TYPE).map_or("context", String::as_str) {
+        kind @ ("context" | "fscontext" | "defcontext" | "rootcontext") => kind,
+        kind => {
+            return Err(Error::new(format!("config.json: annotations: {TYPE}: unknown value \"{kind}\"")));
+        }
+    };
+    let label = linux.mount_label().as_deref().filter(|label| !label.is_empty());
+    Ok(label.map(|label| FsOption::Value(kind.into(), label.into())))
+}
+
+/// linux.seccomp. What linux.seccomp.listenerPath leaves open, crun's annotation may say.
+fn seccomp(linux: &oci::Linux, annotations: &BTreeMap<String, String>) -> Result<Option<oci::LinuxSeccomp>> {
+    let mut seccomp = linux.seccomp().clone();
+    if let Some(profile) = &mut seccomp
+        && profile.listener_path().is_none()
+        && profile
+            .syscalls()
+            .iter()
+            .flatten()
+            .any(|rule| rule.action() == oci::LinuxSeccompAction::ScmpActNotify)
+    {
+        profile.set_listener_path(annotated_path(annotations, "run.oci.seccomp.receiver")?);
+    }
+    Ok(seccomp)
+}
+
+/// The path in one of crun's annotations. Absolute: nobody knows what else it would be relative to.
+fn annotated_path(annotations: &BTreeMap<String, String>, name: &str) -> Result<Option<PathBuf>> {
+    match annotations.get(name).map(PathBuf::from) {
+        Some(path) if !path.is_absolute() => Err(Error::new(format!(
+            "config.json: annotations: {name}: \"{}\" is not an absolute path",
+            path.display()
+        ))),
+        path => Ok(path),
     }
 }
 
@@ -425,8 +474,7 @@ fn sysctls(linux: &oci::Linux, config: &Config) -> Result<Vec<(String, String)>>
     Ok(result)
 }
 
-fn hooks(hooks: Option<&oci::Hooks>) -> Result<Hooks> {
-    let Some(hooks) = hooks else { return Ok(Hooks::default()) };
+fn hooks(hooks: oci::Hooks, annotations: &BTreeMap<String, String>) -> Result<Hooks> {
     let list = |kind: &str, list: &Option<Vec<oci::Hook>>| -> Result<Vec<Hook>> {
         list.iter()
             .flatten()
@@ -461,6 +509,8 @@ fn hooks(hooks: Option<&oci::Hooks>) -> Result<Hooks> {
         start_container: list("startContainer", hooks.start_container())?,
         poststart: list("poststart", hooks.poststart())?,
         poststop: list("poststop", hooks.poststop())?,
+        stdout: annotated_path(annotations, "run.oci.hooks.stdout")?,
+        stderr: annotated_path(annotations, "run.oci.hooks.stderr")?,
     })
 }
 

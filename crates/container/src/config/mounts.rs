@@ -232,16 +232,22 @@ fn split_data(fstype: &str, item: &str) -> Vec<String> {
     parts
 }
 
+/// `label` is the option with linux.mountLabel, for every file system that can have one.
 pub(super) fn mounts(
     mounts: &[oci::Mount],
-    label: &str,
+    label: Option<&FsOption>,
     bundle: &Path,
     warnings: &mut Vec<String>,
 ) -> Result<Vec<Mount>> {
     mounts.iter().map(|mount| parse(mount, label, bundle, warnings)).collect()
 }
 
-fn parse(mount: &oci::Mount, label: &str, bundle: &Path, warnings: &mut Vec<String>) -> Result<Mount> {
+fn parse(
+    mount: &oci::Mount,
+    label: Option<&FsOption>,
+    bundle: &Path,
+    warnings: &mut Vec<String>,
+) -> Result<Mount> {
     let destination = mount.destination().to_string_lossy().into_owned();
     let bad = |what: &str| Error::new(format!("config.json: mounts: {destination}: {what}"));
     if destination.is_empty() {
@@ -320,13 +326,13 @@ fn parse(mount: &oci::Mount, label: &str, bundle: &Path, warnings: &mut Vec<Stri
         }
         // Labels are for file systems that hold files of the container's own (runc and crun: not for
         // /proc and /sys, whose labels the policy gives).
-        let labelled = !label.is_empty() && !["proc", "sysfs"].contains(&fstype.as_str());
-        if labelled
+        if let Some(label) = label
+            && !["proc", "sysfs"].contains(&fstype.as_str())
             && !options
                 .iter()
                 .any(|option| matches!(option, FsOption::Value(key, _) if key.ends_with("context")))
         {
-            options.push(FsOption::Value("context".into(), label.to_owned()));
+            options.push(label.clone());
         }
         let source = if source.as_os_str().is_empty() {
             fstype.clone()
@@ -359,7 +365,7 @@ mod tests {
     use super::*;
 
     fn check(json: &str) -> Result<Mount> {
-        parse(&serde_json::from_str(json).unwrap(), "", Path::new("/bundle"), &mut Vec::new())
+        parse(&serde_json::from_str(json).unwrap(), None, Path::new("/bundle"), &mut Vec::new())
     }
 
     #[test]

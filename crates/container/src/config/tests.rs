@@ -86,6 +86,22 @@ fn smallest_document() {
     assert!(config.mounts.is_empty() && config.resources.is_none() && config.process.capabilities.is_none());
 }
 
+/// Podman names the option on a host with SELinux.
+#[test]
+fn mount_label_of_another_type() {
+    let label = |annotations: Value| {
+        let mut document = base();
+        document["mounts"] = json!([{"destination": "/t", "type": "tmpfs", "source": "tmpfs"}]);
+        document["linux"]["mountLabel"] = json!("a:b:c:s0");
+        document["annotations"] = annotations;
+        let config = parse(document.to_string().as_bytes(), Path::new("/bundle")).unwrap();
+        format!("{:?}", config.mounts[0].kind)
+    };
+    assert!(label(json!({})).contains(r#"Value("context", "a:b:c:s0")"#));
+    let kind = label(json!({"run.oci.mount_context_type": "rootcontext"}));
+    assert!(kind.contains(r#"Value("rootcontext", "a:b:c:s0")"#), "{kind}");
+}
+
 #[test]
 fn refused_documents() {
     for (document, expected) in [
@@ -240,6 +256,13 @@ fn refusals() -> Vec<(&'static str, Value, &'static str)> {
         ("/linux/readonlyPaths", json!(["/a", "b"]), "linux.readonlyPaths: \"b\" is not absolute"),
         ("/linux/rootfsPropagation", json!("sideways"), "linux.rootfsPropagation: unknown value \"sideways\""),
         ("/linux/mountLabel", json!("a\"b"), "linux.mountLabel: a quotation mark is not allowed in it"),
+        ("/annotations", json!({"run.oci.mount_context_type": "x"}), "annotations: run.oci.mount_context_type: unknown value \"x\""),
+        ("/annotations", json!({"run.oci.hooks.stdout": "log"}),
+            "annotations: run.oci.hooks.stdout: \"log\" is not an absolute path"),
+        ("/annotations", json!({"run.oci.hooks.stderr": ""}),
+            "annotations: run.oci.hooks.stderr: \"\" is not an absolute path"),
+        ("/annotations", json!({"run.oci.pidfd_receiver": "socket"}),
+            "annotations: run.oci.pidfd_receiver: \"socket\" is not an absolute path"),
         ("/linux/personality", json!({"domain": "VMS"}), "linux.personality.domain: unknown variant `VMS`…"),
         ("/linux/memoryPolicy", json!({"mode": "MPOL_LUCK"}), "linux.memoryPolicy.mode: unknown variant `MPOL_LUCK`…"),
         ("/linux/memoryPolicy", json!({"mode": "MPOL_BIND", "nodes": "x"}),

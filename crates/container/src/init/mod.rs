@@ -11,7 +11,7 @@ pub(crate) mod process;
 pub(crate) mod protocol;
 
 use crate::config::{CLONE_NEWTIME, Config, Namespace};
-use crate::hooks::{self, HookState};
+use crate::hooks::{self, HookOutput, HookState};
 use crate::{Status, seccomp};
 use mounts::Place;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -53,6 +53,7 @@ pub(crate) struct Init<'a> {
     /// Where `start` connects; without it the start comes over `channel`.
     pub(crate) start_socket: Option<OwnedFd>,
     pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) hook_output: &'a HookOutput,
     pub(crate) no_pivot: bool,
     pub(crate) new_keyring: bool,
     /// mknod(2) of devices is allowed.
@@ -109,6 +110,9 @@ fn report(channel: &Channel, failure: Failure) -> i32 {
 fn launch<'a>(init: &'a Init<'_>) -> Launch<'a> {
     let mut keep = vec![init.channel.fd()];
     keep.extend(init.start_socket.as_ref().map(AsFd::as_fd));
+    if !init.config.hooks.start_container.is_empty() {
+        keep.extend(init.hook_output.files());
+    }
     Launch {
         process: &init.config.process,
         seccomp: init.seccomp,
@@ -372,7 +376,8 @@ fn run_hooks(
         bundle: &config.bundle,
         annotations: &config.annotations,
     };
-    hooks::run(kind, list, &state, cwd).map_err(|e| Failure::new(Step::Hook, 0, e.to_string()))
+    hooks::run(kind, list, init.hook_output, &state, cwd)
+        .map_err(|e| Failure::new(Step::Hook, 0, e.to_string()))
 }
 
 fn start_hooks(init: &Init<'_>) -> InitResult<()> {

@@ -36,7 +36,7 @@ pub(crate) struct Launch<'a> {
     pub(crate) procfs: BorrowedFd<'a>,
     /// Descriptors besides stdio that the program inherits. They are close-on-exec until then: hooks do not.
     pub(crate) preserved: &'a [RawFd],
-    /// Sockets that are needed until the program runs. Everything else is closed before the first path of
+    /// Sockets and files that are needed until the program runs. Everything else is closed before the first path of
     /// config.json is looked up, or it could lead out through /proc/self/fd (CVE-2024-21626).
     pub(crate) keep: Vec<BorrowedFd<'a>>,
     /// Variables that floe adds: LISTEN_FDS and the like.
