@@ -51,8 +51,9 @@ order: root deps ## crates/floe/order.ld anew: which functions a start runs, in 
 peers: ## other runtimes for comparison, under $FLOE_PEERS (root, network)
 	runtime-tests/peers.sh
 
-fixtures: peers ## bundles as Podman and containerd write them (root)
+fixtures: peers ## bundles as Podman and containerd write them, images as CRIU does (root)
 	runtime-tests/fixtures/regenerate.sh
+	runtime-tests/fixtures/images.sh
 
 lint: toolchain deps tidy ## formatting, clippy, the repository's own checks, cargo-deny where it is installed
 	cargo fmt --all --check

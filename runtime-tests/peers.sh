@@ -7,7 +7,7 @@ peers=${FLOE_PEERS:-/var/tmp/floe-peers}
 tree=$peers/sid
 packages=(runc crun podman criu containerd ca-certificates busybox-static
 	buildah catatonit containernetworking-plugins curl docker-buildx docker-cli docker.io iproute2 netavark nftables
-	procps protobuf-compiler uidmap)
+	procps protobuf-compiler python3-pycriu uidmap)
 # Where the interface of CRI is described: a package for Go, of which only this file is wanted.
 cri_package=golang-k8s-cri-api-dev
 cri_proto=usr/share/gocode/src/k8s.io/cri-api/pkg/apis/runtime/v1/api.proto

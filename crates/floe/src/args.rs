@@ -43,6 +43,7 @@ impl Args {
             "spec" => Spec::augment_args(Command::new("spec")),
             "features" => Command::new("features"),
             "check" => Check::augment_args(Command::new("check")),
+            "images" => Images::augment_args(Command::new("images")),
             _ => return None,
         };
         let program = Command::new("floe").disable_version_flag(true).disable_help_subcommand(true);
@@ -115,6 +116,18 @@ pub enum Command {
     Features,
     /// Print what this host offers to containers, with advice
     Check(Check),
+    /// Look into image files of a checkpoint
+    Images(Images),
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Images {
+    /// show: print images as JSON, as `crit show` does
+    #[arg(value_name = "ACTION", value_parser = ["show"])]
+    pub action: String,
+    /// An image, or a directory with images
+    #[arg(value_name = "FILE|DIR")]
+    pub path: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

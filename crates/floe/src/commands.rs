@@ -6,6 +6,7 @@ mod delete;
 mod events;
 mod exec;
 mod features;
+mod images;
 mod kill;
 mod list;
 mod ps;
@@ -39,6 +40,7 @@ impl Command {
             Command::Spec(_) => ("spec", None),
             Command::Features => ("features", None),
             Command::Check(_) => ("check", None),
+            Command::Images(_) => ("images", None),
         }
     }
 
@@ -61,6 +63,7 @@ impl Command {
             Command::Spec(args) => spec::spec(args)?,
             Command::Features => features::features()?,
             Command::Check(args) => check::check(rt, args)?,
+            Command::Images(args) => images::show(args)?,
         }
         Ok(0)
     }
