@@ -131,3 +131,32 @@ fn spec_is_written_once() {
     std::fs::remove_file(&path).expect("remove");
     assert_eq!(second.stderr, format!("floe: spec: File {name} exists. Remove it first\n"));
 }
+
+#[test]
+fn images_are_shown_as_json_or_refused() {
+    let states = concat!(env!("CARGO_MANIFEST_DIR"), "/../images/fixtures/states");
+    let shown = floe(&["images", "show", states]);
+    assert_eq!((shown.status, shown.stderr.as_str()), (0, ""));
+    let shown: Value = serde_json::from_str(&shown.stdout).expect("JSON");
+    assert_eq!(shown["pstree.img"]["magic"], "PSTREE");
+
+    let directory = fresh_path("images");
+    std::fs::create_dir(&directory).expect("a directory");
+    let image = directory.join("pstree.img");
+    let whole = std::fs::read(format!("{states}/pstree.img")).expect("fixture");
+    for (damaged, why) in
+        [(&whole[..20], "byte 8: an entry of 12 bytes, but only 8 are left"), (&[0; 70], "byte 4")]
+    {
+        std::fs::write(&image, damaged).expect("an image");
+        for path in [&directory, &image] {
+            let refused = floe(&["images", "show", path.to_str().expect("UTF-8")]);
+            assert_eq!(refused.status, 1);
+            assert!(
+                refused.stderr.contains("pstree.img") && refused.stderr.contains(why),
+                "{}",
+                refused.stderr
+            );
+        }
+    }
+    std::fs::remove_dir_all(&directory).expect("ours");
+}

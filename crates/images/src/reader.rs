@@ -84,8 +84,24 @@ fn identify(source: &impl Source, size: u64) -> io::Result<Option<(&'static Type
     })
 }
 
-/// Whether `source` begins as an image of messages does.
-pub fn is_image(source: &impl Source) -> io::Result<bool> {
+/// Whether a file in a directory of images is one of messages: all whose names end with `.img` are, but those that CRIU
+/// writes without magics. Of others, `stats-dump` and the like, the first bytes tell.
+pub fn is_image(name: &str, source: &impl Source) -> io::Result<bool> {
+    const WITHOUT_MAGICS: [&str; 10] = [
+        "pages-",
+        "ifaddr-",
+        "route-",
+        "route6-",
+        "rule-",
+        "iptables-",
+        "ip6tables-",
+        "nftables-",
+        "tmpfs-dev-",
+        "autofs-",
+    ];
+    if name.ends_with(".img") && !WITHOUT_MAGICS.iter().any(|prefix| name.starts_with(prefix)) {
+        return Ok(true);
+    }
     Ok(identify(source, source.size()?)?.is_some())
 }
 

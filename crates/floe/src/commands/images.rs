@@ -37,7 +37,7 @@ fn show_directory(path: &Path, out: &mut dyn Write) -> Result<()> {
         let open = OpenOptions::new().read(true).custom_flags(libc::O_NOFOLLOW).open(path.join(&name));
         let name = name.to_string_lossy();
         let file = open.with_context(|| format!("open {name}"))?;
-        if images::is_image(&file).with_context(|| format!("read {name}"))? {
+        if images::is_image(&name, &file).with_context(|| format!("read {name}"))? {
             files.image(&name, Reader::new(&name, file)?)?;
         } else {
             let size = file.metadata().with_context(|| format!("read {name}"))?.len();
