@@ -4,8 +4,8 @@
 //! privileges but one: a filter without no_new_privs needs CAP_SYS_ADMIN, which therefore stays permitted until
 //! the filter is in. All that it sets, a child inherits: where others of the container would see the process, only
 //! a child made after it is in their sight. `settle` takes none; after it `create` knows that the program can be
-//! started. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that would hinder us, then the filter,
-//! then nothing but execve(2), as the filter may forbid all else.
+//! started. `start` runs after `floe start` and does what must be last. Its order is fixed: limits that would
+//! hinder us, then the filter, then nothing but execve(2), as the filter may forbid all else.
 
 use super::paths::{Kind, is_device, open_or_create, reopen};
 use super::protocol::{Channel, During, Failure, InitResult, Message, Step};
