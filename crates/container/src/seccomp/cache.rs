@@ -7,6 +7,7 @@ use nix::fcntl::{OFlag, open};
 use nix::sys::stat::Mode;
 use oci_spec::runtime::LinuxSeccomp;
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hasher};
 use std::io::Read;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -36,10 +37,10 @@ impl Entry {
         let arch = std::env::consts::ARCH;
         let mut key = format!("{FORMAT} {major}.{minor}.{micro} {arch} {strict}\n").into_bytes();
         serde_json::to_writer(&mut key, profile).ok()?;
-        // FNV-1a.
-        let hash = key.iter().fold(0xcbf2_9ce4_8422_2325, |hash: u64, byte| {
-            (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3)
-        });
+        // Another version of Rust may hash otherwise: then the file is not found, and made again.
+        let mut hasher = DefaultHasher::new();
+        hasher.write(&key);
+        let hash = hasher.finish();
         Some(Entry { file: root.join(DIRECTORY).join(format!("{hash:016x}")), key })
     }
 
