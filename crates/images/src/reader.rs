@@ -87,7 +87,7 @@ fn identify(source: &impl Source, size: u64) -> io::Result<Option<(&'static Type
 /// Whether a file in a directory of images is one of messages: all whose names end with `.img` are, but those that CRIU
 /// writes without magics. Of others, `stats-dump` and the like, the first bytes tell.
 pub fn is_image(name: &str, source: &impl Source) -> io::Result<bool> {
-    const WITHOUT_MAGICS: [&str; 10] = [
+    const WITHOUT_MAGICS: [&str; 11] = [
         "pages-",
         "ifaddr-",
         "route-",
@@ -96,8 +96,9 @@ pub fn is_image(name: &str, source: &impl Source) -> io::Result<bool> {
         "iptables-",
         "ip6tables-",
         "nftables-",
-        "tmpfs-dev-",
-        "autofs-",
+        "netns-ct-",
+        "netns-exp-",
+        "tmpfs-",
     ];
     if name.ends_with(".img") && !WITHOUT_MAGICS.iter().any(|prefix| name.starts_with(prefix)) {
         return Ok(true);
