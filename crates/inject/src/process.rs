@@ -1,0 +1,517 @@
+//! A process with the stub in it, all its threads waiting for batches.
+
+use crate::arch::{self, Home, RawCall, Registers, SLOT};
+use crate::batch::{Batch, HOME, MAILBOX, Outcome};
+use crate::error::{At, Error, Result};
+use crate::ptrace::{Stop, Thread};
+use crate::region::Region;
+use crate::supervisor::{self, Life, Supervisor};
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+use sys::Errno;
+
+/// For a stop after which a thread has nothing to wait for.
+const STOP: Duration = Duration::from_secs(10);
+/// Between looks at whether a thread that works on a batch still exists.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// The first bytes of both regions of a task, so that a later visitor knows them: "floestub".
+const MARK: u64 = u64::from_le_bytes(*b"floestub");
+
+/// Places in the code region: the mark and the other region, the stub, the slots.
+const STUB: usize = 64;
+const SLOTS: usize = 1024;
+/// In the data region: the word of the supervisor's life with its link, the mark and the number of threads, then
+/// mailboxes, then batches.
+const LIFE: usize = 0;
+const DATA_MARK: usize = 32;
+const MAILBOXES: usize = 4096;
+
+const PAGE: usize = 4096;
+/// Room for the batches of the first thread, and of each other thread.
+const ROOM_FIRST: usize = 1 << 20;
+const ROOM: usize = 16 << 10;
+
+const ALL_SIGNALS: u64 = u64::MAX;
+
+/// What a thread was doing when it was stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct ThreadState {
+    /// As ptrace(2) shows them: an interrupted call is in `orig_rax` and `rax`. A critical section of rseq(2) is
+    /// aborted already, as the kernel does when it takes a thread off the processor.
+    pub registers: Registers,
+    pub signal_mask: u64,
+}
+
+/// The process. Dropping it leaves the task to find its own way home when we end; `leave` does better.
+#[derive(Debug)]
+pub struct Process {
+    pid: i32,
+    threads: Vec<(Thread, ThreadState)>,
+    memory: File,
+    code: Region,
+    // Before `data`: it points into it.
+    _life: Life,
+    data: Region,
+    /// Where the regions are in the task.
+    code_at: u64,
+    data_at: u64,
+    /// Zeros behind the vdso's code, in which a slot lies while there is no other place for it.
+    vdso_tail: u64,
+    /// The batch that each thread has got last.
+    numbers: Vec<u32>,
+}
+
+impl Process {
+    /// Puts the stub into a process whose threads are all in `threads`, stopped by `Thread::interrupt`. They run nothing
+    /// but batches from then on.
+    ///
+    /// # Errors
+    /// The process is left as it was.
+    pub fn enter(supervisor: &Supervisor, pid: i32, threads: Vec<Thread>) -> Result<Process> {
+        let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
+        let memory = memory.at(|| format!("task {pid}: open its memory"))?;
+        let maps = Maps::read(pid)?;
+        let vdso_tail = maps.vdso_tail(&memory).ok_or_else(|| {
+            Error::new(format!(
+                "task {pid}: its vdso is missing or has no {} unused bytes at its end",
+                2 * SLOT
+            ))
+        })?;
+        let stale = maps.stale(&memory);
+        let mut of_ours: Vec<Range<u64>> = stale.iter().map(|stale| stale.range.clone()).collect();
+        of_ours.extend(maps.vdso.iter().map(|vdso| vdso.end - 2 * SLOT as u64..vdso.end));
+        let mut states = Vec::new();
+        for thread in threads {
+            let state = state_of(&thread, &memory, &of_ours)?;
+            states.push((thread, state));
+        }
+        let threads = states;
+
+        let slots = SLOTS + threads.len() * SLOT;
+        let code_len = slots.next_multiple_of(PAGE);
+        let rooms = (MAILBOXES + threads.len() * MAILBOX).next_multiple_of(PAGE);
+        let data_len = rooms + ROOM_FIRST + (threads.len() - 1) * ROOM;
+        let map = |len: usize, prot: i32| -> RawCall {
+            let flags = libc::MAP_SHARED | libc::MAP_ANONYMOUS;
+            [libc::SYS_mmap as u64, 0, len as u64, prot as u64, flags as u64, u64::MAX, 0]
+        };
+        let calls = [
+            map(code_len, libc::PROT_READ | libc::PROT_EXEC),
+            map(data_len, libc::PROT_READ | libc::PROT_WRITE),
+        ];
+        let (first, state) = &threads[0];
+        let results = run_slot(first, state, &memory, vdso_tail, calls);
+        let mapped = results.and_then(|[code, data]| {
+            let address = |result: i64| u64::try_from(result).map_err(|_| Errno::from_raw(-result as i32));
+            Ok((
+                address(code).at(|| format!("task {pid}: map the stub"))?,
+                address(data).at(|| format!("task {pid}: map the stub's mailbox"))?,
+            ))
+        });
+        let (code_at, data_at) = match mapped {
+            Ok(mapped) => mapped,
+            Err(error) => {
+                // The first mapping may be there; the next visitor removes it, as after the death of a supervisor.
+                go_back(first, state, &memory, vdso_tail)?;
+                return Err(error);
+            }
+        };
+        let code = share(pid, code_at, code_len)?;
+        let data = share(pid, data_at, data_len)?;
+        let life = supervisor.watch(&data);
+        let numbers = vec![0; threads.len()];
+        let mut process =
+            Process { pid, threads, memory, code, _life: life, data, code_at, data_at, vdso_tail, numbers };
+        process.furnish();
+        for nth in 0..process.threads.len() {
+            process.admit(nth)?;
+        }
+        process.unmap(&stale)?;
+        process.clear_vdso()?;
+        Ok(process)
+    }
+
+    /// Writes what the threads are to find.
+    fn furnish(&self) {
+        self.data.write(DATA_MARK + 8, &(self.threads.len() as u64).to_le_bytes());
+        self.data.write(DATA_MARK, &MARK.to_le_bytes());
+        self.code.write(8, &self.data_at.to_le_bytes());
+        self.code.write(0, &MARK.to_le_bytes());
+        self.code.write(STUB, arch::stub());
+        for (nth, (_, state)) in self.threads.iter().enumerate() {
+            let home = Home::new(&state.registers, state.signal_mask);
+            let slot = self.code_at + (SLOTS + nth * SLOT) as u64;
+            let mark = self.data_at + (mailbox(nth) + HOME) as u64;
+            self.code.write(SLOTS + nth * SLOT, &arch::slot(slot, [[0; 7]; 2], &home, Some(mark)));
+            let home = slot + arch::slot_home() as u64;
+            let life = supervisor::life_word(&self.data);
+            self.data.write(mailbox(nth), &new_mailbox(self.data_at, mailbox(nth), home, life));
+        }
+    }
+
+    /// Sends a stopped thread into the stub.
+    fn admit(&self, nth: usize) -> Result<()> {
+        let (thread, state) = &self.threads[nth];
+        let registers =
+            arch::running(&state.registers, self.code_at + STUB as u64, self.data_at + mailbox(nth) as u64);
+        self.data.word(mailbox(nth) + HOME).store(0, Ordering::SeqCst);
+        // Registers first: should we die between the two, the stub sets the mask that the thread had.
+        thread.set_registers(&registers)?;
+        thread.set_signal_mask(ALL_SIGNALS)?;
+        thread.resume()
+    }
+
+    /// Gives the end of the vdso its zeros back.
+    fn clear_vdso(&self) -> Result<()> {
+        clear(&self.memory, self.vdso_tail).at(|| format!("task {}: write behind the vdso", self.pid))
+    }
+
+    /// Removes regions of a supervisor that died here, when all threads have come home from them.
+    fn unmap(&mut self, stale: &[Stale]) -> Result<()> {
+        let mut batch = Batch::new();
+        for Stale { range, .. } in stale.iter().filter(|stale| stale.is_left(&self.memory)) {
+            batch.call("munmap", libc::SYS_munmap, &[range.start.into(), (range.end - range.start).into()]);
+        }
+        if !batch.is_empty() {
+            self.run(0, &batch)?;
+        }
+        Ok(())
+    }
+
+    pub fn pid(&self) -> i32 {
+        self.pid
+    }
+
+    /// The threads in the order in which they were given.
+    pub fn threads(&self) -> impl ExactSizeIterator<Item = (&Thread, &ThreadState)> {
+        self.threads.iter().map(|(thread, state)| (thread, state))
+    }
+
+    /// The process's memory, as pread(2) and pwrite(2) take it.
+    pub fn memory(&self) -> &File {
+        &self.memory
+    }
+
+    /// Ranges of addresses that are ours, not the program's.
+    pub fn regions(&self) -> [Range<u64>; 2] {
+        let range = |at: u64, region: &Region| at..at + region.len() as u64;
+        [range(self.code_at, &self.code), range(self.data_at, &self.data)]
+    }
+
+    /// Runs a batch in a thread and waits for its end.
+    ///
+    /// # Errors
+    /// The first call that failed and must not, or the end of the task.
+    pub fn run(&mut self, nth: usize, batch: &Batch) -> Result<Outcome> {
+        self.start(nth, batch)?;
+        self.finish(nth, batch)
+    }
+
+    /// Gives a thread a batch. Until `finish` it works on it, beside others and us.
+    pub fn start(&mut self, nth: usize, batch: &Batch) -> Result<()> {
+        let room = self.room(nth);
+        if batch.size() > room.len() {
+            let tid = self.threads[nth].0.tid();
+            return Err(Error::new(format!("task {tid}: a batch of {} bytes has no room", batch.size())));
+        }
+        let base = self.data_at + room.start as u64;
+        self.data.write(room.start, &batch.encode(base));
+        self.data.write(mailbox(nth) + 8, &base.to_le_bytes());
+        self.numbers[nth] = self.numbers[nth].wrapping_add(1);
+        self.data.word(mailbox(nth)).store(self.numbers[nth], Ordering::SeqCst);
+        self.data.wake(mailbox(nth));
+        Ok(())
+    }
+
+    /// Waits for the end of the batch that the thread has got.
+    pub fn finish(&mut self, nth: usize, batch: &Batch) -> Result<Outcome> {
+        let done = mailbox(nth) + 4;
+        let thread = &self.threads[nth].0;
+        loop {
+            let found = self.data.word(done).load(Ordering::SeqCst);
+            if found == self.numbers[nth] {
+                break;
+            }
+            self.data.wait(done, found, LOOK);
+            match thread.poll()? {
+                None => {}
+                // SIGSTOP stops its thread group even here; the group stop is taken up again when we detach.
+                Some(Stop::Interrupted { .. }) => thread.resume()?,
+                Some(stop) => {
+                    return Err(Error::new(format!("task {}: stopped in a batch: {stop:?}", thread.tid())));
+                }
+            }
+        }
+        batch.outcome(thread.tid(), self.data.read(self.room(nth).start, batch.size()))
+    }
+
+    fn room(&self, nth: usize) -> Range<usize> {
+        let first = (MAILBOXES + self.threads.len() * MAILBOX).next_multiple_of(PAGE);
+        match nth {
+            0 => first..first + ROOM_FIRST,
+            _ => {
+                let start = first + ROOM_FIRST + (nth - 1) * ROOM;
+                start..start + ROOM
+            }
+        }
+    }
+
+    /// Takes the stub out. The threads stay stopped, as they were before `enter`; what they run next is what they would
+    /// have run then.
+    pub fn leave(self) -> Result<Vec<Thread>> {
+        for (thread, _) in &self.threads {
+            thread.interrupt()?;
+        }
+        for (thread, _) in &self.threads {
+            wait_interrupted(thread)?;
+        }
+        for (nth, (thread, state)) in self.threads.iter().enumerate().skip(1) {
+            // The mask first: should we die between the two, the stub leads home.
+            thread.set_signal_mask(state.signal_mask)?;
+            thread.set_registers(&state.registers)?;
+            self.data.word(mailbox(nth) + HOME).store(1, Ordering::SeqCst);
+        }
+        let unmap = |at: u64, region: &Region| [libc::SYS_munmap as u64, at, region.len() as u64, 0, 0, 0, 0];
+        let calls = [unmap(self.code_at, &self.code), unmap(self.data_at, &self.data)];
+        let (first, state) = &self.threads[0];
+        let results = run_slot(first, state, &self.memory, self.vdso_tail, calls)?;
+        go_back(first, state, &self.memory, self.vdso_tail)?;
+        if results != [0, 0] {
+            return Err(Error::new(format!("task {}: the stub could not be unmapped", self.pid)));
+        }
+        Ok(self.threads.into_iter().map(|(thread, _)| thread).collect())
+    }
+}
+
+fn mailbox(nth: usize) -> usize {
+    MAILBOXES + nth * MAILBOX
+}
+
+/// The bytes of a mailbox whose thread is at home, at offset `at` of the region that the task has at `region`.
+pub(crate) fn new_mailbox(region: u64, at: usize, home: u64, life: u32) -> [u8; MAILBOX] {
+    const FUTEX2_SIZE_U32: u64 = 2;
+    let life_at = region + LIFE as u64;
+    let wanted_at = region + at as u64;
+    let words =
+        [0, 0, home, life_at, u64::from(life), life_at, FUTEX2_SIZE_U32, 0, wanted_at, FUTEX2_SIZE_U32, 1];
+    let mut bytes = [0; MAILBOX];
+    for (nth, word) in words.iter().enumerate() {
+        bytes[nth * 8..nth * 8 + 8].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes
+}
+
+/// Our view of shared memory that a task has just mapped.
+fn share(pid: i32, at: u64, len: usize) -> Result<Region> {
+    let link = format!("/proc/{pid}/map_files/{at:x}-{:x}", at + len as u64);
+    let file = File::options().read(true).write(true).open(&link).at(|| format!("open {link}"))?;
+    Region::of_file(file.as_fd(), len).at(|| format!("map {link}"))
+}
+
+/// Waits for a stop at which registers may be given back: one where the kernel still decides about a restart.
+fn wait_interrupted(thread: &Thread) -> Result<()> {
+    loop {
+        match thread.wait(STOP)? {
+            Stop::Interrupted { .. } => return Ok(()),
+            _ => {
+                thread.interrupt()?;
+                thread.resume()?;
+            }
+        }
+    }
+}
+
+/// Lets a stopped thread make two calls at a place that needs nothing in the task, and stops it on the way home.
+fn run_slot(
+    thread: &Thread,
+    state: &ThreadState,
+    memory: &File,
+    at: u64,
+    calls: [RawCall; 2],
+) -> Result<[i64; 2]> {
+    let tid = thread.tid();
+    let home = Home::new(&state.registers, state.signal_mask);
+    memory
+        .write_all_at(&arch::slot(at, calls, &home, None), at)
+        .at(|| format!("task {tid}: write behind the vdso"))?;
+    let mut registers = arch::running(&state.registers, at, 0);
+    thread.set_registers(&registers)?;
+    thread.set_signal_mask(ALL_SIGNALS)?;
+    let mut results = [0; 2];
+    // The entry and the exit of each call, and the entry of the first call on the way home.
+    for stop in 0..5 {
+        loop {
+            thread.resume_to_call()?;
+            match thread.wait(STOP)? {
+                Stop::Call => break,
+                Stop::Interrupted { .. } => {}
+                other => return Err(Error::new(format!("task {tid}: stopped in the stub: {other:?}"))),
+            }
+        }
+        registers = thread.registers()?;
+        if stop == 1 || stop == 3 {
+            results[stop / 2] = arch::call_result(&registers);
+            let noted = at + (arch::SLOT_RESULTS + stop / 2 * 8) as u64;
+            let written = memory.write_all_at(&results[stop / 2].to_le_bytes(), noted);
+            written.at(|| format!("task {tid}: write behind the vdso"))?;
+        }
+    }
+    // Another kind of stop: at the entry of a call the kernel would make the one that the registers name.
+    let mut registers = arch::running(&registers, at, 0);
+    *arch::instruction_pointer(&mut registers) = at + arch::slot_home() as u64;
+    thread.set_registers(&registers)?;
+    thread.interrupt()?;
+    thread.resume()?;
+    wait_interrupted(thread)?;
+    Ok(results)
+}
+
+/// Gives a thread that `run_slot` has left its own registers, and the place its zeros.
+fn go_back(thread: &Thread, state: &ThreadState, memory: &File, at: u64) -> Result<()> {
+    thread.set_signal_mask(state.signal_mask)?;
+    thread.set_registers(&state.registers)?;
+    clear(memory, at).at(|| format!("task {}: write behind the vdso", thread.tid()))
+}
+
+fn clear(memory: &File, at: u64) -> std::io::Result<()> {
+    memory.write_all_at(&[0; SLOT], at)
+}
+
+/// `of_ours` is where code of an earlier visit lies, whose supervisor may have died a moment ago: a thread that is there
+/// is let go on until it is home.
+fn state_of(thread: &Thread, memory: &File, of_ours: &[Range<u64>]) -> Result<ThreadState> {
+    let deadline = Instant::now() + STOP;
+    let mut registers = thread.registers()?;
+    while of_ours.iter().any(|range| range.contains(arch::instruction_pointer(&mut registers))) {
+        if Instant::now() > deadline {
+            return Err(Error::new(format!(
+                "task {}: it does not come home from an earlier visit",
+                thread.tid()
+            )));
+        }
+        thread.resume()?;
+        std::thread::sleep(Duration::from_micros(50));
+        thread.interrupt()?;
+        wait_interrupted(thread)?;
+        registers = thread.registers()?;
+    }
+    if !arch::is_64_bit(&registers) {
+        return Err(Error::new(format!("task {}: 32-bit programs are not supported", thread.tid())));
+    }
+    abort_critical_section(thread, memory, &mut registers)?;
+    Ok(ThreadState { registers, signal_mask: thread.signal_mask()? })
+}
+
+/// A thread that is taken off the processor within a critical section of rseq(2) goes on at the section's abort address.
+/// The kernel sees to that on its way to user mode; but it would look at the address of our code then.
+fn abort_critical_section(thread: &Thread, memory: &File, registers: &mut Registers) -> Result<()> {
+    let rseq = thread.rseq()?;
+    if rseq.address == 0 {
+        return Ok(());
+    }
+    let word = |at: u64| read_word(memory, at);
+    // struct rseq: rseq_cs at 8. struct rseq_cs: start_ip at 8, post_commit_offset at 16, abort_ip at 24.
+    let Some(section) = word(rseq.address + 8).filter(|section| *section != 0) else { return Ok(()) };
+    let fields = (word(section + 8), word(section + 16), word(section + 24));
+    let (Some(start), Some(len), Some(abort)) = fields else { return Ok(()) };
+    let ip = arch::instruction_pointer(registers);
+    if ip.wrapping_sub(start) < len {
+        *ip = abort;
+    }
+    Ok(())
+}
+
+/// What `enter` wants to know of a task's mappings.
+struct Maps {
+    vdso: Option<Range<u64>>,
+    shared_anonymous: Vec<Range<u64>>,
+}
+
+impl Maps {
+    fn read(pid: i32) -> Result<Maps> {
+        let file = format!("/proc/{pid}/maps");
+        let text = std::fs::read_to_string(&file).at(|| format!("read {file}"))?;
+        let mut maps = Maps { vdso: None, shared_anonymous: Vec::new() };
+        for line in text.lines() {
+            let Some((start, end)) = line.split_whitespace().next().and_then(|range| range.split_once('-'))
+            else {
+                continue;
+            };
+            let (Ok(start), Ok(end)) = (u64::from_str_radix(start, 16), u64::from_str_radix(end, 16)) else {
+                continue;
+            };
+            if line.ends_with("[vdso]") {
+                maps.vdso = Some(start..end);
+            } else if line.ends_with("/dev/zero (deleted)") {
+                maps.shared_anonymous.push(start..end);
+            }
+        }
+        Ok(maps)
+    }
+
+    /// Regions of earlier visits.
+    fn stale(&self, memory: &File) -> Vec<Stale> {
+        let word = |at: u64| read_word(memory, at);
+        // Mapped by a visit that ended before it could mark them.
+        let ends = self.vdso.iter().flat_map(|vdso| [vdso.end - SLOT as u64, vdso.end]);
+        let results = ends.filter(|end| word(end - 8) == Some(arch::SLOT_MARK));
+        let mapped: Vec<u64> = results.flat_map(|end| [word(end - 24), word(end - 16)]).flatten().collect();
+        let stale = |range: &Range<u64>| {
+            let data = if word(range.start) == Some(MARK) {
+                word(range.start + 8)
+            } else if word(range.start + DATA_MARK as u64) == Some(MARK) {
+                Some(range.start)
+            } else if mapped.contains(&range.start) {
+                None
+            } else {
+                return None;
+            };
+            Some(Stale { range: range.clone(), data })
+        };
+        self.shared_anonymous.iter().filter_map(stale).collect()
+    }
+
+    /// One of the two last slots of the vdso: zeros, or what a visit has left that ended there. Of two such the first is
+    /// taken.
+    fn vdso_tail(&self, memory: &File) -> Option<u64> {
+        let end = self.vdso.as_ref()?.end;
+        let slot = |nth: u64| {
+            let at = end - nth * SLOT as u64;
+            let mut bytes = [0; SLOT];
+            memory.read_exact_at(&mut bytes, at).ok()?;
+            let is_ours = bytes[SLOT - 8..] == arch::SLOT_MARK.to_le_bytes();
+            let is_empty = bytes.iter().all(|byte| *byte == 0);
+            (is_ours || is_empty).then_some((at, is_empty))
+        };
+        let slots = [slot(2)?, slot(1)?];
+        Some(slots.iter().find(|(_, is_empty)| *is_empty).unwrap_or(&slots[0]).0)
+    }
+}
+
+/// A region that a supervisor left who died.
+struct Stale {
+    range: Range<u64>,
+    /// Where the data region is that belongs to it, unless it died before any thread was sent there.
+    data: Option<u64>,
+}
+
+impl Stale {
+    /// Whether all threads are home.
+    fn is_left(&self, memory: &File) -> bool {
+        let Some(data) = self.data else { return true };
+        let threads = read_word(memory, data + DATA_MARK as u64 + 8).unwrap_or(0);
+        let flag = |nth: u64| data + (MAILBOXES + HOME) as u64 + nth * MAILBOX as u64;
+        (0..threads).all(|nth| read_word(memory, flag(nth)).is_none_or(|word| word & 1 == 1))
+    }
+}
+
+fn read_word(memory: &File, at: u64) -> Option<u64> {
+    let mut bytes = [0; 8];
+    memory.read_exact_at(&mut bytes, at).ok()?;
+    Some(u64::from_le_bytes(bytes))
+}
