@@ -1,0 +1,22 @@
+//! The checkpoint engine: a tree of tasks becomes images, images become a tree of tasks.
+//!
+//! The engine knows no OCI. What a container is made of, it is told in plain values: what came from outside and is
+//! not its to dump (`target.rs`), and what a restored task may have at most (`policy.rs`).
+#![deny(unsafe_code)]
+
+mod dump;
+mod error;
+mod policy;
+mod restore;
+mod target;
+
+pub use dump::{check, dump};
+pub use error::{Error, Result};
+pub use policy::{Capabilities, Filter, Policy};
+pub use restore::{Nursery, Restore};
+pub use target::{
+    Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target,
+};
+
+/// Takes a line of the log: what is being done, without line feed or time.
+pub type Log<'a> = dyn FnMut(&str) + 'a;
