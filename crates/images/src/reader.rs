@@ -84,25 +84,34 @@ fn identify(source: &impl Source, size: u64) -> io::Result<Option<(&'static Type
     })
 }
 
+/// What CRIU writes without magics.
+const WITHOUT_MAGICS: [&str; 11] = [
+    "pages-",
+    "ifaddr-",
+    "route-",
+    "route6-",
+    "rule-",
+    "iptables-",
+    "ip6tables-",
+    "nftables-",
+    "netns-ct-",
+    "netns-exp-",
+    "tmpfs-",
+];
+
 /// Whether a file in a directory of images is one of messages: all whose names end with `.img` are, but those that CRIU
 /// writes without magics. Of others, `stats-dump` and the like, the first bytes tell.
 pub fn is_image(name: &str, source: &impl Source) -> io::Result<bool> {
-    const WITHOUT_MAGICS: [&str; 11] = [
-        "pages-",
-        "ifaddr-",
-        "route-",
-        "route6-",
-        "rule-",
-        "iptables-",
-        "ip6tables-",
-        "nftables-",
-        "netns-ct-",
-        "netns-exp-",
-        "tmpfs-",
-    ];
-    if name.ends_with(".img") && !WITHOUT_MAGICS.iter().any(|prefix| name.starts_with(prefix)) {
-        return Ok(true);
-    }
+    Ok((name.ends_with(".img") && !is_without_magics(name)) || has_magic(source)?)
+}
+
+/// Whether a name that ends with `.img` is one of raw bytes.
+pub(crate) fn is_without_magics(name: &str) -> bool {
+    WITHOUT_MAGICS.iter().any(|prefix| name.starts_with(prefix))
+}
+
+/// Whether a file begins as an image of messages does.
+pub(crate) fn has_magic(source: &impl Source) -> io::Result<bool> {
     Ok(identify(source, source.size()?)?.is_some())
 }
 

@@ -1,0 +1,144 @@
+//! Opens the files of a dump. The directory is a stranger's: it is flat, only regular files are opened, and no link is
+//! followed.
+
+use crate::error::{Error, Result};
+use crate::format::Type;
+use crate::manifest::{Content, MANIFEST, Manifest};
+use crate::reader::{Reader, Source};
+use nix::dir::Dir;
+use nix::fcntl::OFlag;
+use nix::libc;
+use nix::sys::stat::Mode;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
+
+/// The image that is written last: where it is not, there is no dump.
+pub const INVENTORY: &str = "inventory.img";
+
+/// A directory with a dump, floe's or CRIU's.
+///
+/// With a manifest (`floe-manifest.json`, which CRIU does not write) only the files that it names can be opened, and they
+/// have the sizes that it says. Whether they have the content that was written, `verify` and `verify_pages` tell.
+#[derive(Debug)]
+pub struct Directory {
+    dir: OwnedFd,
+    manifest: Option<Manifest>,
+}
+
+impl Directory {
+    /// Reads the manifest, if there is one. A damaged one is refused.
+    pub fn new(dir: OwnedFd) -> Result<Directory> {
+        let manifest = open(dir.as_fd(), MANIFEST)?.map(|file| Manifest::read(&file)).transpose()?;
+        Ok(Directory { dir, manifest })
+    }
+
+    /// False for what CRIU wrote: it can be read, but not verified.
+    pub fn has_manifest(&self) -> bool {
+        self.manifest.is_some()
+    }
+
+    /// All names in the directory, sorted, whatever they are the names of. One that is not UTF-8 gets replacement
+    /// characters; no file of a dump has such a name.
+    pub fn names(&self) -> Result<Vec<String>> {
+        names(self.dir.as_fd())
+    }
+
+    /// The image `name`, which must be of the type `image`, or `None` where there is none: in CRIU's format that is an
+    /// image without entries.
+    pub fn image(&self, name: &str, image: &Type) -> Result<Option<Reader<File>>> {
+        match self.raw(name)? {
+            Some(file) => Reader::new(name, file)?.expect(image).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// The file `name` as bytes: pages, a netlink dump, an archive.
+    pub fn raw(&self, name: &str) -> Result<Option<File>> {
+        let Some(manifest) = &self.manifest else { return open(self.dir.as_fd(), name) };
+        if let Some(content) = manifest.files.get(name) {
+            return self.listed(name, content).map(Some);
+        }
+        match open(self.dir.as_fd(), name)? {
+            Some(_) => Err(unlisted(name)),
+            None => Ok(None),
+        }
+    }
+
+    /// Checks all that the manifest says but the content of pages: every file is there and has its size, all but pages
+    /// have the content that was written, and there is no other image. Other files, like `dump.log` and `stats-dump`, may
+    /// be there. Without a manifest there is nothing to check.
+    pub fn verify(&self) -> Result<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        let is_unlisted = |name: &String| name.ends_with(".img") && !manifest.files.contains_key(name);
+        if let Some(name) = self.names()?.iter().find(|name| is_unlisted(name)) {
+            return Err(unlisted(name));
+        }
+        for (name, content) in &manifest.files {
+            let file = self.listed(name, content)?;
+            if !is_pages(name) {
+                content.check(name, &file)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Checks the content of pages. That takes as long as to read them, and may be done while tasks read them too, as
+    /// long as none of them runs before.
+    pub fn verify_pages(&self) -> Result<()> {
+        let Some(manifest) = &self.manifest else { return Ok(()) };
+        let mut pages = manifest.files.iter().filter(|(name, _)| is_pages(name));
+        pages.try_for_each(|(name, content)| content.check(name, &self.listed(name, content)?))
+    }
+
+    /// Opens a file that the manifest has.
+    fn listed(&self, name: &str, content: &Content) -> Result<File> {
+        let file = open(self.dir.as_fd(), name)?.ok_or_else(|| Error::differs(name, "missing"))?;
+        let size = file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))?;
+        content.check_size(name, size)?;
+        Ok(file)
+    }
+}
+
+fn unlisted(name: &str) -> Error {
+    Error::differs(name, format!("not one of the files that {MANIFEST} has"))
+}
+
+fn is_pages(name: &str) -> bool {
+    name.starts_with("pages-")
+}
+
+pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
+    let failed = |errno| Error::of_kernel("read the directory of images", errno);
+    // Opened again, because the position in a directory belongs to the open file.
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let mut entries = Dir::openat(dir, ".", flags, Mode::empty()).map_err(failed)?;
+    let mut names = Vec::new();
+    for entry in entries.iter() {
+        let name = entry.map_err(failed)?.file_name().to_string_lossy().into_owned();
+        if name != "." && name != ".." {
+            names.push(name);
+        }
+    }
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Opens a regular file for reading.
+pub(crate) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<Option<File>> {
+    if name.contains('/') {
+        return Err(Error::differs(name, "not a name in a directory of images"));
+    }
+    let irregular = || Error::differs(name, "not a regular file");
+    // Opening a FIFO would wait, opening a terminal would make it ours.
+    let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
+    let file = match openat2(dir, name, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS) {
+        Ok(fd) => File::from(fd),
+        Err(errno) if errno.raw() == libc::ENOENT => return Ok(None),
+        // A symbolic link, a socket.
+        Err(errno) if [libc::ELOOP, libc::ENXIO].contains(&errno.raw()) => return Err(irregular()),
+        Err(errno) => return Err(Error::of_kernel(format!("open {name}"), errno)),
+    };
+    let metadata = file.metadata().map_err(|error| Error::of_io(format!("open {name}"), &error))?;
+    if metadata.is_file() { Ok(Some(file)) } else { Err(irregular()) }
+}

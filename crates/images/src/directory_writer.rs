@@ -1,0 +1,240 @@
+//! Writes a dump into a directory. Nothing is a dump until `inventory.img` is there, and that comes last and at once.
+
+use crate::directory::{INVENTORY, names, open};
+use crate::error::{Error, Result};
+use crate::format::{self, Type};
+use crate::manifest::{Content, Digester, MANIFEST, Manifest};
+use crate::messages::InventoryEntry;
+use crate::reader::{Source, has_magic, is_without_magics};
+use crate::writer::Writer;
+use nix::fcntl::renameat;
+use nix::libc;
+use nix::unistd::{UnlinkatFlags, unlinkat};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{self, BufWriter, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
+
+/// `inventory.img` before it is whole. Not an image by its name.
+const INVENTORY_PART: &str = "inventory.img.part";
+
+/// A dump that is being written.
+///
+/// Every file is made anew, with mode 0600, and is in the manifest in the end. Dropped before `commit`, it removes what
+/// it wrote.
+///
+/// Nothing is synchronized, as CRIU does not either: it would take as long as the disk does, while tasks wait. What a
+/// crash of the machine, not of floe, can do within seconds of a dump is that files have lost their end or content
+/// although `inventory.img` is there. The manifest then tells that, and they are not restored. A caller to whom the dump
+/// is worth the time calls syncfs(2) after `commit`.
+#[derive(Debug)]
+pub struct DirectoryWriter {
+    dir: OwnedFd,
+    /// Those that are whole.
+    files: BTreeMap<String, Content>,
+    /// All that were made, for removal.
+    made: Vec<String>,
+    is_complete: bool,
+}
+
+/// A file on its way to the disk and, hashed, into the manifest.
+#[derive(Debug)]
+pub struct Output(BufWriter<Digested>);
+
+#[derive(Debug)]
+struct Digested {
+    file: File,
+    digester: Digester,
+}
+
+/// `pages-ID.img` while others write to it.
+#[derive(Debug)]
+pub struct Pages {
+    name: String,
+    file: File,
+    digester: Digester,
+}
+
+impl DirectoryWriter {
+    /// Begins a dump in an existing directory. If there is one already, also one that was not finished, all its images
+    /// are removed, because CRIU, which has no manifest, would take what is left of the old one for part of the new one.
+    /// A file that is named like an image and is none is an error; others stay.
+    pub fn new(dir: OwnedFd) -> Result<DirectoryWriter> {
+        let writer = DirectoryWriter { dir, files: BTreeMap::new(), made: Vec::new(), is_complete: false };
+        // First, because from here on the old dump is not complete.
+        writer.unlink(INVENTORY)?;
+        writer.unlink(MANIFEST)?;
+        writer.unlink(INVENTORY_PART)?;
+        for name in names(writer.dir.as_fd())?.iter().filter(|name| name.ends_with(".img")) {
+            if !writer.is_of_a_dump(name)? {
+                return Err(Error::differs(name, "in the way: named like an image, but none"));
+            }
+            writer.unlink(name)?;
+        }
+        Ok(writer)
+    }
+
+    /// Writes the image `name` of the type `image`; `write` adds its entries.
+    pub fn image(
+        &mut self,
+        name: &str,
+        image: &'static Type,
+        write: impl FnOnce(&mut Writer<Output>) -> io::Result<()>,
+    ) -> Result<()> {
+        self.file(name, name, |output| {
+            let mut writer = Writer::new(output, image)?;
+            write(&mut writer)?;
+            writer.finish()
+        })
+    }
+
+    /// Writes the file `name` as bytes.
+    pub fn raw(&mut self, name: &str, write: impl FnOnce(&mut Output) -> io::Result<()>) -> Result<()> {
+        self.file(name, name, |mut output| {
+            write(&mut output)?;
+            Ok(output)
+        })
+    }
+
+    /// Makes `pages-ID.img`, which the dumped tasks fill themselves; `finish_pages` takes it back.
+    pub fn pages(&mut self, pages_id: u32) -> Result<Pages> {
+        let name = format!("pages-{pages_id}.img");
+        let file = self.create(&name)?;
+        Ok(Pages { name, file, digester: Digester::default() })
+    }
+
+    /// Hashes what is left of pages that are `size` bytes. A file that is not of this size is an error.
+    pub fn finish_pages(&mut self, mut pages: Pages, size: u64) -> Result<()> {
+        pages.written(size)?;
+        let content = pages.digester.content();
+        content.check_size(&pages.name, pages.size()?)?;
+        self.files.insert(pages.name, content);
+        Ok(())
+    }
+
+    /// Writes the manifest and then, at once, `inventory.img`: the dump is complete.
+    pub fn commit(mut self, inventory: &InventoryEntry) -> Result<()> {
+        if let Some(name) = self.made.iter().find(|name| !self.files.contains_key(*name)) {
+            return Err(Error::differs(name, "not finished"));
+        }
+        self.file(INVENTORY, INVENTORY_PART, |output| {
+            let mut writer = Writer::new(output, &format::INVENTORY)?;
+            writer.entry(inventory)?;
+            writer.finish()
+        })?;
+        let manifest = Manifest::new(std::mem::take(&mut self.files)).text();
+        let mut file = self.create(MANIFEST)?;
+        file.write_all(manifest.as_bytes())
+            .map_err(|error| Error::of_io(format!("write {MANIFEST}"), &error))?;
+        renameat(&self.dir, INVENTORY_PART, &self.dir, INVENTORY)
+            .map_err(|errno| Error::of_kernel(format!("rename {INVENTORY_PART} to {INVENTORY}"), errno))?;
+        self.is_complete = true;
+        Ok(())
+    }
+
+    /// Whether a file that is named like an image is one, or was to become one when floe was killed.
+    fn is_of_a_dump(&self, name: &str) -> Result<bool> {
+        let Some(file) = open(self.dir.as_fd(), name)? else { return Ok(true) };
+        let failed = |error| Error::of_io(format!("read {name}"), &error);
+        Ok(is_without_magics(name)
+            || file.size().map_err(failed)? == 0
+            || has_magic(&file).map_err(failed)?)
+    }
+
+    /// Writes a file under the name `path` that is `name` in the manifest.
+    fn file(
+        &mut self,
+        name: &str,
+        path: &str,
+        write: impl FnOnce(Output) -> io::Result<Output>,
+    ) -> Result<()> {
+        let file = self.create(path)?;
+        let output = Output(BufWriter::new(Digested { file, digester: Digester::default() }));
+        let written = write(output).and_then(|output| Ok(output.0.into_inner()?));
+        let written = written.map_err(|error| Error::of_io(format!("write {name}"), &error))?;
+        self.files.insert(name.to_owned(), written.digester.content());
+        Ok(())
+    }
+
+    /// Makes an empty file in place of what has its name.
+    fn create(&mut self, name: &str) -> Result<File> {
+        assert!(!name.contains('/'), "{name} is not a name in a directory of images");
+        self.unlink(name)?;
+        // To be read too: pages are hashed from the file.
+        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let fd = openat2(self.dir.as_fd(), name, flags, 0o600, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
+            .map_err(|errno| Error::of_kernel(format!("create {name}"), errno))?;
+        self.made.push(name.to_owned());
+        Ok(File::from(fd))
+    }
+
+    fn unlink(&self, name: &str) -> Result<()> {
+        match unlinkat(&self.dir, name, UnlinkatFlags::NoRemoveDir) {
+            Ok(()) | Err(nix::Error::ENOENT) => Ok(()),
+            Err(errno) => Err(Error::of_kernel(format!("remove {name}"), errno)),
+        }
+    }
+}
+
+impl Pages {
+    /// Where to write. The offset of a page is that of the pagemap.
+    pub fn file(&self) -> &File {
+        &self.file
+    }
+
+    /// The first `up_to` bytes stay as they are from now on: hashes them, while tasks write what follows.
+    pub fn written(&mut self, up_to: u64) -> Result<()> {
+        let size = self.size()?;
+        if size < up_to {
+            return Err(Error::damaged(
+                &self.name,
+                size,
+                format!("cut off: {up_to} bytes were to be written"),
+            ));
+        }
+        self.digester.read(&self.file, up_to).map_err(|error| self.unreadable(&error))
+    }
+
+    fn size(&self) -> Result<u64> {
+        self.file.size().map_err(|error| self.unreadable(&error))
+    }
+
+    fn unreadable(&self, error: &io::Error) -> Error {
+        Error::of_io(format!("read {}", self.name), error)
+    }
+}
+
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Write for Digested {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.file.write(bytes)?;
+        self.digester.update(&bytes[..written]);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
+    }
+}
+
+impl Drop for DirectoryWriter {
+    fn drop(&mut self) {
+        if self.is_complete {
+            return;
+        }
+        for name in &self.made {
+            // Nobody is left to be told; without an inventory it is no dump anyway.
+            let _ = self.unlink(name);
+        }
+    }
+}

@@ -1,0 +1,173 @@
+//! `floe-manifest.json`: which files a dump has, how long each is, and its BLAKE3 digest. It tells a dump that was
+//! changed, cut off or mixed with another from a whole one, which CRIU's format cannot. It is no signature: whoever can
+//! write the images can write it too.
+//!
+//! JSON, because people and other tools read it, and nothing in it is large or read often. The text is canonical: one
+//! content has one text, and its last field is the digest of all that comes before. So no byte of it changes unnoticed.
+
+use crate::error::{Error, Result};
+use crate::reader::Source;
+use blake3::{Hash, Hasher};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use std::collections::BTreeMap;
+use std::io;
+
+/// The manifest's name in the directory.
+pub const MANIFEST: &str = "floe-manifest.json";
+
+const VERSION: u32 = 1;
+
+/// Bytes: more than hundreds of thousands of files need, and little enough to read.
+const SIZE_LIMIT: u64 = 64 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Manifest {
+    version: u32,
+    /// Version of the floe that wrote it; for people.
+    floe: String,
+    pub(crate) files: BTreeMap<String, Content>,
+    /// Of the text without this field.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    blake3: Option<Digest>,
+}
+
+/// What a file contains, in short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Content {
+    /// Bytes.
+    pub(crate) size: u64,
+    blake3: Digest,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Digest(Hash);
+
+impl Serialize for Digest {
+    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.to_hex())
+    }
+}
+
+impl<'de> Deserialize<'de> for Digest {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Digest, D::Error> {
+        let text = <&str>::deserialize(deserializer)?;
+        Hash::from_hex(text)
+            .map(Digest)
+            .map_err(|_| de::Error::custom("no BLAKE3 digest of 64 hexadecimal digits"))
+    }
+}
+
+impl Manifest {
+    pub(crate) fn new(files: BTreeMap<String, Content>) -> Manifest {
+        Manifest { version: VERSION, floe: env!("CARGO_PKG_VERSION").to_owned(), files, blake3: None }
+    }
+
+    /// The canonical text.
+    pub(crate) fn text(mut self) -> String {
+        self.blake3 = None;
+        self.blake3 = Some(Digest(blake3::hash(self.json().as_bytes())));
+        self.json()
+    }
+
+    fn json(&self) -> String {
+        serde_json::to_string_pretty(self).expect("names are strings") + "\n"
+    }
+
+    pub(crate) fn read(source: &impl Source) -> Result<Manifest> {
+        let failed = |error| Error::of_io(format!("read {MANIFEST}"), &error);
+        let size = source.size().map_err(failed)?;
+        if size > SIZE_LIMIT {
+            return Err(Error::differs(MANIFEST, format!("of {size} bytes; {SIZE_LIMIT} are the limit")));
+        }
+        let mut text = vec![0; size as usize];
+        source.read_at(&mut text, 0).map_err(failed)?;
+        Manifest::parse(&text)
+    }
+
+    fn parse(text: &[u8]) -> Result<Manifest> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let refused = |why: serde_json::Error| Error::differs(MANIFEST, why);
+        // First, because another version may have other fields.
+        let Version { version } = serde_json::from_slice(text).map_err(refused)?;
+        if version != VERSION {
+            return Err(Error::differs(MANIFEST, format!("version {version} is not known, only {VERSION}")));
+        }
+        let mut manifest: Manifest = serde_json::from_slice(text).map_err(refused)?;
+        let digest = manifest.blake3.take();
+        let body = manifest.json();
+        if digest != Some(Digest(blake3::hash(body.as_bytes()))) {
+            return Err(Error::differs(MANIFEST, "not the content that was written: its digest is another"));
+        }
+        manifest.blake3 = digest;
+        if manifest.json().as_bytes() != text {
+            return Err(Error::differs(MANIFEST, "its text is not as floe writes it"));
+        }
+        Ok(manifest)
+    }
+}
+
+/// Makes a `Content` of bytes in their order.
+#[derive(Debug, Default)]
+pub(crate) struct Digester {
+    hasher: Hasher,
+    size: u64,
+}
+
+impl Digester {
+    /// Bytes of the buffer: as fast as any larger one.
+    const CHUNK: usize = 64 << 10;
+
+    pub(crate) fn update(&mut self, bytes: &[u8]) {
+        self.hasher.update(bytes);
+        self.size += bytes.len() as u64;
+    }
+
+    /// Goes on with what `source` has between what was hashed and its byte `end`.
+    pub(crate) fn read(&mut self, source: &impl Source, end: u64) -> io::Result<()> {
+        let mut buffer = [0; Digester::CHUNK];
+        while self.size < end {
+            let len = (end - self.size).min(buffer.len() as u64) as usize;
+            source.read_at(&mut buffer[..len], self.size)?;
+            self.update(&buffer[..len]);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn content(&self) -> Content {
+        Content { size: self.size, blake3: Digest(self.hasher.finalize()) }
+    }
+}
+
+impl Content {
+    /// Refuses a `file` that is not of this size.
+    pub(crate) fn check_size(&self, file: &str, size: u64) -> Result<()> {
+        if size < self.size {
+            return Err(Error::damaged(file, size, format!("cut off: {} bytes were written", self.size)));
+        }
+        if size > self.size {
+            return Err(Error::damaged(
+                file,
+                self.size,
+                format!("goes on: {size} bytes, but {} were written", self.size),
+            ));
+        }
+        Ok(())
+    }
+
+    /// Refuses a `file` whose bytes are others than were written.
+    pub(crate) fn check(&self, file: &str, source: &impl Source) -> Result<()> {
+        let failed = |error| Error::of_io(format!("read {file}"), &error);
+        self.check_size(file, source.size().map_err(failed)?)?;
+        let mut digester = Digester::default();
+        digester.read(source, self.size).map_err(failed)?;
+        if digester.content() != *self {
+            return Err(Error::differs(file, "not the content that was written: its digest is another"));
+        }
+        Ok(())
+    }
+}
