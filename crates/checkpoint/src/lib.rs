@@ -8,6 +8,7 @@ mod dump;
 mod error;
 mod policy;
 mod restore;
+pub mod snapshot;
 mod target;
 
 pub use dump::{check, dump};

@@ -65,6 +65,11 @@ impl Directory {
         }
     }
 
+    /// Bytes of the file `name`.
+    pub fn size(&self, name: &str) -> Result<Option<u64>> {
+        self.raw(name)?.map(|file| size(name, &file)).transpose()
+    }
+
     /// Checks all that the manifest says but the content of pages: every file is there and has its size, all but pages
     /// have the content that was written, and there is no other image. Other files, like `dump.log` and `stats-dump`, may
     /// be there. Without a manifest there is nothing to check.
@@ -93,15 +98,18 @@ impl Directory {
 
     /// Opens a file that the manifest has.
     fn listed(&self, name: &str, content: &Content) -> Result<File> {
-        let file = open(self.dir.as_fd(), name)?.ok_or_else(|| Error::differs(name, "missing"))?;
-        let size = file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))?;
-        content.check_size(name, size)?;
+        let file = open(self.dir.as_fd(), name)?.ok_or_else(|| Error::refused(name, "missing"))?;
+        content.check_size(name, size(name, &file)?)?;
         Ok(file)
     }
 }
 
+fn size(name: &str, file: &File) -> Result<u64> {
+    file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))
+}
+
 fn unlisted(name: &str) -> Error {
-    Error::differs(name, format!("not one of the files that {MANIFEST} has"))
+    Error::refused(name, format!("not one of the files that {MANIFEST} has"))
 }
 
 fn is_pages(name: &str) -> bool {
@@ -127,9 +135,9 @@ pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
 /// Opens a regular file for reading.
 pub(crate) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<Option<File>> {
     if name.contains('/') {
-        return Err(Error::differs(name, "not a name in a directory of images"));
+        return Err(Error::refused(name, "not a name in a directory of images"));
     }
-    let irregular = || Error::differs(name, "not a regular file");
+    let irregular = || Error::refused(name, "not a regular file");
     // Opening a FIFO would wait, opening a terminal would make it ours.
     let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK | libc::O_NOCTTY;
     let file = match openat2(dir, name, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS) {

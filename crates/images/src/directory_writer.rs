@@ -68,7 +68,7 @@ impl DirectoryWriter {
         writer.unlink(INVENTORY_PART)?;
         for name in names(writer.dir.as_fd())?.iter().filter(|name| name.ends_with(".img")) {
             if !writer.is_of_a_dump(name)? {
-                return Err(Error::differs(name, "in the way: named like an image, but none"));
+                return Err(Error::refused(name, "in the way: named like an image, but none"));
             }
             writer.unlink(name)?;
         }
@@ -116,7 +116,7 @@ impl DirectoryWriter {
     /// Writes the manifest and then, at once, `inventory.img`: the dump is complete.
     pub fn commit(mut self, inventory: &InventoryEntry) -> Result<()> {
         if let Some(name) = self.made.iter().find(|name| !self.files.contains_key(*name)) {
-            return Err(Error::differs(name, "not finished"));
+            return Err(Error::refused(name, "not finished"));
         }
         self.file(INVENTORY, INVENTORY_PART, |output| {
             let mut writer = Writer::new(output, &format::INVENTORY)?;

@@ -26,12 +26,12 @@ pub type Result<T> = std::result::Result<T, Error>;
 
 impl Error {
     /// `file` is not an image as it should be, and `offset`, in bytes from its start, is where that shows.
-    pub(crate) fn damaged(file: &str, offset: u64, why: impl fmt::Display) -> Error {
+    pub fn damaged(file: &str, offset: u64, why: impl fmt::Display) -> Error {
         Error { kind: Kind::Damaged, what: format!("{file}: byte {offset}: {why}"), source: None }
     }
 
-    /// The same where no place can be named.
-    pub(crate) fn differs(file: &str, why: impl fmt::Display) -> Error {
+    /// The same where no place can be named; `why` begins with the field where there is one.
+    pub fn refused(file: &str, why: impl fmt::Display) -> Error {
         Error { kind: Kind::Damaged, what: format!("{file}: {why}"), source: None }
     }
 

@@ -168,7 +168,7 @@ impl Payload {
     /// What follows `bytes`, a `message` that has been checked.
     pub(crate) fn after(message: &'static Message, bytes: &[u8]) -> Result<Payload> {
         fn read<M: Schema>(bytes: &[u8]) -> Result<M> {
-            M::decode(bytes).map_err(|error| Error::differs(M::SCHEMA.name, error))
+            M::decode(bytes).map_err(|error| Error::refused(M::SCHEMA.name, error))
         }
         let plain = |len| Payload::Bytes { len, pad: 1 };
         Ok(match message.name {

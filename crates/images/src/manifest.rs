@@ -79,7 +79,7 @@ impl Manifest {
         let failed = |error| Error::of_io(format!("read {MANIFEST}"), &error);
         let size = source.size().map_err(failed)?;
         if size > SIZE_LIMIT {
-            return Err(Error::differs(MANIFEST, format!("of {size} bytes; {SIZE_LIMIT} are the limit")));
+            return Err(Error::refused(MANIFEST, format!("of {size} bytes; {SIZE_LIMIT} are the limit")));
         }
         let mut text = vec![0; size as usize];
         source.read_at(&mut text, 0).map_err(failed)?;
@@ -91,21 +91,21 @@ impl Manifest {
         struct Version {
             version: u32,
         }
-        let refused = |why: serde_json::Error| Error::differs(MANIFEST, why);
+        let refused = |why: serde_json::Error| Error::refused(MANIFEST, why);
         // First, because another version may have other fields.
         let Version { version } = serde_json::from_slice(text).map_err(refused)?;
         if version != VERSION {
-            return Err(Error::differs(MANIFEST, format!("version {version} is not known, only {VERSION}")));
+            return Err(Error::refused(MANIFEST, format!("version {version} is not known, only {VERSION}")));
         }
         let mut manifest: Manifest = serde_json::from_slice(text).map_err(refused)?;
         let digest = manifest.blake3.take();
         let body = manifest.json();
         if digest != Some(Digest(blake3::hash(body.as_bytes()))) {
-            return Err(Error::differs(MANIFEST, "not the content that was written: its digest is another"));
+            return Err(Error::refused(MANIFEST, "not the content that was written: its digest is another"));
         }
         manifest.blake3 = digest;
         if manifest.json().as_bytes() != text {
-            return Err(Error::differs(MANIFEST, "its text is not as floe writes it"));
+            return Err(Error::refused(MANIFEST, "its text is not as floe writes it"));
         }
         Ok(manifest)
     }
@@ -166,7 +166,7 @@ impl Content {
         let mut digester = Digester::default();
         digester.read(source, self.size).map_err(failed)?;
         if digester.content() != *self {
-            return Err(Error::differs(file, "not the content that was written: its digest is another"));
+            return Err(Error::refused(file, "not the content that was written: its digest is another"));
         }
         Ok(())
     }

@@ -217,7 +217,7 @@ impl<S: Source> Reader<S> {
     }
 
     /// Bytes of the payload of `entry`, without padding.
-    pub(crate) fn payload_len(&self, entry: &Entry) -> u64 {
+    pub fn payload_len(&self, entry: &Entry) -> u64 {
         match entry.payload {
             Payload::Bytes { len, .. } => len,
             Payload::Semaphores { count } => count * 2,

@@ -1,0 +1,221 @@
+//! What a dump says, as plain data: the waist between the kernel and the images. The messages of CRIU's images are its
+//! leaves. What is large stays outside: pages in `pages-N.img`, the content of deleted files in `ghost-file-ID.img`.
+//!
+//! Not here: what the kernel thinks of it, and what a restore may do. Archives of tmpfs, netlink dumps, rules of packet
+//! filters, autofs, binfmt_misc and BPF maps are not modelled; whoever restores them opens their files.
+
+mod check;
+mod names;
+mod read;
+mod write;
+
+pub use write::write_ghost;
+
+use images::messages::{
+    ApparmorEntry, CgroupEntry, CoreEntry, CpuinfoEntry, FdinfoEntry, FileEntry, FileLockEntry, FsEntry,
+    GhostFileEntry, InventoryEntry, IpcMsg, IpcMsgEntry, IpcSemEntry, IpcShmEntry, IpcVarEntry,
+    MemfdInodeEntry, MmEntry, MntEntry, NetDeviceEntry, NetnsEntry, PagemapEntry, PidnsEntry, PipeDataEntry,
+    PstreeEntry, RemapFilePathEntry, RemapType, SeccompEntry, SkPacketEntry, TaskKobjIdsEntry,
+    TcpStreamEntry, TimensEntry, TtyDataEntry, TtyInfoEntry, UsernsEntry, UtsnsEntry,
+};
+use std::collections::BTreeMap;
+
+/// Bytes of a page in `pages-N.img`.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// A dump. `read` and `write` check that it is consistent in itself.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Snapshot {
+    pub inventory: InventoryEntry,
+    /// Parents before children; the first is the root.
+    pub tasks: Vec<Task>,
+    /// Descriptors by `task_kobj_ids_entry.files_id`.
+    pub tables: BTreeMap<u32, Vec<FdinfoEntry>>,
+    pub files: Vec<FileEntry>,
+    pub remaps: Vec<RemapFilePathEntry>,
+    /// Deleted files by the id of their remap.
+    pub ghosts: BTreeMap<u32, Ghost>,
+    pub memfds: Vec<MemfdInodeEntry>,
+    pub locks: Vec<FileLockEntry>,
+    /// Content of pipes.
+    pub pipes: Vec<(PipeDataEntry, Vec<u8>)>,
+    /// Content of named pipes.
+    pub fifos: Vec<(PipeDataEntry, Vec<u8>)>,
+    /// What unix sockets have received, in order.
+    pub queues: Vec<(SkPacketEntry, Vec<u8>)>,
+    /// Established connections by `inet_sk_entry.ino`.
+    pub streams: BTreeMap<u32, TcpStream>,
+    pub ttys: Vec<TtyInfoEntry>,
+    pub tty_data: Vec<TtyDataEntry>,
+    /// Shared memory by `shmid`: anonymous, of memfds, of System V segments.
+    pub shmem: BTreeMap<u64, PageMap>,
+    pub seccomp: Option<SeccompEntry>,
+    pub cgroup: Option<CgroupEntry>,
+    pub apparmor: Option<ApparmorEntry>,
+    pub cpuinfo: Option<CpuinfoEntry>,
+    pub namespaces: Namespaces,
+}
+
+/// A process. A zombie has one core, that of its leader, and nothing else.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Task {
+    pub entry: PstreeEntry,
+    pub ids: Option<TaskKobjIdsEntry>,
+    /// The leader first, in the order of `entry.threads`.
+    pub threads: Vec<CoreEntry>,
+    pub mm: Option<MmEntry>,
+    pub fs: Option<FsEntry>,
+    pub pages: Option<PageMap>,
+}
+
+/// `task_core_entry.task_state`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TaskState {
+    Alive = 1,
+    Zombie = 2,
+    Stopped = 3,
+}
+
+/// Which pages are where.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct PageMap {
+    pub pages_id: u32,
+    /// By ascending address; those that are present lie in `pages-N.img` in this order, without gaps.
+    pub runs: Vec<PagemapEntry>,
+}
+
+/// Bits of `pagemap_entry.flags`.
+pub mod pagemap {
+    /// In the directory of the dump before this one.
+    pub const PARENT: u32 = 1;
+    /// May be restored late.
+    pub const LAZY: u32 = 2;
+    /// In the pages file.
+    pub const PRESENT: u32 = 4;
+}
+
+/// Bits of `vma_entry.status` that decide what the other fields mean.
+pub mod vma {
+    /// A private mapping of a file.
+    pub const FILE_PRIVATE: u32 = 1 << 6;
+    /// A shared mapping of a file.
+    pub const FILE_SHARED: u32 = 1 << 7;
+    /// Anonymous shared memory.
+    pub const ANON_SHARED: u32 = 1 << 8;
+    /// A System V segment; its content belongs to the namespace.
+    pub const SYSVIPC: u32 = 1 << 10;
+    /// Guard pages within other mappings. These stand behind all others in the list.
+    pub const GUARD: u32 = 1 << 16;
+    /// A plugin makes it.
+    pub const EXT_PLUGIN: u32 = 1 << 27;
+}
+
+/// A deleted file.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ghost {
+    pub entry: GhostFileEntry,
+    /// Ascending. What lies between them are holes.
+    pub chunks: Vec<GhostChunk>,
+}
+
+/// A stretch of a deleted file, in bytes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GhostChunk {
+    /// Where it belongs in the file.
+    pub offset: u64,
+    pub len: u64,
+    /// Where its content is: in `ghost-file-ID.img` after `read`, in the source that `write_ghost` is given.
+    pub at: u64,
+}
+
+/// The queues of a connection.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TcpStream {
+    pub entry: TcpStreamEntry,
+    pub received: Vec<u8>,
+    pub sent: Vec<u8>,
+}
+
+/// Namespaces by the ids in `task_kobj_ids_entry`, kind by kind. Those of the host are not there.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Namespaces {
+    pub mnt: BTreeMap<u32, Vec<MntEntry>>,
+    pub uts: BTreeMap<u32, UtsnsEntry>,
+    pub ipc: BTreeMap<u32, Ipc>,
+    /// 0 has the clocks of a dump whose tasks had no time namespace of their own.
+    pub time: BTreeMap<u32, TimensEntry>,
+    pub user: BTreeMap<u32, UsernsEntry>,
+    pub pid: BTreeMap<u32, PidnsEntry>,
+    pub net: BTreeMap<u32, Net>,
+}
+
+/// An IPC namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Ipc {
+    pub variables: Option<IpcVarEntry>,
+    /// Segments, with their content where it is not in `Snapshot::shmem`.
+    pub shm: Vec<(IpcShmEntry, Vec<u8>)>,
+    pub msg: Vec<MessageQueue>,
+    /// Sets of semaphores, with their values.
+    pub sem: Vec<(IpcSemEntry, Vec<u16>)>,
+}
+
+/// A System V message queue.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct MessageQueue {
+    pub entry: IpcMsgEntry,
+    pub messages: Vec<(IpcMsg, Vec<u8>)>,
+}
+
+/// A network namespace.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Net {
+    pub entry: NetnsEntry,
+    pub devices: Vec<NetDeviceEntry>,
+}
+
+impl Task {
+    /// `None` where the leader's core does not say it, which no snapshot that was read or written has.
+    pub fn state(&self) -> Option<TaskState> {
+        let state = self.threads.first()?.tc.as_ref()?.task_state;
+        [TaskState::Alive, TaskState::Zombie, TaskState::Stopped]
+            .into_iter()
+            .find(|known| *known as u32 == state)
+    }
+
+    /// What it shares with others. Old images have it in the leader's core.
+    pub fn ids(&self) -> Option<&TaskKobjIdsEntry> {
+        self.ids.as_ref().or_else(|| self.threads.first()?.ids.as_ref())
+    }
+}
+
+impl PageMap {
+    /// Bytes of the pages that are present; `None` where there are more than any file can have.
+    pub fn size(&self) -> Option<u64> {
+        let present = self.runs.iter().filter(|run| is_present(run));
+        present.map(run_size).try_fold(0_u64, |sum, size| sum.checked_add(size?))
+    }
+}
+
+/// Bytes of a run of pages; `None` where no address space has so many. Old images have the number in another field.
+pub fn run_size(run: &PagemapEntry) -> Option<u64> {
+    run.nr_pages.unwrap_or_else(|| run.compat_nr_pages.into()).checked_mul(PAGE_SIZE)
+}
+
+/// Whether the pages of a run are in the pages file. Old images have no flags.
+pub fn is_present(run: &PagemapEntry) -> bool {
+    match run.flags {
+        Some(flags) => flags & pagemap::PRESENT != 0,
+        None => run.in_parent != Some(true),
+    }
+}
+
+/// The id of the ghost file that a remap leads to. Old images have no type, but a bit in the id.
+fn ghost_id(remap: &RemapFilePathEntry) -> Option<u32> {
+    const IS_GHOST: u32 = 1 << 31;
+    match remap.remap_type {
+        Some(_) if remap.remap_type() == RemapType::Ghost => Some(remap.remap_id),
+        None if remap.remap_id & IS_GHOST != 0 => Some(remap.remap_id & !IS_GHOST),
+        _ => None,
+    }
+}

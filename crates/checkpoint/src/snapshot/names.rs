@@ -1,0 +1,49 @@
+//! Names of images, for reading, writing and errors.
+
+pub(super) const PSTREE: &str = "pstree.img";
+pub(super) const FILES: &str = "files.img";
+pub(super) const REMAP_FPATH: &str = "remap-fpath.img";
+pub(super) const MEMFD: &str = "memfd.img";
+pub(super) const FILE_LOCKS: &str = "filelocks.img";
+pub(super) const PIPES_DATA: &str = "pipes-data.img";
+pub(super) const FIFO_DATA: &str = "fifo-data.img";
+pub(super) const SK_QUEUES: &str = "sk-queues.img";
+pub(super) const TTY_INFO: &str = "tty-info.img";
+pub(super) const TTY_DATA: &str = "tty-data.img";
+pub(super) const SECCOMP: &str = "seccomp.img";
+pub(super) const CGROUP: &str = "cgroup.img";
+pub(super) const APPARMOR: &str = "apparmor.img";
+pub(super) const CPUINFO: &str = "cpuinfo.img";
+
+macro_rules! numbered {
+    ($($name:ident($id:ty) $format:literal)*) => {
+        $(pub(super) fn $name(id: $id) -> String {
+            format!($format, id)
+        })*
+    };
+}
+
+numbered! {
+    core(u32) "core-{}.img"
+    ids(u32) "ids-{}.img"
+    mm(u32) "mm-{}.img"
+    vmas(u32) "vmas-{}.img"
+    fs(u32) "fs-{}.img"
+    pagemap(u32) "pagemap-{}.img"
+    shmem(u64) "pagemap-shmem-{}.img"
+    pages(u32) "pages-{}.img"
+    fdinfo(u32) "fdinfo-{}.img"
+    ghost(u32) "ghost-file-{:x}.img"
+    stream(u32) "tcp-stream-{:x}.img"
+    mnt(u32) "mountpoints-{}.img"
+    uts(u32) "utsns-{}.img"
+    ipc_variables(u32) "ipcns-var-{}.img"
+    ipc_shm(u32) "ipcns-shm-{}.img"
+    ipc_msg(u32) "ipcns-msg-{}.img"
+    ipc_sem(u32) "ipcns-sem-{}.img"
+    time(u32) "timens-{}.img"
+    user(u32) "userns-{}.img"
+    pid(u32) "pidns-{}.img"
+    net(u32) "netns-{}.img"
+    net_devices(u32) "netdev-{}.img"
+}
