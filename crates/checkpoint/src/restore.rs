@@ -1,57 +1,164 @@
-//! The restore: images to tasks.
+//! The restore: images to tasks. This file is the order; what each step does is in the module of its name.
+//!
+//! Everything is built in tasks that have nothing of their own but the nursery (`inject::Nursery`): the first is made by
+//! the caller with its namespaces, mounts and cgroup, and all others are its descendants. What they share, open files and
+//! shared memory, the first one makes before it has children; so it comes to each of them as it did in life, by clone3(2).
+
+mod build;
+mod credentials;
+mod files;
+mod layout;
+mod memory;
+mod registers;
+mod sockets;
+mod state;
+mod threads;
+mod tree;
+mod ttys;
 
 use crate::Log;
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use crate::policy::Policy;
+use crate::snapshot::Snapshot;
+use build::Build;
+use images::Directory;
 use images::messages::RestoreStatsEntry;
-use std::os::fd::BorrowedFd;
-
-fn missing<T>() -> Result<T> {
-    Err(Error::new("the checkpoint engine is not in this version"))
-}
+use inject::{Entrance, Supervisor, Thread};
+use layout::Layout;
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::time::Instant;
 
 /// A restore that has been read and verified, then one that is being built. Dropped before `resume`, it leaves the nursery
-/// to whoever made it, to be killed.
+/// to whoever made it, to be killed; when this process ends, the tasks end too.
 #[derive(Debug)]
-pub enum Restore {}
+pub struct Restore {
+    snapshot: Snapshot,
+    images: Directory,
+    policy: Policy,
+    // Before the supervisor: it is on its list.
+    nursery: inject::Nursery,
+    _supervisor: Supervisor,
+    layout: Layout,
+    /// `pages-N.img` by N. The tasks have them under the same numbers.
+    pages: BTreeMap<u32, File>,
+    /// Every thread, attached, by its place in the nursery.
+    threads: Vec<Thread>,
+    began: Instant,
+    forked: u64,
+}
 
 impl Restore {
     /// Reads and verifies the images. Nothing has happened after it.
-    pub fn open(_images: BorrowedFd<'_>, _policy: Policy, _log: &mut Log<'_>) -> Result<Restore> {
-        missing()
+    pub fn open(images: BorrowedFd<'_>, policy: Policy, log: &mut Log<'_>) -> Result<Restore> {
+        let began = Instant::now();
+        let images = images.try_clone_to_owned().at(|| "images: duplicate the descriptor".to_owned())?;
+        let images = Directory::new(images)?;
+        images.verify()?;
+        let snapshot = Snapshot::read(&images)?;
+        log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
+        credentials::check(&snapshot, &policy)?;
+        memory::check(&snapshot)?;
+        let layout = Layout::new(&snapshot)?;
+        let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
+        let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
+        let pages = memory::pages_files(&snapshot, &images)?;
+        Ok(Restore {
+            snapshot,
+            images,
+            policy,
+            nursery,
+            _supervisor: supervisor,
+            layout,
+            pages,
+            threads: Vec::new(),
+            began,
+            forked: 0,
+        })
     }
 
     /// For the process that becomes the first task, before it is cloned.
-    pub fn nursery(&self) -> Nursery {
-        match *self {}
+    pub fn nursery(&self) -> Nursery<'_> {
+        Nursery { entrance: self.nursery.entrance(), pages: self.pages.values().map(File::as_fd).collect() }
     }
 
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
     /// them runs afterwards.
-    pub fn build(&mut self, _init: i32, _log: &mut Log<'_>) -> Result<()> {
-        match *self {}
+    pub fn build(&mut self, init: i32, log: &mut Log<'_>) -> Result<()> {
+        let (snapshot, policy) = (&self.snapshot, &self.policy);
+        let mut build =
+            Build::new(snapshot, policy, &self.images, &mut self.nursery, &self.layout, &self.pages, init)?;
+        build.take_over()?;
+        log("nursery: entered");
+        // Before there are children: they inherit both.
+        files::open_all(&mut build)?;
+        memory::make_shared(&mut build)?;
+        log("files: opened");
+        tree::make(&mut build)?;
+        log("tree: made");
+        // While all of them exist, and before zombies end: a group may be led by one.
+        tree::join_groups(&mut build)?;
+        files::install(&mut build)?;
+        threads::make(&mut build)?;
+        ttys::attach(&mut build)?;
+        files::complete(&mut build)?;
+        log("files: in place");
+        self.forked = snapshot.tasks.len() as u64;
+        tree::end_zombies(&mut build)?;
+        state::restore(&mut build)?;
+        memory::complete(&mut build)?;
+        // Attached before the filters come: they are suspended for as long.
+        let threads = build.attach()?;
+        credentials::restore(&mut build, &threads)?;
+        self.images.verify_pages()?;
+        state::arm(&mut build)?;
+        self.threads = threads;
+        log("tasks: complete");
+        Ok(())
     }
 
     /// Lets all tasks run. From here on there is no way back.
-    pub fn resume(self, _log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
-        match self {}
+    pub fn resume(self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
+        registers::restore(&self.snapshot, &self.layout, &self.nursery, &self.threads)?;
+        for thread in &self.threads {
+            thread.detach()?;
+        }
+        log("tasks: resumed");
+        let time = self.began.elapsed().as_micros() as u32;
+        Ok(RestoreStatsEntry {
+            pages_compared: 0,
+            pages_skipped_cow: 0,
+            forking_time: time,
+            restore_time: time,
+            pages_restored: Some(
+                self.snapshot.tasks.iter().filter_map(|task| task.pages.as_ref()?.size()).sum::<u64>() / 4096,
+            ),
+        })
     }
 }
 
 /// Where a process waits for the engine, to become the first task.
 #[derive(Debug)]
-pub enum Nursery {}
+pub struct Nursery<'a> {
+    entrance: Entrance,
+    pages: Vec<BorrowedFd<'a>>,
+}
 
-impl Nursery {
-    /// Descriptors that `enter` needs.
+impl Nursery<'_> {
+    /// Descriptors that `enter` needs, under the numbers that they have.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        match *self {}
+        self.pages.clone()
     }
 
     /// Waits for the engine. The process has all capabilities in its user namespace, its namespaces, its root and its
     /// mounts; it dies with the process that made it (PR_SET_PDEATHSIG), is not dumpable, and has no descriptors but
-    /// standard ones and those of the nursery. All of that but mounts and namespaces is the engine's to change.
-    pub fn enter(self) -> ! {
-        match self {}
+    /// standard ones, those of the policy and those of the nursery. All of that but mounts and namespaces is the engine's
+    /// to change.
+    ///
+    /// # Errors
+    /// It does not return unless the memory has no room at its place.
+    pub fn enter(&self) -> Error {
+        Error::of_kernel("enter the nursery", self.entrance.enter())
     }
 }

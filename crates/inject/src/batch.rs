@@ -36,6 +36,8 @@ const NOT_MADE: i64 = i64::MIN;
 pub struct Batch {
     operations: Vec<Operation>,
     data: Vec<u8>,
+    /// Places that hold the address of others.
+    pointers: Vec<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -174,6 +176,16 @@ impl Batch {
         self.copy(COPY_4, Value::Data(from.0), Value::Data(to.0));
     }
 
+    /// Makes memory of the batch point to other memory of it.
+    pub fn point(&mut self, pointer: Place, to: Place) {
+        self.pointers.push((pointer.0, to.0));
+    }
+
+    /// Writes a number of 8 bytes into memory of the batch.
+    pub fn set(&mut self, place: Place, number: u64) {
+        self.data[place.0..place.0 + 8].copy_from_slice(&number.to_le_bytes());
+    }
+
     fn copy(&mut self, kind: u32, from: Value, to: Value) {
         let zero = Value::Number(0);
         self.operations.push(Operation {
@@ -230,6 +242,10 @@ impl Batch {
         }
         bytes.resize(self.data_at(), 0);
         bytes.extend_from_slice(&self.data);
+        for (pointer, to) in &self.pointers {
+            let at = self.data_at() + pointer;
+            bytes[at..at + 8].copy_from_slice(&(data + *to as u64).to_le_bytes());
+        }
         bytes
     }
 

@@ -22,7 +22,7 @@ mod supervisor;
 pub use arch::{CALL_INSTRUCTION, Registers};
 pub use batch::{Arg, Batch, Call, Outcome, Place};
 pub use error::{Error, Result};
-pub use nursery::Nursery;
+pub use nursery::{Entrance, Nursery};
 pub use process::{Process, ThreadState};
 pub use ptrace::{RseqConfiguration, Stop, Thread};
 pub use supervisor::Supervisor;

@@ -57,26 +57,9 @@ impl Nursery {
         Ok(Nursery { _life: life, region, at, tasks, numbers: vec![0; tasks] })
     }
 
-    /// Becomes the first task. Called in a child of the supervisor that has its memory; nothing that was in it is used
-    /// again.
-    ///
-    /// # Errors
-    /// The memory could not be moved to its place.
-    pub fn enter(&self) -> Errno {
-        let (from, len) = (self.region.address(), self.region.len());
-        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
-        // SAFETY: moves a mapping of ours to an address that the caller has found to be free of what is still needed.
-        let moved = unsafe { libc::mremap(from as *mut _, len, len, flags, self.at as *mut libc::c_void) };
-        if moved == libc::MAP_FAILED {
-            return Errno::last();
-        }
-        let code = (self.at as usize + CODE) as *mut libc::c_void;
-        // SAFETY: the page of code of the mapping that was just moved.
-        if unsafe { libc::mprotect(code, PAGE, libc::PROT_READ | libc::PROT_EXEC) } != 0 {
-            return Errno::last();
-        }
-        // SAFETY: the stub and the mailbox are there; `new` has written them.
-        unsafe { arch::become_stub(self.at as usize + STUB, self.at as usize + mailbox(0)) }
+    /// For the process that becomes the first task.
+    pub fn entrance(&self) -> Entrance {
+        Entrance { from: self.region.address(), len: self.region.len(), at: self.at }
     }
 
     /// The addresses that it takes in each task.
@@ -139,4 +122,35 @@ fn mailbox(nth: usize) -> usize {
 
 fn rooms(tasks: usize) -> usize {
     (MAILBOXES + tasks * MAILBOX).next_multiple_of(PAGE)
+}
+
+/// What the process needs that enters. It is copied into a child with the rest of our memory.
+#[derive(Clone, Copy, Debug)]
+pub struct Entrance {
+    from: usize,
+    len: usize,
+    at: u64,
+}
+
+impl Entrance {
+    /// Becomes the first task. Called in a child of the supervisor that has its memory; nothing that was in it is used
+    /// again.
+    ///
+    /// # Errors
+    /// It returns only when the memory could not be moved to its place.
+    pub fn enter(self) -> Errno {
+        let flags = libc::MREMAP_MAYMOVE | libc::MREMAP_FIXED;
+        let (from, to) = (self.from as *mut libc::c_void, self.at as *mut libc::c_void);
+        // SAFETY: moves a mapping of ours to an address that the caller has found to be free of what is still needed.
+        if unsafe { libc::mremap(from, self.len, self.len, flags, to) } == libc::MAP_FAILED {
+            return Errno::last();
+        }
+        let code = (self.at as usize + CODE) as *mut libc::c_void;
+        // SAFETY: the page of code of the mapping that was just moved.
+        if unsafe { libc::mprotect(code, PAGE, libc::PROT_READ | libc::PROT_EXEC) } != 0 {
+            return Errno::last();
+        }
+        // SAFETY: the stub and the mailbox are there; `Nursery::new` has written them.
+        unsafe { arch::become_stub(self.at as usize + STUB, self.at as usize + mailbox(0)) }
+    }
 }

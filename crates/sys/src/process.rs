@@ -27,6 +27,13 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     Ok(())
 }
 
+/// Whether the process still runs: a zombie does not.
+pub fn pidfd_is_running(pidfd: BorrowedFd<'_>) -> Result<bool> {
+    let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one valid structure; with no time to wait the call does not block.
+    Ok(Errno::check(unsafe { libc::poll(&raw mut poll, 1, 0) }.into())? == 0)
+}
+
 /// Waits for a child; `None` when it still runs and `block` is false.
 pub fn wait_pidfd(pidfd: BorrowedFd<'_>, block: bool) -> Result<Option<ExitStatus>> {
     loop {

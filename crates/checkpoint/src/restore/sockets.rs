@@ -1,0 +1,348 @@
+//! Sockets: unix sockets with what they have received, TCP sockets that listen or are not connected, UDP.
+
+use super::build::Build;
+use super::files::describe;
+use crate::error::{Error, Result};
+use images::messages::{InetSkEntry, SkOptsEntry, UnixSkEntry};
+use inject::{Arg, Batch, Call};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// States of sockets, those of TCP for all.
+const ESTABLISHED: u32 = 1;
+const CLOSE: u32 = 7;
+const LISTEN: u32 = 10;
+
+const NONBLOCK: u32 = libc::O_NONBLOCK as u32;
+
+pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
+    open_unix(build)?;
+    let inet: Vec<_> = build.snapshot.files.iter().filter(|file| file.isk.is_some()).collect();
+    for file in inet {
+        let Some(entry) = &file.isk else { continue };
+        open_inet(build, entry).map_err(|error| Error::new(format!("files: {}: {error}", describe(file))))?;
+    }
+    Ok(())
+}
+
+/// Sets options that are there, and those that a new socket has otherwise.
+fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
+    let mut set = |level: i32, option: i32, value: u32| {
+        let value = batch.bytes(&value.to_le_bytes());
+        let arguments = [fd, level.into(), option.into(), value.into(), 4.into()];
+        // Some want capabilities that the container may lack; what they tune is not what the program relies on.
+        batch.call_may_fail("setsockopt", libc::SYS_setsockopt, &arguments);
+    };
+    const SO_SNDBUFFORCE: i32 = 32;
+    const SO_RCVBUFFORCE: i32 = 33;
+    // The kernel doubles what it is given.
+    for (option, forced, value) in
+        [(libc::SO_SNDBUF, SO_SNDBUFFORCE, opts.so_sndbuf), (libc::SO_RCVBUF, SO_RCVBUFFORCE, opts.so_rcvbuf)]
+    {
+        set(libc::SOL_SOCKET, option, value / 2);
+        set(libc::SOL_SOCKET, forced, value / 2);
+    }
+    let flags = [
+        (libc::SO_REUSEADDR, opts.reuseaddr),
+        (libc::SO_PASSCRED, opts.so_passcred),
+        (libc::SO_PASSSEC, opts.so_passsec),
+        (libc::SO_DONTROUTE, opts.so_dontroute),
+        (libc::SO_NO_CHECK, opts.so_no_check),
+        (libc::SO_REUSEPORT, opts.so_reuseport),
+        (libc::SO_BROADCAST, opts.so_broadcast),
+        (libc::SO_KEEPALIVE, opts.so_keepalive),
+    ];
+    for (option, value) in flags {
+        if let Some(value) = value {
+            set(libc::SOL_SOCKET, option, value.into());
+        }
+    }
+    let numbers = [
+        (libc::SOL_SOCKET, libc::SO_PRIORITY, opts.so_priority),
+        (libc::SOL_SOCKET, libc::SO_RCVLOWAT, opts.so_rcvlowat),
+        (libc::SOL_SOCKET, libc::SO_MARK, opts.so_mark),
+        (libc::SOL_SOCKET, libc::SO_OOBINLINE, opts.so_oobinline),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPCNT, opts.tcp_keepcnt),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPIDLE, opts.tcp_keepidle),
+        (libc::IPPROTO_TCP, libc::TCP_KEEPINTVL, opts.tcp_keepintvl),
+    ];
+    for (level, option, value) in numbers {
+        if let Some(value) = value.filter(|value| *value != 0) {
+            set(level, option, value);
+        }
+    }
+    for (option, seconds, microseconds) in [
+        (libc::SO_SNDTIMEO, opts.so_snd_tmo_sec, opts.so_snd_tmo_usec),
+        (libc::SO_RCVTIMEO, opts.so_rcv_tmo_sec, opts.so_rcv_tmo_usec),
+    ] {
+        if seconds != 0 || microseconds != 0 {
+            let time = batch.words(&[seconds, microseconds]);
+            let arguments = [fd, libc::SOL_SOCKET.into(), option.into(), time.into(), 16.into()];
+            batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
+        }
+    }
+}
+
+fn status(batch: &mut Batch, fd: Arg, flags: u32) {
+    if flags & NONBLOCK != 0 {
+        batch.call("F_SETFL", libc::SYS_fcntl, &[fd, libc::F_SETFL.into(), NONBLOCK.into()]);
+    }
+}
+
+fn shut(batch: &mut Batch, fd: Arg, shutdown: Option<i32>) {
+    // 1 reading, 2 writing, 3 both; shutdown(2) counts from 0.
+    if let Some(how) = shutdown.filter(|how| (1..=3).contains(how)) {
+        batch.call_may_fail("shutdown", libc::SYS_shutdown, &[fd, (how - 1).into()]);
+    }
+}
+
+fn open_unix(build: &mut Build<'_>) -> Result<()> {
+    let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
+    let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
+    let mut done = BTreeSet::new();
+    // Those with a name before those that connect to them.
+    let is_pair = |entry: &UnixSkEntry| {
+        let peer = by_inode.get(&entry.peer);
+        entry.peer != 0 && peer.is_some_and(|peer| peer.peer == entry.ino && peer.ino != entry.ino)
+    };
+    for entry in &all {
+        if done.contains(&entry.id) {
+            continue;
+        }
+        if is_pair(entry) {
+            let peer = by_inode[&entry.peer];
+            open_pair(build, entry, Some(peer)).map_err(|error| named(entry, &error))?;
+            done.extend([entry.id, peer.id]);
+        } else if entry.state == ESTABLISHED && entry.peer == 0 && entry.r#type != libc::SOCK_DGRAM as u32 {
+            open_pair(build, entry, None).map_err(|error| named(entry, &error))?;
+            done.insert(entry.id);
+        } else if entry.peer != 0 && !by_inode.contains_key(&entry.peer) {
+            return Err(named(entry, &Error::new("it is connected to a socket outside of the container")));
+        } else {
+            open_single(build, entry).map_err(|error| named(entry, &error))?;
+            done.insert(entry.id);
+        }
+    }
+    for entry in all.iter().filter(|entry| !is_pair(entry) && entry.peer != 0) {
+        let peer = by_inode[&entry.peer];
+        let mut batch = Batch::new();
+        let (address, len) = address(&mut batch, &peer.name);
+        let fd = build.number(entry.id);
+        batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
+        build.run(0, &batch).map_err(|error| named(entry, &error))?;
+    }
+    for entry in &all {
+        deliver(build, entry, &by_inode).map_err(|error| named(entry, &error))?;
+    }
+    for entry in &all {
+        let mut batch = Batch::new();
+        let fd = build.number(entry.id);
+        shut(&mut batch, fd.into(), entry.shutdown);
+        build.run(0, &batch)?;
+    }
+    Ok(())
+}
+
+fn named(entry: &UnixSkEntry, error: &Error) -> Error {
+    let name = String::from_utf8_lossy(&entry.name).replace('\0', "@");
+    Error::new(format!("files: unix socket {} {name}: {error}", entry.ino))
+}
+
+/// A struct sockaddr_un, and its length.
+fn address(batch: &mut Batch, name: &[u8]) -> (Arg, usize) {
+    let mut bytes = (libc::AF_UNIX as u16).to_le_bytes().to_vec();
+    bytes.extend_from_slice(name);
+    // A path is NUL-terminated in the images; an abstract name begins with NUL and has its own length.
+    let len = bytes.len();
+    let place = batch.bytes(&bytes);
+    batch.bytes(&[0]);
+    (place.into(), len)
+}
+
+fn open_pair(build: &mut Build<'_>, entry: &UnixSkEntry, peer: Option<&UnixSkEntry>) -> Result<()> {
+    let mut batch = Batch::new();
+    let both = batch.space(8);
+    let arguments = [libc::AF_UNIX.into(), entry.r#type.into(), 0.into(), both.into()];
+    batch.call("socketpair", libc::SYS_socketpair, &arguments);
+    let outcome = build.run(0, &batch)?;
+    let numbers = [outcome.u32(both), outcome.u32(both.plus(4))];
+    // Nobody has the other end: what is queued comes from it before it closes.
+    if peer.is_none() {
+        send_all(build, numbers[1] as i32, entry)?;
+    }
+    let mut batch = Batch::new();
+    for (number, entry) in numbers.iter().zip([Some(entry), peer]) {
+        if let Some(entry) = entry {
+            options(&mut batch, (*number).into(), &entry.opts);
+            status(&mut batch, (*number).into(), entry.flags);
+            let fd = batch.call("dup", libc::SYS_dup, &[(*number).into()]);
+            build.settle(&mut batch, fd, entry.id);
+        }
+        batch.call("close", libc::SYS_close, &[(*number).into()]);
+    }
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+fn open_single(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
+    let mut batch = Batch::new();
+    let fd = batch.call("socket", libc::SYS_socket, &[libc::AF_UNIX.into(), entry.r#type.into(), 0.into()]);
+    options(&mut batch, fd.into(), &entry.opts);
+    if !entry.name.is_empty() {
+        let is_path = entry.name[0] != 0;
+        if is_path {
+            let path = batch.string(entry.name.strip_suffix(b"\0").unwrap_or(&entry.name));
+            batch.call_may_fail("unlink", libc::SYS_unlink, &[path.into()]);
+            let (address, len) = address(&mut batch, &entry.name);
+            batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
+            if let Some(perms) = &entry.file_perms {
+                batch.call("chmod", libc::SYS_chmod, &[path.into(), (perms.mode & 0o7777).into()]);
+                batch.call("chown", libc::SYS_chown, &[path.into(), perms.uid.into(), perms.gid.into()]);
+            }
+            if entry.deleted == Some(true) {
+                batch.call("unlink", libc::SYS_unlink, &[path.into()]);
+            }
+        } else {
+            let (address, len) = address(&mut batch, &entry.name);
+            batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
+        }
+    }
+    if entry.state == LISTEN {
+        batch.call("listen", libc::SYS_listen, &[fd.into(), entry.backlog.into()]);
+    }
+    status(&mut batch, fd.into(), entry.flags);
+    build.settle(&mut batch, fd, entry.id);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+/// Sends what a socket has received once more, from its peer or from a stranger.
+fn deliver(build: &mut Build<'_>, entry: &UnixSkEntry, by_inode: &BTreeMap<u32, &UnixSkEntry>) -> Result<()> {
+    if !build.snapshot.queues.iter().any(|(packet, _)| packet.id_for == entry.id) {
+        return Ok(());
+    }
+    if entry.peer == 0 && entry.state == ESTABLISHED && entry.r#type != libc::SOCK_DGRAM as u32 {
+        return Ok(()); // `open_pair` has done it.
+    }
+    if let Some(peer) = by_inode.get(&entry.peer).filter(|peer| peer.peer == entry.ino) {
+        let from = build.number(peer.id);
+        return send_all(build, from, entry);
+    }
+    // Datagrams of a sender that is not there: from a new socket.
+    let mut batch = Batch::new();
+    let fd = batch.call("socket", libc::SYS_socket, &[libc::AF_UNIX.into(), entry.r#type.into(), 0.into()]);
+    let (address, len) = address(&mut batch, &entry.name);
+    batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
+    let from = build.run(0, &batch)?.result(fd).unwrap_or(0) as i32;
+    send_all(build, from, entry)?;
+    let mut batch = Batch::new();
+    batch.call("close", libc::SYS_close, &[from.into()]);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+fn send_all(build: &mut Build<'_>, from: i32, to: &UnixSkEntry) -> Result<()> {
+    for (packet, bytes) in build.snapshot.queues.iter().filter(|(packet, _)| packet.id_for == to.id) {
+        let mut batch = Batch::new();
+        let data = batch.bytes(bytes);
+        let vector = batch.words(&[0, bytes.len() as u64]);
+        batch.point(vector, data);
+        let rights: Vec<u32> = packet.scm.iter().flat_map(|scm| &scm.rights).copied().collect();
+        let mut control = Vec::new();
+        for id in &rights {
+            let number = build
+                .open
+                .get(id)
+                .ok_or_else(|| Error::new(format!("file {id}, which was sent, is not there")))?;
+            control.extend_from_slice(&number.to_le_bytes());
+        }
+        // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
+        let header = batch.words(&[0, 0, 0, 1, 0, 0, 0]);
+        batch.point(header.plus(16), vector);
+        if !control.is_empty() {
+            let len = 16 + control.len();
+            let mut message = (len as u64).to_le_bytes().to_vec();
+            message.extend_from_slice(&libc::SOL_SOCKET.to_le_bytes());
+            message.extend_from_slice(&libc::SCM_RIGHTS.to_le_bytes());
+            message.extend_from_slice(&control);
+            message.resize(message.len().next_multiple_of(8), 0);
+            let size = message.len() as u64;
+            let place = batch.bytes(&message);
+            batch.point(header.plus(32), place);
+            batch.set(header.plus(40), size);
+        }
+        let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
+        batch.call("sendmsg", libc::SYS_sendmsg, &[from.into(), header.into(), flags.into()]);
+        build.run(0, &batch)?;
+    }
+    Ok(())
+}
+
+fn open_inet(build: &mut Build<'_>, entry: &InetSkEntry) -> Result<()> {
+    const TCP: u32 = libc::IPPROTO_TCP as u32;
+    let is_tcp = entry.proto == TCP && entry.r#type == libc::SOCK_STREAM as u32;
+    if is_tcp && ![CLOSE, LISTEN].contains(&entry.state) {
+        if build.policy.tcp_close {
+            return open_inet_as(build, entry, false);
+        }
+        return Err(Error::new(
+            "established TCP connections are not supported; --tcp-close restores them closed",
+        ));
+    }
+    open_inet_as(build, entry, true)
+}
+
+/// `has_names`: with its addresses, as far as it has any.
+fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> Result<()> {
+    let mut batch = Batch::new();
+    let arguments = [entry.family.into(), entry.r#type.into(), entry.proto.into()];
+    let fd = batch.call("socket", libc::SYS_socket, &arguments);
+    if let Some(only) = entry.v6only.filter(|_| entry.family == libc::AF_INET6 as u32) {
+        set(&mut batch, fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only.into());
+    }
+    // The port may be in use by one that is being restored too.
+    set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
+    if entry.opts.so_reuseport == Some(true) {
+        set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1);
+    }
+    if has_names && (entry.src_port != 0 || entry.src_addr.iter().any(|word| *word != 0)) {
+        let (address, len) = inet_address(&mut batch, entry.family, &entry.src_addr, entry.src_port)?;
+        batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
+    }
+    if has_names && entry.state == LISTEN {
+        batch.call("listen", libc::SYS_listen, &[fd.into(), entry.backlog.into()]);
+    }
+    if has_names && entry.state == ESTABLISHED && entry.dst_port != 0 {
+        let (address, len) = inet_address(&mut batch, entry.family, &entry.dst_addr, entry.dst_port)?;
+        batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
+    }
+    set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, u32::from(entry.opts.reuseaddr == Some(true)));
+    options(&mut batch, fd.into(), &entry.opts);
+    status(&mut batch, fd.into(), entry.flags);
+    shut(&mut batch, fd.into(), entry.shutdown);
+    build.settle(&mut batch, fd, entry.id);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+fn set(batch: &mut Batch, fd: Call, level: i32, option: i32, value: u32) {
+    let value = batch.bytes(&value.to_le_bytes());
+    let arguments = [fd.into(), level.into(), option.into(), value.into(), 4.into()];
+    batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
+}
+
+/// A struct sockaddr_in or sockaddr_in6. Addresses are in network order as they are, ports are not.
+fn inet_address(batch: &mut Batch, family: u32, words: &[u32], port: u32) -> Result<(Arg, usize)> {
+    let mut bytes = (family as u16).to_le_bytes().to_vec();
+    bytes.extend_from_slice(&(port as u16).to_be_bytes());
+    let count = if family == libc::AF_INET6 as u32 { 4 } else { 1 };
+    if words.len() < count {
+        return Err(Error::new("its address is cut off"));
+    }
+    if count == 4 {
+        bytes.extend_from_slice(&[0; 4]);
+    }
+    bytes.extend(words[..count].iter().flat_map(|word| word.to_le_bytes()));
+    bytes.extend_from_slice(if count == 4 { &[0; 4] } else { &[0; 8] });
+    let len = bytes.len();
+    Ok((batch.bytes(&bytes).into(), len))
+}

@@ -1,0 +1,286 @@
+//! What processes and threads have beside memory, files and credentials: names, signals, timers, scheduling, limits.
+
+use super::build::Build;
+use super::tree::is_zombie;
+use crate::error::{At, Error, Result};
+use crate::snapshot::Task;
+use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry, VmaEntry};
+use inject::Batch;
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+const PR_SET_MM: i32 = 35;
+const PR_SET_MM_MAP: i32 = 14;
+const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
+
+/// Everything that does not need to wait for credentials.
+pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
+    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+        process(build, index, task)?;
+        for (nth, core) in task.threads.iter().enumerate() {
+            thread(build, index, nth, core)?;
+        }
+        adjust_oom_score(build, index, task)?;
+    }
+    segments(build)
+}
+
+fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
+    let Some(core) = task.threads[0].tc.as_ref() else { return Ok(()) };
+    describe_memory(build, index, task)?;
+    let mut batch = Batch::new();
+    batch.call("personality", libc::SYS_personality, &[core.personality.into()]);
+    let subreaper = core.child_subreaper == Some(true);
+    let arguments =
+        [libc::PR_SET_CHILD_SUBREAPER.into(), i32::from(subreaper).into(), 0.into(), 0.into(), 0.into()];
+    batch.call("PR_SET_CHILD_SUBREAPER", libc::SYS_prctl, &arguments);
+    if task.mm.as_ref().is_some_and(|mm| mm.thp_disabled == Some(true)) {
+        let arguments = [libc::PR_SET_THP_DISABLE.into(), 1.into(), 0.into(), 0.into(), 0.into()];
+        batch.call("PR_SET_THP_DISABLE", libc::SYS_prctl, &arguments);
+    }
+    let registrations = core.membarrier_registration_mask.unwrap_or(0);
+    for bit in (0..32).filter(|bit| registrations & 1 << bit != 0) {
+        batch.call("membarrier", libc::SYS_membarrier, &[(1u32 << bit).into(), 0.into(), 0.into()]);
+    }
+    let signals = (1..=64).filter(|signal| ![libc::SIGKILL, libc::SIGSTOP].contains(signal));
+    for (signal, action) in signals.zip(&core.sigactions) {
+        // struct kernel_sigaction: handler, flags, restorer, mask
+        let place = batch.words(&[action.sigaction, action.flags, action.restorer, action.mask]);
+        batch.call("sigaction", libc::SYS_rt_sigaction, &[signal.into(), place.into(), 0.into(), 8.into()]);
+    }
+    build.run(index, &batch)?;
+    let mut batch = Batch::new();
+    if let Some(queue) = &core.signals_s {
+        for info in signals_of(queue) {
+            let place = batch.bytes(info);
+            let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
+            let arguments = [task.entry.pid.into(), signal.into(), place.into()];
+            batch.call("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, &arguments);
+        }
+    }
+    build.run(index, &batch)?;
+    Ok(())
+}
+
+/// The signals of a queue, each a siginfo_t.
+fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
+    queue.signals.iter().map(|signal| signal.siginfo.as_slice()).filter(|info| info.len() == 128)
+}
+
+/// What /proc shows of a process's memory: PR_SET_MM_MAP of prctl(2).
+fn describe_memory(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
+    let Some(mm) = &task.mm else { return Ok(()) };
+    let file = build.snapshot.files.iter().find(|file| file.id == mm.exe_file_id);
+    let name = file.and_then(|file| file.reg.as_deref()).map(|reg| super::files::path(&reg.name));
+    let name =
+        name.ok_or_else(|| Error::new(format!("mm-{}.img: exe_file_id: no such file", task.entry.pid)))?;
+    let mut batch = Batch::new();
+    let name = batch.string(&name);
+    let exe = batch.call(
+        "open the program",
+        libc::SYS_openat,
+        &[libc::AT_FDCWD.into(), name.into(), libc::O_RDONLY.into(), 0.into()],
+    );
+    let auxv = batch.words(&mm.mm_saved_auxv);
+    let bounds = [
+        mm.mm_start_code,
+        mm.mm_end_code,
+        mm.mm_start_data,
+        mm.mm_end_data,
+        mm.mm_start_brk,
+        mm.mm_brk,
+        mm.mm_start_stack,
+        mm.mm_arg_start,
+        mm.mm_arg_end,
+        mm.mm_env_start,
+        mm.mm_env_end,
+    ];
+    // struct prctl_mm_map: the bounds, the auxiliary vector and its bytes, the program.
+    let mut bytes: Vec<u8> = bounds.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.extend_from_slice(&0u64.to_le_bytes());
+    bytes.extend_from_slice(&((mm.mm_saved_auxv.len() * 8) as u32).to_le_bytes());
+    bytes.extend_from_slice(&0u32.to_le_bytes());
+    let map = batch.bytes(&bytes);
+    batch.point(map.plus(bounds.len() * 8), auxv);
+    batch.store_u32(exe, map.plus(100));
+    batch.call(
+        "PR_SET_MM_MAP",
+        libc::SYS_prctl,
+        &[PR_SET_MM.into(), PR_SET_MM_MAP.into(), map.into(), 104.into(), 0.into()],
+    );
+    batch.call("close", libc::SYS_close, &[exe.into()]);
+    build.run(index, &batch)?;
+    Ok(())
+}
+
+fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> Result<()> {
+    let tid = build.snapshot.tasks[index].entry.threads[nth];
+    let (Some(info), Some(state)) = (&core.thread_info, &core.thread_core) else { return Ok(()) };
+    let mut batch = Batch::new();
+    let leaders = core.tc.as_ref().map(|tc| &tc.comm);
+    if let Some(name) = state.comm.as_ref().or(leaders) {
+        let name = batch.string(name.strip_suffix(b"\0").unwrap_or(name));
+        batch.call(
+            "PR_SET_NAME",
+            libc::SYS_prctl,
+            &[libc::PR_SET_NAME.into(), name.into(), 0.into(), 0.into(), 0.into()],
+        );
+    }
+    batch.call("set_tid_address", libc::SYS_set_tid_address, &[info.clear_tid_addr.into()]);
+    if state.futex_rla_len != 0 {
+        let arguments = [state.futex_rla.into(), state.futex_rla_len.into()];
+        batch.call("set_robust_list", libc::SYS_set_robust_list, &arguments);
+    }
+    if let Some(sas) = state.sas.as_ref().filter(|sas| sas.ss_size != 0) {
+        const SS_AUTODISARM: u32 = 1 << 31;
+        let flags = if sas.ss_flags & libc::SS_DISABLE as u32 != 0 {
+            libc::SS_DISABLE as u32
+        } else {
+            sas.ss_flags & SS_AUTODISARM
+        };
+        let stack = batch.words(&[sas.ss_sp, flags.into(), sas.ss_size]);
+        batch.call("sigaltstack", libc::SYS_sigaltstack, &[stack.into(), 0.into()]);
+    }
+    if let Some(rseq) = state.rseq_entry.as_ref().filter(|rseq| rseq.rseq_abi_pointer != 0) {
+        let arguments =
+            [rseq.rseq_abi_pointer.into(), rseq.rseq_abi_size.into(), 0.into(), rseq.signature.into()];
+        batch.call("rseq", libc::SYS_rseq, &arguments);
+    }
+    if let Some(nice) = state.sched_nice {
+        batch.call("setpriority", libc::SYS_setpriority, &[0.into(), 0.into(), nice.into()]);
+    }
+    if let Some(policy) = state.sched_policy.filter(|policy| *policy != 0) {
+        let priority = batch.words(&[state.sched_prio.unwrap_or(0).into()]);
+        batch.call(
+            "sched_setscheduler",
+            libc::SYS_sched_setscheduler,
+            &[0.into(), policy.into(), priority.into()],
+        );
+    }
+    if let Some(queue) = &state.signals_p {
+        let pid = build.snapshot.tasks[index].entry.pid;
+        for info in signals_of(queue) {
+            let place = batch.bytes(info);
+            let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
+            let arguments = [pid.into(), tid.into(), signal.into(), place.into()];
+            batch.call("rt_tgsigqueueinfo", libc::SYS_rt_tgsigqueueinfo, &arguments);
+        }
+    }
+    build.run_thread(index, nth, &batch)?;
+    Ok(())
+}
+
+/// From outside: the container's /proc is not to be written through.
+fn adjust_oom_score(build: &Build<'_>, index: usize, task: &Task) -> Result<()> {
+    let Some(score) = task.threads[0].tc.as_ref().and_then(|core| core.oom_score_adj) else { return Ok(()) };
+    let file = format!("/proc/{}/oom_score_adj", build.host_pid(index)?);
+    let now = std::fs::read_to_string(&file).at(|| format!("read {file}"))?;
+    if now.trim() == score.to_string() {
+        return Ok(());
+    }
+    match std::fs::write(&file, score.to_string()) {
+        // Lowering it wants CAP_SYS_RESOURCE, which we may lack, as whoever made the container.
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        result => result.at(|| format!("write {score} to {file}")),
+    }
+}
+
+/// System V segments of the namespace.
+fn segments(build: &mut Build<'_>) -> Result<()> {
+    for ipc in build.snapshot.namespaces.ipc.values() {
+        if !ipc.shm.is_empty() || !ipc.msg.is_empty() || !ipc.sem.is_empty() {
+            return Err(Error::new("System V IPC objects are not supported"));
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn attach_segment(_build: &Build<'_>, _batch: &mut Batch, mapping: &VmaEntry) -> Result<()> {
+    Err(Error::new(format!("mapping at {:#x}: System V shared memory is not supported", mapping.start)))
+}
+
+/// Bytes of a file of the images.
+pub(super) fn read(file: &File, at: u64, len: u64) -> Result<Vec<u8>> {
+    let mut bytes = vec![0; len as usize];
+    file.read_exact_at(&mut bytes, at).at(|| "read an image".to_owned())?;
+    Ok(bytes)
+}
+
+/// What begins to act at once, and what would hinder the steps before: timers, limits.
+pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
+    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+        let Some(core) = task.threads[0].tc.as_ref() else { continue };
+        let mut batch = Batch::new();
+        if let Some(timers) = &core.timers {
+            for (which, timer) in [(0, &timers.real), (1, &timers.virt), (2, &timers.prof)] {
+                arm_interval_timer(&mut batch, which, timer);
+            }
+            if !timers.posix.is_empty() {
+                let arguments = [PR_TIMER_CREATE_RESTORE_IDS.into(), 1.into(), 0.into(), 0.into(), 0.into()];
+                batch.call("PR_TIMER_CREATE_RESTORE_IDS", libc::SYS_prctl, &arguments);
+            }
+            for timer in &timers.posix {
+                // struct sigevent: value, signal, how, thread
+                let mut event = timer.sival_ptr.to_le_bytes().to_vec();
+                event.extend_from_slice(&timer.si_signo.to_le_bytes());
+                event.extend_from_slice(&timer.it_sigev_notify.to_le_bytes());
+                event.extend_from_slice(&timer.notify_thread_id.unwrap_or(0).to_le_bytes());
+                event.resize(64, 0);
+                let event = batch.bytes(&event);
+                let id = batch.bytes(&timer.it_id.to_le_bytes());
+                batch.call(
+                    "timer_create",
+                    libc::SYS_timer_create,
+                    &[timer.clock_id.into(), event.into(), id.into()],
+                );
+                let times = batch.words(&[timer.isec, timer.insec, timer.vsec, timer.vnsec]);
+                batch.call(
+                    "timer_settime",
+                    libc::SYS_timer_settime,
+                    &[timer.it_id.into(), 0.into(), times.into(), 0.into()],
+                );
+            }
+        }
+        let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
+        for entry in entries.into_iter().flatten() {
+            let file = build.snapshot.files.iter().find(|file| file.id == entry.id);
+            let Some(timer) = file.and_then(|file| file.tfd.as_deref()) else { continue };
+            let times = batch.words(&[timer.isec, timer.insec, timer.vsec, timer.vnsec]);
+            batch.call(
+                "timerfd_settime",
+                libc::SYS_timerfd_settime,
+                &[entry.fd.into(), 0.into(), times.into(), 0.into()],
+            );
+            if timer.ticks != 0 {
+                const TFD_IOC_SET_TICKS: u64 = 0x4008_5400;
+                let ticks = batch.words(&[timer.ticks]);
+                batch.call(
+                    "TFD_IOC_SET_TICKS",
+                    libc::SYS_ioctl,
+                    &[entry.fd.into(), TFD_IOC_SET_TICKS.into(), ticks.into()],
+                );
+            }
+        }
+        for (resource, limit) in core.rlimits.iter().flat_map(|limits| &limits.rlimits).enumerate() {
+            let most = build
+                .policy
+                .rlimits
+                .iter()
+                .find(|(which, _)| *which == resource as u32)
+                .map(|(_, most)| *most);
+            let max = most.map_or(limit.max, |most| most.min(limit.max));
+            let place = batch.words(&[limit.cur.min(max), max]);
+            // A hard limit is not raised without CAP_SYS_RESOURCE; then the one that the container was given stays.
+            batch.call_may_fail("setrlimit", libc::SYS_setrlimit, &[resource.into(), place.into()]);
+        }
+        build.run(index, &batch)?;
+    }
+    Ok(())
+}
+
+fn arm_interval_timer(batch: &mut Batch, which: i32, timer: &ItimerEntry) {
+    if timer.vsec != 0 || timer.vusec != 0 {
+        let times = batch.words(&[timer.isec, timer.iusec, timer.vsec, timer.vusec]);
+        batch.call("setitimer", libc::SYS_setitimer, &[which.into(), times.into(), 0.into()]);
+    }
+}

@@ -1,0 +1,137 @@
+//! Terminals: pairs of the container's devpts, and the console, whose other end is outside.
+
+use super::build::Build;
+use crate::error::{Error, Result};
+use images::messages::{FileEntry, TermiosEntry, TtyInfoEntry};
+use inject::{Arg, Batch};
+use std::collections::BTreeMap;
+
+/// `tty_info_entry.type`
+const PTY: i32 = 1;
+const CONSOLE: i32 = 2;
+const CURRENT: i32 = 4;
+const EXTERNAL: i32 = 5;
+
+const MASTER_MAJOR: u32 = 5;
+
+fn info<'a>(build: &Build<'a>, file: &FileEntry) -> Option<&'a TtyInfoEntry> {
+    let id = file.tty.as_ref()?.tty_info_id;
+    build.snapshot.ttys.iter().find(|info| info.id == id)
+}
+
+fn is_master(info: &TtyInfoEntry) -> bool {
+    info.rdev >> 8 == MASTER_MAJOR
+}
+
+pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
+    let files: Vec<&FileEntry> = build.snapshot.files.iter().filter(|file| file.tty.is_some()).collect();
+    // The new number of each pair, by the old one.
+    let mut pairs: BTreeMap<u32, u32> = BTreeMap::new();
+    let (masters, others): (Vec<&FileEntry>, Vec<&FileEntry>) =
+        files.into_iter().partition(|file| info(build, file).is_some_and(is_master));
+    for file in masters {
+        let named = |error: Error| Error::new(format!("files: terminal master {}: {error}", file.id));
+        let Some(info) = info(build, file) else { continue };
+        let flags = file.tty.as_ref().map_or(0, |tty| tty.flags) | libc::O_NOCTTY as u32;
+        let mut batch = Batch::new();
+        let name = batch.string(b"/dev/pts/ptmx");
+        let fd = batch.call(
+            "open ptmx",
+            libc::SYS_openat,
+            &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()],
+        );
+        let zero = batch.words(&[0]);
+        batch.call("TIOCSPTLCK", libc::SYS_ioctl, &[fd.into(), libc::TIOCSPTLCK.into(), zero.into()]);
+        let number = batch.space(8);
+        batch.call("TIOCGPTN", libc::SYS_ioctl, &[fd.into(), libc::TIOCGPTN.into(), number.into()]);
+        configure(&mut batch, fd.into(), info);
+        build.settle(&mut batch, fd, file.id);
+        let outcome = build.run(0, &batch).map_err(named)?;
+        let index = info.pty.as_ref().map_or(0, |pty| pty.index);
+        pairs.insert(index, outcome.u32(number));
+    }
+    for file in others {
+        let named = |error: Error| Error::new(format!("files: terminal {}: {error}", file.id));
+        let (Some(info), Some(tty)) = (info(build, file), &file.tty) else { continue };
+        let index = info.pty.as_ref().map_or(0, |pty| pty.index);
+        let flags = tty.flags | libc::O_NOCTTY as u32;
+        let mut batch = Batch::new();
+        let open = |batch: &mut Batch, name: &[u8]| {
+            let name = batch.string(name);
+            batch.call(
+                "open",
+                libc::SYS_openat,
+                &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()],
+            )
+        };
+        let fd = match (info.r#type, pairs.get(&index)) {
+            (PTY, Some(number)) => open(&mut batch, format!("/dev/pts/{number}").as_bytes()),
+            // After all terminals have their sessions.
+            (CURRENT, _) => return Err(named(Error::new("/dev/tty is not supported"))),
+            (PTY | CONSOLE | EXTERNAL, _) if build.policy.has_console => {
+                // The nursery's standard input is the new terminal, here under a name of its own.
+                open(&mut batch, b"/proc/self/fd/0")
+            }
+            _ => return Err(named(Error::new("its other end is outside; restore it with a console socket"))),
+        };
+        configure(&mut batch, fd.into(), info);
+        build.settle(&mut batch, fd, file.id);
+        build.run(0, &batch).map_err(named)?;
+    }
+    Ok(())
+}
+
+/// Its attributes and its size.
+fn configure(batch: &mut Batch, fd: Arg, info: &TtyInfoEntry) {
+    if let Some(termios) = &info.termios {
+        let place = batch.bytes(&attributes(termios));
+        batch.call("TCSETS", libc::SYS_ioctl, &[fd, libc::TCSETS.into(), place.into()]);
+    }
+    if let Some(size) = &info.winsize {
+        let numbers = [size.ws_row, size.ws_col, size.ws_xpixel, size.ws_ypixel];
+        let bytes: Vec<u8> = numbers.iter().flat_map(|number| (*number as u16).to_le_bytes()).collect();
+        let place = batch.bytes(&bytes);
+        batch.call("TIOCSWINSZ", libc::SYS_ioctl, &[fd, libc::TIOCSWINSZ.into(), place.into()]);
+    }
+    if info.packet_mode && is_master(info) {
+        let one = batch.words(&[1]);
+        batch.call("TIOCPKT", libc::SYS_ioctl, &[fd, libc::TIOCPKT.into(), one.into()]);
+    }
+}
+
+/// The kernel's struct termios.
+fn attributes(termios: &TermiosEntry) -> Vec<u8> {
+    let words = [termios.c_iflag, termios.c_oflag, termios.c_cflag, termios.c_lflag];
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    bytes.push(termios.c_line as u8);
+    bytes.extend(termios.c_cc.iter().take(19).map(|code| *code as u8));
+    bytes.resize(36, 0);
+    bytes
+}
+
+/// Gives sessions their terminals, and terminals their foreground groups.
+pub(super) fn attach(build: &mut Build<'_>) -> Result<()> {
+    let files: Vec<&FileEntry> = build.snapshot.files.iter().filter(|file| file.tty.is_some()).collect();
+    let mut done = Vec::new();
+    for file in files {
+        let Some(info) = info(build, file) else { continue };
+        if info.sid == 0 || is_master(info) || done.contains(&info.id) {
+            continue;
+        }
+        done.push(info.id);
+        let Some(leader) = build.index_of(info.sid) else { continue };
+        let Some(number) = build.open.get(&file.id).copied() else { continue };
+        let mut batch = Batch::new();
+        batch.call("TIOCSCTTY", libc::SYS_ioctl, &[number.into(), libc::TIOCSCTTY.into(), 1.into()]);
+        if info.pgrp != 0 {
+            let group = batch.bytes(&info.pgrp.to_le_bytes());
+            batch.call_may_fail(
+                "TIOCSPGRP",
+                libc::SYS_ioctl,
+                &[number.into(), libc::TIOCSPGRP.into(), group.into()],
+            );
+        }
+        build.run(leader, &batch)?;
+    }
+    Ok(())
+}
