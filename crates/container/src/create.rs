@@ -5,7 +5,7 @@
 //! on everything made is in `Making`, whose drop undoes it backwards; `keep` ends that.
 
 use crate::attach::{self, Relay, Signals, Terminal};
-use crate::config::{self, Config, IdMap, MountKind, Namespace};
+use crate::config::{self, CLONE_NEWTIME, Config, IdMap, MountKind, Namespace, TimeOffset};
 use crate::descriptors;
 use crate::error::{At, Error, Result};
 use crate::hooks::{self, HookOutput, HookState};
@@ -18,7 +18,7 @@ use crate::seccomp::{self, Program};
 use crate::state::{self, Container, Made, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
 use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
 use cgroup::{Cgroup, Created, Resources};
-use checkpoint::Restore;
+use checkpoint::{ClockOffset, Restore};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{
@@ -332,6 +332,12 @@ impl<'a> Making<'a> {
         making.make_cgroup()?;
 
         let mut config = plan.config.clone();
+        if let Starter::Restore(restore) = starter
+            && config.creates(CLONE_NEWTIME)
+        {
+            // Its clocks go on from where they were: that is state, not what config.json began with.
+            config.time_offsets = restore.clock_offsets().iter().map(time_offset).collect();
+        }
         let mut extra_env = Vec::new();
         if plan.options.notify_socket.is_some() {
             let (mount, variable) = crate::notify::in_container(&making.container.dir)?;
@@ -366,6 +372,10 @@ impl<'a> Making<'a> {
                 becomes: match starter {
                     Starter::Socket | Starter::Floe => Becomes::Program,
                     Starter::Restore(restore) => Becomes::Task(restore.nursery()),
+                },
+                pid: match starter {
+                    Starter::Restore(restore) if !config.creates(libc::CLONE_NEWPID) => Some(restore.pid()),
+                    _ => None,
                 },
                 preserved: &plan.preserved,
                 listen_fds: plan.options.listen_fds,
@@ -493,11 +503,12 @@ impl<'a> Making<'a> {
             }
             None => None,
         };
-        let child = spawn(&CloneArgs { flags, cgroup, sibling: false }, || init::run(init));
+        let pid = init.pid_at_birth();
+        let child = spawn(&CloneArgs { flags, cgroup, sibling: false, pid }, || init::run(init));
         if let Some(own) = own_pid_namespace {
             setns(own.as_fd(), libc::CLONE_NEWPID).at(|| "return to our pid namespace")?;
         }
-        child.at(|| "clone3")
+        child.map_err(|e| init_error(init::clone_failure(pid, e)))
     }
 
     fn open_sources(&self, init: &mut Init<'_>) -> Result<()> {
@@ -703,6 +714,10 @@ impl Drop for Making<'_> {
     }
 }
 
+fn time_offset(offset: &ClockOffset) -> TimeOffset {
+    TimeOffset { clock: offset.clock.to_owned(), seconds: offset.seconds, nanoseconds: offset.nanoseconds }
+}
+
 /// Whether the kernel shows a pid namespace's procfs to a process that is not in it.
 fn can_mount_proc_of(pid_namespace: &OwnedFd) -> bool {
     let set = |context: FsContext| context.set_pid_namespace(pid_namespace.as_fd());
@@ -788,10 +803,13 @@ fn spawn_through_helper(
         };
         let answer = match join() {
             Err(failure) => Message::Failed(failure),
-            Ok(()) => match spawn(&CloneArgs { flags, cgroup, sibling: true }, || init::run(init)) {
-                Ok(child) => Message::Pid(child.pid),
-                Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
-            },
+            Ok(()) => {
+                let pid = init.pid_at_birth();
+                match spawn(&CloneArgs { flags, cgroup, sibling: true, pid }, || init::run(init)) {
+                    Ok(child) => Message::Pid(child.pid),
+                    Err(e) => Message::Failed(init::clone_failure(pid, e)),
+                }
+            }
         };
         i32::from(theirs.send(&answer).is_err())
     })

@@ -26,6 +26,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use sys::Errno;
 use sys::clone::{CloneArgs, spawn};
 use sys::mount::{MountAttr, attach, set_attr};
 use sys::process::{prctl, setns};
@@ -40,6 +41,8 @@ pub(crate) struct Init<'a> {
     /// Descriptors of floe's, to be closed at once.
     pub(crate) inherited: Vec<Inherited>,
     pub(crate) becomes: Becomes,
+    /// The pid that it must have in a pid namespace which is not its own, if any will not do.
+    pub(crate) pid: Option<i32>,
     pub(crate) seccomp: Option<&'a seccomp::Program>,
     /// The host's procfs.
     pub(crate) procfs: BorrowedFd<'a>,
@@ -69,6 +72,13 @@ pub(crate) struct Init<'a> {
     pub(crate) listen_fdnames: Option<OsString>,
     pub(crate) extra_env: Vec<String>,
     pub(crate) apparmor: Option<&'a str>,
+}
+
+impl Init<'_> {
+    /// For the process that is cloned first; where that stays outside of the pid namespace, the pid is its successor's.
+    pub(crate) fn pid_at_birth(&self) -> Option<i32> {
+        self.pid.filter(|_| self.pid_namespace.is_none())
+    }
 }
 
 /// What init becomes when the container is set up.
@@ -105,10 +115,16 @@ pub(crate) fn run(mut init: Init<'_>) -> i32 {
             Err(failure) => report(&init.channel, failure),
         }
     };
-    match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, successor) {
+    match spawn(&CloneArgs { sibling: true, pid: init.pid, ..CloneArgs::default() }, successor) {
         Ok(child) => i32::from(init.channel.send(&Message::Pid(child.pid)).is_err()),
-        Err(e) => report(&init.channel, Failure::new(Step::Clone, e.raw(), "")),
+        Err(e) => report(&init.channel, clone_failure(init.pid, e)),
     }
+}
+
+/// `pid` is the one that was asked for.
+pub(crate) fn clone_failure(pid: Option<i32>, error: Errno) -> Failure {
+    let object = pid.map(|pid| format!("with pid {pid}")).unwrap_or_default();
+    Failure::new(Step::Clone, error.raw(), object)
 }
 
 fn prepare(init: &mut Init<'_>) -> InitResult<Ready> {
