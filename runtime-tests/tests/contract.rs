@@ -4,7 +4,7 @@
 //! Parts of the contract are pinned elsewhere: whole life cycles in life_cycle.rs, odd parts of config.json in
 //! callers.rs, what `features` promises in features.rs, terminals in terminal.rs, descriptors in descriptors.rs,
 //! damaged input in bad_input.rs, users without privileges in rootless.rs, and what needs no container in
-//! crates/floe/tests/cli.rs. `checkpoint` and `restore` do not exist yet.
+//! crates/floe/tests/cli.rs.
 
 use crate::cases;
 use crate::harness::sockets::{FdSocket, Terminal};
@@ -33,6 +33,8 @@ pub(crate) fn cases() -> Vec<Case> {
         words_for_an_unknown_container,
         words_for_an_id,
         words_for_a_wrong_state,
+        words_for_a_checkpoint,
+        failed_restore_leaves_nothing,
         podman_maps_errors_to_126_and_127,
         docker_maps_errors_to_126_and_127,
         containerd_and_crio_know_what_has_gone,
@@ -484,8 +486,23 @@ fn misuse_goes_to_stderr(t: &mut Test) {
 fn help_of_every_command(t: &mut Test) {
     let mut caller = Caller::new(t);
     for command in [
-        "create", "start", "state", "kill", "delete", "run", "exec", "ps", "list", "pause", "resume",
-        "update", "events", "spec", "features",
+        "create",
+        "start",
+        "state",
+        "kill",
+        "delete",
+        "run",
+        "exec",
+        "ps",
+        "list",
+        "pause",
+        "resume",
+        "update",
+        "events",
+        "spec",
+        "features",
+        "checkpoint",
+        "restore",
     ] {
         for flag in ["--help", "-h"] {
             let output = caller.call(&format!("{command} {flag}")).quiet();
@@ -508,6 +525,7 @@ fn words_for_an_unknown_container(t: &mut Test) {
         ("update --pids-limit 5 $ID", 1),
         ("events --stats $ID", 1),
         ("exec $ID true", 255),
+        ("checkpoint $ID", 1),
     ] {
         let output = caller.call(&format!("--root $ROOT {line}")).exits(status);
         assert!(output.stderr.contains("container does not exist"), "{line}: {}", output.stderr);
@@ -544,6 +562,43 @@ fn words_for_a_wrong_state(t: &mut Test) {
         let output = caller.call(&format!("--root $ROOT {line}"));
         assert!(output.code != 0 && output.stderr.contains(words), "{line}: {}", output.stderr);
     }
+}
+
+/// runc says the first two of them, its test suite matches the third.
+fn words_for_a_checkpoint(t: &mut Test) {
+    let mut caller = Caller::new(t);
+    caller.call("--root $ROOT create --bundle $BUNDLE $ID").quiet();
+    let refused = |caller: &mut Caller<'_>, flags: &str, words: &str| {
+        let line = format!("--root $ROOT checkpoint --image-path $DIR/images {flags} $ID");
+        let output = caller.call(&line).exits(1);
+        assert!(output.stderr.to_lowercase().contains(words), "{flags}: {}", output.stderr);
+    };
+    refused(&mut caller, "", "container cannot be checkpointed in created state");
+    assert!(!caller.t.path("images").exists(), "made for nothing");
+    caller.call("--root $ROOT start $ID").quiet();
+    refused(&mut caller, "--parent-path /tmp", "--parent-path must be relative");
+    refused(&mut caller, "--parent-path ../nothing", "invalid --parent-path");
+    caller.call("--root $ROOT kill $ID KILL").quiet();
+    caller.wait_status("stopped");
+    refused(&mut caller, "", "container cannot be checkpointed in stopped state");
+}
+
+/// conmon's restore: a directory without images, a bundle with everything else.
+fn failed_restore_leaves_nothing(t: &mut Test) {
+    let mut caller = Caller::new(t);
+    std::fs::create_dir(caller.t.path("images")).expect("mkdir");
+    let line = "--root $ROOT restore --bundle $BUNDLE --pid-file $DIR/pid --detach --image-path $DIR/images \
+                --work-path $DIR/work --tcp-established --file-locks $ID";
+    let output = caller.call(line).exits(1);
+    assert_eq!(output.stderr.lines().count(), 1, "{}", output.stderr);
+    assert!(!caller.t.path("pid").exists());
+    assert_eq!(caller.t.leftovers(), Vec::<String>::new());
+    if environment::get().peer {
+        skip("without CRIU there is no restore.log of other runtimes");
+    }
+    let log = std::fs::read_to_string(caller.t.path("work/restore.log")).expect("restore.log");
+    let cause = output.stderr.trim_end().rsplit_once(": ").expect("a cause").1;
+    assert!(log.contains("Error") && log.contains(cause), "{log}");
 }
 
 /// The two ways in which a program is not there: `podman: libpod/oci_util.go`.

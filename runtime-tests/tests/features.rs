@@ -214,8 +214,7 @@ fn annotations(t: &mut Test) {
         version.contains(&format!("libseccomp: {}", said("io.github.seccomp.libseccomp.version"))),
         "{version}"
     );
-    // As long as there is no such command.
-    assert_eq!(said("io.floe.checkpoint.enabled"), "false");
-    assert!(t.call(["checkpoint", "web1"]).exits(1).stderr.contains("unknown command"));
+    assert_eq!(said("io.floe.checkpoint.enabled"), "true");
+    assert_eq!(said("org.opencontainers.runc.checkpoint.enabled"), "true");
     assert!(words(&features["potentiallyUnsafeConfigAnnotations"]).contains(&"run.oci.".to_owned()));
 }

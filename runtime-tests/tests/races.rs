@@ -2,6 +2,7 @@
 
 use crate::cases;
 use crate::harness::*;
+use nix::fcntl::{Flock, FlockArg};
 use std::process::Command;
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -14,6 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
         cgroup_that_is_frozen,
         list_while_others_come_and_go,
         delete_at_the_same_time,
+        checkpoint_at_the_same_time,
     ];
     for name in ["state.json", "init.json"] {
         for (how, text) in [("damaged", "not json"), ("truncated", "")] {
@@ -169,6 +171,23 @@ fn delete_at_the_same_time(t: &mut Test) {
         assert!(outputs.iter().any(|output| output.code == 0), "{outputs:?}");
         assert_eq!(t.leftovers(), [""; 0]);
     }
+}
+
+/// A dump freezes the container for a moment: another one must not take it for a paused one.
+fn checkpoint_at_the_same_time(t: &mut Test) {
+    need_floe();
+    let mut bundle = t.bundle();
+    let container = t.start_holding(&mut bundle);
+    let other = std::fs::File::open(t.root.join(&container.id)).expect("state directory");
+    let other = Flock::lock(other, FlockArg::LockExclusiveNonblock).expect("lock");
+    let images = t.path("images");
+    t.call(["checkpoint", "--image-path", images.to_str().expect("UTF-8"), &container.id])
+        .exits(1)
+        .refused(&["another checkpoint of the container is being made"]);
+    t.call(["checkpoint", "--check", &container.id]).exits(1).refused(&["another checkpoint"]);
+    assert!(!images.exists(), "made for nothing");
+    drop(other);
+    assert_eq!(t.status(&container.id), "running");
 }
 
 fn damaged(t: &mut Test, name: &str, text: &str) {

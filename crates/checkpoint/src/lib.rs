@@ -14,7 +14,7 @@ mod target;
 pub use dump::{check, dump};
 pub use error::{Error, Result};
 pub use policy::{Capabilities, Filter, Policy};
-pub use restore::{Nursery, Restore};
+pub use restore::{ClockOffset, Nursery, Restore};
 pub use target::{
     Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target,
 };

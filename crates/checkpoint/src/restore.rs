@@ -78,6 +78,17 @@ impl Restore {
         })
     }
 
+    /// The first task's pid in its pid namespace. In one of its own it is 1; in another, whoever clones the task must give
+    /// it that pid.
+    pub fn pid(&self) -> i32 {
+        match *self {}
+    }
+
+    /// Offsets that a time namespace of its own must have for its clocks to go on from where they were, at this moment.
+    pub fn clock_offsets(&self) -> Vec<ClockOffset> {
+        match *self {}
+    }
+
     /// For the process that becomes the first task, before it is cloned.
     pub fn nursery(&self) -> Nursery<'_> {
         Nursery { entrance: self.nursery.entrance(), pages: self.pages.values().map(File::as_fd).collect() }
@@ -136,6 +147,15 @@ impl Restore {
             ),
         })
     }
+}
+
+/// A line of /proc/PID/timens_offsets (time_namespaces(7)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ClockOffset {
+    /// `monotonic` or `boottime`.
+    pub clock: &'static str,
+    pub seconds: i64,
+    pub nanoseconds: u32,
 }
 
 /// Where a process waits for the engine, to become the first task.

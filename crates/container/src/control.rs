@@ -143,7 +143,10 @@ pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Confi
     if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
         crate::rdt::remove(dir)?;
     }
-    release(&container.dir)?;
+    if !release(&container.dir)? {
+        // An attached `run` and a `checkpoint` end their container both.
+        return Ok(());
+    }
     // A failure of theirs is only logged (runtime.md, lifecycle 13).
     if let Some(config) = config
         && let Err(e) = poststop(container, config)
@@ -173,7 +176,8 @@ fn destroy_damaged(rt: &Runtime, id: &str) -> Result<()> {
     if let Some(init) = &init {
         wait_end(init)?;
     }
-    release(&rt.root.join(id))
+    release(&rt.root.join(id))?;
+    Ok(())
 }
 
 /// The cgroups that the other containers under this root have written down.

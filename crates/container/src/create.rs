@@ -4,19 +4,21 @@
 //! clone3 → id maps and what only we may set → answer init until it is ready → write it down. From the claim
 //! on everything made is in `Making`, whose drop undoes it backwards; `keep` ends that.
 
-use crate::attach::{self, Terminal};
-use crate::config::{self, Config, IdMap, MountKind, Namespace};
+use crate::attach::{self, Relay, Signals, Terminal};
+use crate::config::{self, CLONE_NEWTIME, Config, IdMap, MountKind, Namespace, TimeOffset};
+use crate::descriptors;
 use crate::error::{At, Error, Result};
 use crate::hooks::{self, HookOutput, HookState};
 use crate::init::mounts::PROC_SUPER_MAGIC;
 use crate::init::process::CAP_SYS_ADMIN;
 use crate::init::protocol::{Channel, Failure, Inherited, Message, Step};
-use crate::init::{self, Init, devices, mounts};
+use crate::init::{self, Becomes, Init, devices, mounts};
 use crate::notify::NotifySocket;
 use crate::seccomp::{self, Program};
 use crate::state::{self, Container, Made, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
 use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
 use cgroup::{Cgroup, Created, Resources};
+use checkpoint::{ClockOffset, Restore};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::socket::sockopt::SendTimeout;
 use nix::sys::socket::{
@@ -41,8 +43,8 @@ pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<
     if plan.config.process.terminal && options.console_socket.is_none() {
         return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
     }
-    let (mut making, _) = Making::start(rt, &plan, binary, Starter::Socket)?;
-    making.record()?;
+    let (mut making, _) = Making::start(rt, &plan, binary, Starter::Socket, None)?;
+    making.settle()?;
     making.keep();
     Ok(())
 }
@@ -50,37 +52,22 @@ pub(crate) fn create(rt: &Runtime, id: &str, options: &CreateOptions) -> Result<
 pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOptions) -> Result<i32> {
     let binary = protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
-    let wants_terminal = plan.config.process.terminal;
-    if run.detach && wants_terminal && options.console_socket.is_none() {
-        return Err(Error::new("config.json: process.terminal: a detached container needs --console-socket"));
-    }
-    if !run.detach && options.console_socket.is_some() {
-        return Err(Error::new(
-            "--console-socket: it needs --detach, attached floe is the terminal's other end",
-        ));
-    }
-    // Before the child exists, so that no signal is lost. It gets the old mask back.
-    let attached = if run.detach { None } else { Some(attach::Signals::block()?) };
-    if !run.detach && !run.no_subreaper {
-        let _ = sys::process::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0);
-    }
-    let terminal = if !run.detach && wants_terminal { Some(Terminal::pair()?) } else { None };
-    let (terminal, child_end) = terminal.unzip();
-    let (mut making, child) = Making::start(rt, &plan, binary, Starter::Floe { terminal: child_end })?;
-    making.record()?;
+    let (attachment, console) = Attachment::new(&plan, run)?;
+    let (mut making, child) = Making::start(rt, &plan, binary, Starter::Floe, console)?;
+    making.settle()?;
     let notify = plan.notify_listener(&making.container.dir)?;
-    let relay = terminal.map(Terminal::relay).transpose()?;
+    let attached = attachment.connect()?;
     making.channel.send(&Message::Continue).at(|| "start init")?;
     start::await_exec(&making.channel, child.pid, child.pidfd.as_fd(), &making.container, &plan.config)?;
     start::poststart(&making.container, &plan.config)?;
-    let Some(signals) = attached else {
+    let Some(attached) = attached else {
         making.keep();
         if let Some(notify) = notify {
             notify.relay(child.pidfd.as_fd(), child.pid)?;
         }
         return Ok(0);
     };
-    let status = attach::wait(&child, &signals, relay, notify.as_ref())?;
+    let status = attached.wait(&child, notify.as_ref())?;
     if run.keep {
         making.keep();
     } else {
@@ -89,12 +76,69 @@ pub(crate) fn run(rt: &Runtime, id: &str, options: &CreateOptions, run: &RunOpti
     Ok(status)
 }
 
-/// Who tells init to go on after `Ready`.
-enum Starter {
+/// What makes this process stay with the container until it ends, unless it detaches.
+pub(crate) struct Attachment {
+    signals: Option<Signals>,
+    terminal: Option<Terminal>,
+}
+
+/// The same once there is a container.
+pub(crate) struct Attached {
+    signals: Signals,
+    relay: Option<Relay>,
+}
+
+impl Attachment {
+    /// To be made before the container, so that no signal is lost. Init gets the old mask back, and the descriptor, if
+    /// there is one, to send the master of its terminal to.
+    pub(crate) fn new(plan: &Plan<'_>, run: &RunOptions) -> Result<(Attachment, Option<OwnedFd>)> {
+        let wants_terminal = plan.config.process.terminal;
+        let has_socket = plan.options.console_socket.is_some();
+        if run.detach {
+            if wants_terminal && !has_socket {
+                return Err(Error::new(
+                    "config.json: process.terminal: a detached container needs --console-socket",
+                ));
+            }
+            return Ok((Attachment { signals: None, terminal: None }, None));
+        }
+        if has_socket {
+            return Err(Error::new(
+                "--console-socket: it needs --detach, attached floe is the terminal's other end",
+            ));
+        }
+        let signals = Signals::block()?;
+        if !run.no_subreaper {
+            let _ = sys::process::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0);
+        }
+        let (terminal, console) = if wants_terminal { Some(Terminal::pair()?) } else { None }.unzip();
+        Ok((Attachment { signals: Some(signals), terminal }, console))
+    }
+
+    /// Takes the terminal, which init has sent by now. `None` when we detach.
+    pub(crate) fn connect(self) -> Result<Option<Attached>> {
+        let Some(signals) = self.signals else { return Ok(None) };
+        let relay = self.terminal.map(Terminal::relay).transpose()?;
+        Ok(Some(Attached { signals, relay }))
+    }
+}
+
+impl Attached {
+    /// Stays until the container ends; the result is its exit status.
+    pub(crate) fn wait(self, child: &Child, notify: Option<&NotifySocket>) -> Result<i32> {
+        attach::wait(child, &self.signals, self.relay, notify)
+    }
+}
+
+/// Who makes init, once it is ready, what it is to be.
+#[derive(Clone, Copy)]
+pub(crate) enum Starter<'a> {
     /// `floe start`, through the socket in the state directory.
     Socket,
-    /// This process. Attached with a terminal, init sends its master to the descriptor.
-    Floe { terminal: Option<OwnedFd> },
+    /// This process, by letting init go on.
+    Floe,
+    /// This process, by building the tasks of a checkpoint from it.
+    Restore(&'a Restore),
 }
 
 /// How a process gets into its cgroup.
@@ -110,21 +154,21 @@ pub(crate) enum Entry {
 }
 
 /// All decisions and everything that can fail before something exists.
-struct Plan<'a> {
+pub(crate) struct Plan<'a> {
     id: &'a str,
-    options: &'a CreateOptions,
+    pub(crate) options: &'a CreateOptions,
     document: Vec<u8>,
-    config: Config,
-    seccomp: Option<Program>,
+    pub(crate) config: Config,
+    pub(crate) seccomp: Option<Program>,
     resources: Resources,
     hook_output: HookOutput,
     procfs: OwnedFd,
-    apparmor: Option<String>,
+    pub(crate) apparmor: Option<String>,
     preserved: Vec<RawFd>,
 }
 
 impl<'a> Plan<'a> {
-    fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
+    pub(crate) fn new(rt: &Runtime, id: &'a str, options: &'a CreateOptions) -> Result<Plan<'a>> {
         state::check_id(id)?;
         // What our caller has leaked is nobody's business, hooks included.
         let preserved = preserved(options.preserve_fds, options.listen_fds)?;
@@ -224,10 +268,10 @@ pub(crate) fn check_labels(config: &Config) -> Result<Option<String>> {
 }
 
 /// A container that is being made. Dropped before `keep`, it removes all that it made.
-struct Making<'a> {
+pub(crate) struct Making<'a> {
     rt: &'a Runtime,
     plan: &'a Plan<'a>,
-    container: Container,
+    pub(crate) container: Container,
     channel: Channel,
     /// Of `protect_binary`, until init works and we wait.
     binary: Option<OwnedFd>,
@@ -243,12 +287,13 @@ struct Making<'a> {
 }
 
 impl<'a> Making<'a> {
-    /// Makes the container up to `Ready`.
-    fn start(
+    /// Makes the container up to `Ready`. The master of its terminal goes to `console`, or where the options say.
+    pub(crate) fn start(
         rt: &'a Runtime,
         plan: &'a Plan<'a>,
         binary: Option<OwnedFd>,
-        starter: Starter,
+        starter: Starter<'_>,
+        console: Option<OwnedFd>,
     ) -> Result<(Making<'a>, Child)> {
         let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
         let dir = state::claim(rt, plan.id)?;
@@ -278,16 +323,21 @@ impl<'a> Making<'a> {
         making.container.save_config(&plan.document)?;
         let listener = match starter {
             Starter::Socket => Some(start_listener(&making.container.dir)?),
-            Starter::Floe { .. } => None,
+            Starter::Floe | Starter::Restore(_) => None,
         };
-        let console_socket = match (starter, &plan.options.console_socket) {
-            (Starter::Floe { terminal }, None) => terminal,
-            (_, Some(path)) => Some(connect_to(path).at(|| "--console-socket")?),
-            (_, None) => None,
+        let console_socket = match &plan.options.console_socket {
+            Some(path) => Some(connect_to(path).at(|| "--console-socket")?),
+            None => console,
         };
         making.make_cgroup()?;
 
         let mut config = plan.config.clone();
+        if let Starter::Restore(restore) = starter
+            && config.creates(CLONE_NEWTIME)
+        {
+            // Its clocks go on from where they were: that is state, not what config.json began with.
+            config.time_offsets = restore.clock_offsets().iter().map(time_offset).collect();
+        }
         let mut extra_env = Vec::new();
         if plan.options.notify_socket.is_some() {
             let (mount, variable) = crate::notify::in_container(&making.container.dir)?;
@@ -319,6 +369,14 @@ impl<'a> Making<'a> {
                 new_keyring: !plan.options.no_new_keyring,
                 may_mknod: !config.has_user_namespace(),
                 keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+                becomes: match starter {
+                    Starter::Socket | Starter::Floe => Becomes::Program,
+                    Starter::Restore(restore) => Becomes::Task(restore.nursery()),
+                },
+                pid: match starter {
+                    Starter::Restore(restore) if !config.creates(libc::CLONE_NEWPID) => Some(restore.pid()),
+                    _ => None,
+                },
                 preserved: &plan.preserved,
                 listen_fds: plan.options.listen_fds,
                 listen_fdnames: plan.options.listen_fdnames.clone(),
@@ -445,11 +503,12 @@ impl<'a> Making<'a> {
             }
             None => None,
         };
-        let child = spawn(&CloneArgs { flags, cgroup, sibling: false }, || init::run(init));
+        let pid = init.pid_at_birth();
+        let child = spawn(&CloneArgs { flags, cgroup, sibling: false, pid }, || init::run(init));
         if let Some(own) = own_pid_namespace {
             setns(own.as_fd(), libc::CLONE_NEWPID).at(|| "return to our pid namespace")?;
         }
-        child.at(|| "clone3")
+        child.map_err(|e| init_error(init::clone_failure(pid, e)))
     }
 
     fn open_sources(&self, init: &mut Init<'_>) -> Result<()> {
@@ -576,13 +635,24 @@ impl<'a> Making<'a> {
     }
 
     /// Writes the container down and lets init go on to wait for its start.
-    fn record(&mut self) -> Result<()> {
-        let (pid, pidfd) = self.child.as_ref().expect("start has made it");
+    fn settle(&mut self) -> Result<()> {
+        let (pid, _) = self.child.as_ref().expect("start has made it");
         set_scheduler(*pid, &self.plan.config.process)?;
+        self.record()?;
+        self.channel.send(&Message::Continue).at(|| "talk to init")
+    }
+
+    /// Writes the container down: from now on it exists.
+    pub(crate) fn record(&mut self) -> Result<()> {
+        let (pid, pidfd) = self.child.as_ref().expect("start has made it");
         let stat = ProcStat::read(*pid)
             .ok_or_else(|| Error::new(format!("read /proc/{pid}/stat: no such process")))?;
         let init = ProcessId { pid: *pid, start_time: stat.start_time };
-        self.container.made = Some(Made { init, intel_rdt: self.intel_rdt.clone() });
+        let outside = match self.plan.config.process.terminal {
+            true => Vec::new(),
+            false => descriptors::outside(self.plan.procfs.as_fd())?,
+        };
+        self.container.made = Some(Made { init, intel_rdt: self.intel_rdt.clone(), outside });
         self.container.save_made()?;
         self.wrote_pid_file = true;
         write_pid_files(
@@ -590,8 +660,7 @@ impl<'a> Making<'a> {
             pidfd.as_fd(),
             self.plan.options.pid_file.as_deref(),
             self.plan.options.pidfd_socket.as_deref().or(self.plan.config.pidfd_receiver.as_deref()),
-        )?;
-        self.channel.send(&Message::Continue).at(|| "talk to init")
+        )
     }
 
     fn end_child(&mut self) {
@@ -601,12 +670,12 @@ impl<'a> Making<'a> {
         }
     }
 
-    fn keep(&mut self) {
+    pub(crate) fn keep(&mut self) {
         self.kept = true;
     }
 
     /// The end of an attached run.
-    fn remove(mut self) -> Result<()> {
+    pub(crate) fn remove(mut self) -> Result<()> {
         self.kept = true;
         crate::control::destroy(self.rt, &self.container, Some(&self.plan.config))
     }
@@ -643,6 +712,10 @@ impl Drop for Making<'_> {
         }
         let _ = state::release(&self.container.dir);
     }
+}
+
+fn time_offset(offset: &ClockOffset) -> TimeOffset {
+    TimeOffset { clock: offset.clock.to_owned(), seconds: offset.seconds, nanoseconds: offset.nanoseconds }
 }
 
 /// Whether the kernel shows a pid namespace's procfs to a process that is not in it.
@@ -730,10 +803,13 @@ fn spawn_through_helper(
         };
         let answer = match join() {
             Err(failure) => Message::Failed(failure),
-            Ok(()) => match spawn(&CloneArgs { flags, cgroup, sibling: true }, || init::run(init)) {
-                Ok(child) => Message::Pid(child.pid),
-                Err(e) => Message::Failed(Failure::new(Step::Clone, e.raw(), "")),
-            },
+            Ok(()) => {
+                let pid = init.pid_at_birth();
+                match spawn(&CloneArgs { flags, cgroup, sibling: true, pid }, || init::run(init)) {
+                    Ok(child) => Message::Pid(child.pid),
+                    Err(e) => Message::Failed(init::clone_failure(pid, e)),
+                }
+            }
         };
         i32::from(theirs.send(&answer).is_err())
     })

@@ -4,9 +4,11 @@
 //! container. This crate prints nothing, reads no environment and never exits: the binary does.
 
 mod attach;
+mod checkpoint;
 pub mod config;
 mod control;
 mod create;
+mod descriptors;
 mod error;
 mod exec;
 mod hooks;
@@ -14,15 +16,18 @@ mod init;
 mod netdev;
 mod notify;
 mod rdt;
+mod restore;
 mod seccomp;
 mod start;
 mod state;
 mod time;
+mod work;
 
 /// Readers that are nobody's API, with what must hold of them for any input: the targets in `fuzz/` call these.
 #[cfg(fuzzing)]
 #[doc(hidden)]
 pub mod fuzz {
+    pub use crate::descriptors::fuzz as descriptors;
     pub use crate::init::process::fuzz as passwd;
     pub use crate::init::protocol::fuzz as protocol;
     pub use crate::netdev::fuzz as netlink;
@@ -69,7 +74,7 @@ impl Runtime {
     }
 }
 
-/// Options of `create`, `run` and (later) `restore`.
+/// Options of `create`, `run` and `restore`.
 #[derive(Debug, Default)]
 pub struct CreateOptions {
     pub bundle: PathBuf,
@@ -96,6 +101,43 @@ pub struct RunOptions {
     /// Leave the container's state behind when it ends.
     pub keep: bool,
     pub no_subreaper: bool,
+}
+
+/// Options of `checkpoint`.
+#[derive(Debug, Default)]
+pub struct CheckpointOptions {
+    /// Where the images go. Made if it is missing.
+    pub image_path: PathBuf,
+    /// Where dump.log and stats-dump go, made if it is missing; `None` is the directory of the images.
+    pub work_path: Option<PathBuf>,
+    /// Directory of an earlier pre-dump, relative to `image_path`.
+    pub parent_path: Option<PathBuf>,
+    pub leave_running: bool,
+    /// Memory only, for a later checkpoint to build on; the container runs on.
+    pub pre_dump: bool,
+    pub tcp_established: bool,
+    pub tcp_skip_in_flight: bool,
+    pub tcp_close: bool,
+    pub ext_unix_sk: bool,
+    pub shell_job: bool,
+    pub file_locks: bool,
+    pub link_remap: bool,
+}
+
+/// Options that `restore` has besides those of `create` and `run`.
+#[derive(Debug, Default)]
+pub struct RestoreOptions {
+    pub image_path: PathBuf,
+    /// Where restore.log and stats-restore go, made if it is missing; `None` is the directory of the images.
+    pub work_path: Option<PathBuf>,
+    pub tcp_established: bool,
+    pub tcp_close: bool,
+    pub ext_unix_sk: bool,
+    pub shell_job: bool,
+    pub file_locks: bool,
+    /// `TYPE:LABEL` and a label, which config.json must have as well: it decides.
+    pub lsm_profile: Option<String>,
+    pub lsm_mount_context: Option<String>,
 }
 
 /// Options of `exec`.
@@ -200,6 +242,28 @@ pub fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
 /// Runs a process in a running container. Attached, it returns the exit status; detached, 0.
 pub fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
     exec::exec(rt, id, options)
+}
+
+/// Writes a running or paused container to disk. Unless it is left running or only pre-dumped, it ends and is deleted. After
+/// an error it is what it was before.
+pub fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<()> {
+    checkpoint::checkpoint(rt, id, options)
+}
+
+/// What keeps a container from being checkpointed, a line for each thing. Nothing is stopped or written.
+pub fn check_checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<Vec<String>> {
+    checkpoint::check(rt, id, options)
+}
+
+/// Makes a container from config.json and the images of a checkpoint. Attached, it returns the exit status; detached, 0.
+pub fn restore(
+    rt: &Runtime,
+    id: &str,
+    options: &CreateOptions,
+    run: &RunOptions,
+    restore: &RestoreOptions,
+) -> Result<i32> {
+    restore::restore(rt, id, options, run, restore)
 }
 
 /// Process ids in our pid namespace, sorted.

@@ -18,7 +18,7 @@ use sys::mount::{MOUNT_ATTR_NODEV, MOUNT_ATTR_NOEXEC, MOUNT_ATTR_NOSUID, MOUNT_A
 
 const DIRECTORY: &str = "notify";
 const SOCKET: &str = "notify.sock";
-const IN_CONTAINER: &str = "/run/notify";
+pub(crate) const IN_CONTAINER: &str = "/run/notify";
 
 /// The mount and the variable that lead the container's program to the socket.
 pub(crate) fn in_container(state_dir: &Path) -> Result<(Mount, String)> {

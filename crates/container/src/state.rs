@@ -6,6 +6,7 @@
 use crate::error::{At, Error, Kind, Result};
 use crate::{Runtime, State, Status};
 use cgroup::Cgroup;
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -54,6 +55,21 @@ pub(crate) struct Made {
     /// resctrl group to remove with the container.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) intel_rdt: Option<PathBuf>,
+    /// What init was given as standard descriptors and the container's file systems do not have.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) outside: Vec<OutsideFile>,
+}
+
+/// A file of whoever called floe. A checkpoint names it, and a restore puts another in its place.
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq, Eq)]
+pub(crate) struct OutsideFile {
+    /// 0, 1 or 2.
+    pub(crate) number: i32,
+    /// `st_dev` and `st_ino` of fstat(2).
+    pub(crate) dev: u64,
+    pub(crate) ino: u64,
+    /// As CRIU's `--inherit-fd` names it: `pipe:[17]`, `socket:[18]`, `tty[8803:19]`, `file[3a:2b]`.
+    pub(crate) key: String,
 }
 
 /// A container found under the root.
@@ -113,8 +129,8 @@ pub(crate) fn claim(rt: &Runtime, id: &str) -> Result<PathBuf> {
     }
 }
 
-/// Removes `ROOT/ID`, which frees the id.
-pub(crate) fn release(dir: &Path) -> Result<()> {
+/// Removes `ROOT/ID`, which frees the id; false when another process did it first.
+pub(crate) fn release(dir: &Path) -> Result<bool> {
     let removed = match fs::remove_dir_all(dir) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             // Without a descriptor to read the directory: all that is in it while a container is made.
@@ -125,7 +141,11 @@ pub(crate) fn release(dir: &Path) -> Result<()> {
         }
         other => other,
     };
-    removed.map_err(Errno::from).at(|| format!("remove {}", dir.display()))
+    match removed {
+        Ok(()) => Ok(true),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(e) => Err(Errno::from(e)).at(|| format!("remove {}", dir.display())),
+    }
 }
 
 impl Container {
@@ -214,6 +234,17 @@ impl Container {
         let file = self.dir.join(CONFIG_FILE);
         let bytes = fs::read(&file).map_err(Errno::from).at(|| format!("read {}", file.display()))?;
         crate::config::parse(&bytes, &self.stored.bundle)
+    }
+
+    /// Keeps other checkpoints away until it is dropped: they would take a container that one of them has frozen for a
+    /// paused one.
+    pub(crate) fn lock(&self) -> Result<Flock<fs::File>> {
+        let what = || format!("lock {}", self.dir.display());
+        let dir = fs::File::open(&self.dir).map_err(Errno::from).at(what)?;
+        Flock::lock(dir, FlockArg::LockExclusiveNonblock).map_err(|(_, e)| match e {
+            nix::Error::EWOULDBLOCK => Error::new("another checkpoint of the container is being made"),
+            e => Error::new(format!("{}: {}", what(), Errno::from(e))),
+        })
     }
 
     pub(crate) fn cgroup(&self) -> Result<Option<Cgroup>> {

@@ -34,6 +34,8 @@ impl Args {
             "delete" => Delete::augment_args(Command::new("delete")),
             "run" => Run::augment_args(Command::new("run")),
             "exec" => Exec::augment_args(Command::new("exec")),
+            "checkpoint" => Checkpoint::augment_args(Command::new("checkpoint")),
+            "restore" => Restore::augment_args(Command::new("restore")),
             "ps" => Ps::augment_args(Command::new("ps")),
             "list" => List::augment_args(Command::new("list")),
             "pause" => Id::augment_args(Command::new("pause")),
@@ -43,7 +45,7 @@ impl Args {
             "spec" => Spec::augment_args(Command::new("spec")),
             "features" => Command::new("features"),
             "check" => Check::augment_args(Command::new("check")),
-            "images" => Images::augment_args(Command::new("images")),
+            "images" => ShowImages::augment_args(Command::new("images")),
             _ => return None,
         };
         let program = Command::new("floe").disable_version_flag(true).disable_help_subcommand(true);
@@ -98,6 +100,10 @@ pub enum Command {
     Run(Run),
     /// Run another process in a container
     Exec(Exec),
+    /// Write a running container to disk
+    Checkpoint(Checkpoint),
+    /// Make a container from a checkpoint
+    Restore(Restore),
     /// List the processes of a container
     Ps(Ps),
     /// List containers
@@ -117,11 +123,11 @@ pub enum Command {
     /// Print what this host offers to containers, with advice
     Check(Check),
     /// Look into image files of a checkpoint
-    Images(Images),
+    Images(ShowImages),
 }
 
 #[derive(Debug, clap::Args)]
-pub struct Images {
+pub struct ShowImages {
     /// show: print images as JSON, as `crit show` does
     #[arg(value_name = "ACTION", value_parser = ["show"])]
     pub action: String,
@@ -188,6 +194,122 @@ pub struct NewContainer {
     /// Pass N more descriptors than stdio and LISTEN_FDS to the container
     #[arg(long, value_name = "N", default_value_t = 0)]
     pub preserve_fds: u32,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Checkpoint {
+    /// Say what keeps the container from being checkpointed, and do nothing else
+    #[arg(long)]
+    pub check: bool,
+    #[command(flatten)]
+    pub images: Images,
+    /// Directory of an earlier pre-dump, relative to --image-path
+    #[arg(long, value_name = "DIR")]
+    pub parent_path: Option<PathBuf>,
+    /// Let the container run on
+    #[arg(long)]
+    pub leave_running: bool,
+    /// Write memory only, for a later checkpoint with --parent-path; the container runs on
+    #[arg(long)]
+    pub pre_dump: bool,
+    /// Leave out TCP connections that are not established yet
+    #[arg(long)]
+    pub tcp_skip_in_flight: bool,
+    /// Link deleted files back that have another name
+    #[arg(long)]
+    pub link_remap: bool,
+    #[command(flatten)]
+    pub outside: Outside,
+    #[command(flatten)]
+    pub criu: Criu,
+    /// Not supported: ADDRESS:PORT of a page server
+    #[arg(long, value_name = "ADDRESS", hide = true)]
+    pub page_server: Option<String>,
+    /// Not supported: it announces --lazy-pages
+    #[arg(long, value_name = "FD", hide = true)]
+    pub status_fd: Option<String>,
+    #[command(flatten)]
+    pub id: Id,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct Restore {
+    #[command(flatten)]
+    pub images: Images,
+    #[command(flatten)]
+    pub container: NewContainer,
+    /// Do not wait for the container to end
+    #[arg(short, long)]
+    pub detach: bool,
+    #[command(flatten)]
+    pub outside: Outside,
+    /// TYPE:LABEL that config.json gives to the process
+    #[arg(long, value_name = "TYPE:LABEL")]
+    pub lsm_profile: Option<String>,
+    /// Label that config.json gives to mounts
+    #[arg(long, value_name = "LABEL")]
+    pub lsm_mount_context: Option<String>,
+    #[command(flatten)]
+    pub criu: Criu,
+    /// Accepted for callers that name it as for checkpoint: the images do so too
+    #[arg(long, value_name = "DIR", hide = true)]
+    pub parent_path: Option<PathBuf>,
+    /// Accepted for callers that name it as for checkpoint: deleted files are linked back as the images say
+    #[arg(long, hide = true)]
+    pub link_remap: bool,
+    #[command(flatten)]
+    pub id: Id,
+}
+
+/// Where a checkpoint is.
+#[derive(Debug, clap::Args)]
+pub struct Images {
+    /// Directory of the images [default: ./checkpoint]
+    #[arg(long, value_name = "DIR")]
+    pub image_path: Option<PathBuf>,
+    /// Directory for the log and statistics [default: that of the images]
+    #[arg(long, value_name = "DIR")]
+    pub work_path: Option<PathBuf>,
+}
+
+/// What may be dumped and restored although a part of it is outside of the container.
+#[derive(Debug, clap::Args)]
+pub struct Outside {
+    /// Allow established TCP connections
+    #[arg(long)]
+    pub tcp_established: bool,
+    /// Turn established TCP connections into closed ones
+    #[arg(long)]
+    pub tcp_close: bool,
+    /// Allow unix sockets whose peer is outside
+    #[arg(long)]
+    pub ext_unix_sk: bool,
+    /// Allow terminals and sessions of outside
+    #[arg(long)]
+    pub shell_job: bool,
+    /// Allow file locks
+    #[arg(long)]
+    pub file_locks: bool,
+}
+
+/// Flags that mean something to CRIU alone.
+#[derive(Debug, clap::Args)]
+pub struct Criu {
+    /// soft, full, strict or ignore: without effect, as cgroup and limits are those of config.json
+    #[arg(long, value_name = "MODE", default_value = "soft")]
+    pub manage_cgroups_mode: String,
+    /// network: without effect, as the network is never part of a checkpoint
+    #[arg(long, value_name = "NAMESPACE", action = ArgAction::Append)]
+    pub empty_ns: Vec<String>,
+    /// Without effect: it only saves space on disk
+    #[arg(long)]
+    pub auto_dedup: bool,
+    /// Without effect: connections are locked one by one
+    #[arg(long, value_name = "METHOD", hide = true)]
+    pub network_lock: Option<String>,
+    /// Not supported
+    #[arg(long, hide = true)]
+    pub lazy_pages: bool,
 }
 
 #[derive(Debug, clap::Args)]

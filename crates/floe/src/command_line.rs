@@ -413,6 +413,32 @@ mod tests {
             "floe exec --detach --tty --pid-file=/p -- web1 cat",
         );
         check("floe events --interval=5s web1", "floe events --interval=5s -- web1");
+        check(
+            "floe checkpoint --image-path /b/checkpoint --work-path /b --leave-running --tcp-established \
+             --leave-running --pre-dump --parent-path ../pre-checkpoint web1",
+            "floe checkpoint --image-path=/b/checkpoint --work-path=/b --leave-running --tcp-established \
+             --pre-dump --parent-path=../pre-checkpoint -- web1",
+        );
+        check(
+            "floe checkpoint --image-path /i --work-path /w --empty-ns network --status-fd 3 \
+             --manage-cgroups-mode ignore web1",
+            "floe checkpoint --image-path=/i --work-path=/w --empty-ns=network --status-fd=3 \
+             --manage-cgroups-mode=ignore -- web1",
+        );
+        check(
+            "floe restore --image-path /i --work-path /w --detach --pid-file /p --no-pivot -no-subreaper \
+             --bundle /b web1",
+            "floe restore --image-path=/i --work-path=/w --detach --pid-file=/p --no-pivot --no-subreaper \
+             --bundle=/b -- web1",
+        );
+        check(
+            "floe restore --bundle /b --pid-file /p --no-new-keyring --detach --image-path /i --work-path /b \
+             --tcp-close --file-locks --lsm-profile=selinux:a:b:c --lsm-mount-context=a:b:c \
+             --console-socket /s web1",
+            "floe restore --bundle=/b --pid-file=/p --no-new-keyring --detach --image-path=/i --work-path=/b \
+             --tcp-close --file-locks --lsm-profile=selinux:a:b:c --lsm-mount-context=a:b:c \
+             --console-socket=/s -- web1",
+        );
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! One module per command: what its arguments mean, and the call into `container`.
 
 mod check;
+mod checkpoint;
 mod create;
 mod delete;
 mod events;
@@ -10,6 +11,7 @@ mod images;
 mod kill;
 mod list;
 mod ps;
+mod restore;
 mod spec;
 mod state;
 mod update;
@@ -31,6 +33,8 @@ impl Command {
             Command::Delete(args) => ("delete", Some(&args.id.id)),
             Command::Run(args) => ("run", Some(&args.id.id)),
             Command::Exec(args) => ("exec", Some(&args.id.id)),
+            Command::Checkpoint(args) => ("checkpoint", Some(&args.id.id)),
+            Command::Restore(args) => ("restore", Some(&args.id.id)),
             Command::Ps(args) => ("ps", Some(&args.id.id)),
             Command::List(_) => ("list", None),
             Command::Pause(args) => ("pause", Some(&args.id)),
@@ -50,6 +54,8 @@ impl Command {
             Command::Create(args) => create::create(rt, args)?,
             Command::Run(args) => return create::run(rt, args),
             Command::Exec(args) => return exec::exec(rt, args),
+            Command::Checkpoint(args) => return checkpoint::checkpoint(rt, args),
+            Command::Restore(args) => return restore::restore(rt, args),
             Command::Start(args) => container::start(rt, &args.id, environment::notify_socket().as_deref())?,
             Command::Pause(args) => container::pause(rt, &args.id)?,
             Command::Resume(args) => container::resume(rt, &args.id)?,

@@ -130,8 +130,9 @@ fn runtime(global: &Global, command: &Command) -> Result<Runtime> {
             bail!("unknown cgroup manager {manager:?}; cgroupfs, systemd and disabled are known")
         }
     };
-    // CRI-O sends --systemd-cgroup with every command; all but these two find the cgroup in the container's state.
-    if cgroup_driver.is_none() && matches!(command, Command::Create(_) | Command::Run(_)) {
+    // CRI-O sends --systemd-cgroup with every command; all but these find the cgroup in the container's state.
+    let makes_cgroup = matches!(command, Command::Create(_) | Command::Run(_) | Command::Restore(_));
+    if cgroup_driver.is_none() && makes_cgroup {
         bail!("the systemd cgroup driver is not available in this version; use the cgroupfs driver");
     }
     let rootless = match global.rootless.as_str() {

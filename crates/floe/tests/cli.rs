@@ -115,8 +115,109 @@ fn systemd_driver_is_refused_where_it_is_needed() {
         assert_eq!(outcome.status, 1);
         assert!(outcome.stderr.contains("the systemd cgroup driver is not available"), "{}", outcome.stderr);
     }
+    let outcome = floe(&["--systemd-cgroup", "restore", "a"]);
+    assert!(outcome.stderr.contains("the systemd cgroup driver is not available"), "{}", outcome.stderr);
     let outcome = floe(&["--systemd-cgroup", "kill", "a", "FOO"]);
     assert!(outcome.stderr.contains("unknown signal"), "{}", outcome.stderr);
+}
+
+/// What floe cannot do is refused by its name, before anything is looked at.
+#[test]
+fn flags_of_a_checkpoint_are_refused_by_name() {
+    for (flag, expected) in [
+        ("--lazy-pages", "--lazy-pages is not supported"),
+        (
+            "--manage-cgroups-mode=some",
+            "invalid manage-cgroups-mode \"some\"; soft, full, strict and ignore are known",
+        ),
+        ("--empty-ns=pid", "--empty-ns: namespace \"pid\" is not supported; network is"),
+        ("--network-lock=x", "invalid --network-lock \"x\"; iptables, nftables and skip are known"),
+    ] {
+        for command in ["checkpoint", "restore"] {
+            let outcome = floe(&["--root", "/nonexistent", command, flag, "web1"]);
+            assert_eq!((outcome.status, outcome.stdout.as_str()), (1, ""), "{command} {flag}");
+            assert_eq!(outcome.stderr, format!("floe: {command} web1: {expected}\n"));
+        }
+    }
+    for (arguments, expected) in [
+        (
+            ["checkpoint", "--page-server", "10.0.0.1:80"],
+            "checkpoint web1: --page-server 10.0.0.1:80 is not supported; use --image-path",
+        ),
+        (
+            ["checkpoint", "--status-fd", "3"],
+            "checkpoint web1: --status-fd 3 is not supported: it announces --lazy-pages",
+        ),
+        (
+            ["restore", "--preserve-fds", "1"],
+            "restore web1: --preserve-fds 1: descriptors from 3 on are those of the checkpoint",
+        ),
+    ] {
+        let outcome = floe(&[&arguments[..], &["web1"]].concat());
+        assert_eq!((outcome.status, outcome.stderr), (1, format!("floe: {expected}\n")));
+    }
+}
+
+/// All that any caller sends: none of it keeps floe from looking for the container or its bundle.
+#[test]
+fn flags_of_a_checkpoint_are_accepted() {
+    let both = "--image-path /i --work-path /w --tcp-established --tcp-close --ext-unix-sk --shell-job --file-locks \
+                --link-remap --manage-cgroups-mode strict --empty-ns network --auto-dedup --network-lock nftables \
+                --parent-path ../p";
+    let checkpoint =
+        "--leave-running --leave-running --pre-dump --tcp-skip-in-flight --status-fd -1 --page-server=";
+    let restore = "--bundle /nonexistent --pid-file /p --console-socket /s --detach -no-subreaper --no-pivot \
+                   --no-new-keyring --preserve-fds 0 --lsm-profile selinux:a:b:c --lsm-mount-context a:b:c \
+                   --pidfd-socket /f";
+    for (command, own, expected) in [
+        ("checkpoint", checkpoint, "checkpoint web1: container does not exist"),
+        ("restore", restore, "restore web1: bundle /nonexistent: no such file or directory (ENOENT)"),
+    ] {
+        let line = format!("--root /nonexistent {command} {both} {own} web1");
+        let outcome = floe(&line.split_whitespace().collect::<Vec<_>>());
+        assert_eq!((outcome.status, outcome.stderr), (1, format!("floe: {expected}\n")));
+    }
+}
+
+/// How Podman and CRI-O find out whether a runtime can restore into a pod.
+#[test]
+fn restore_knows_the_mount_context() {
+    let outcome = floe(&["restore", "--lsm-mount-context"]);
+    assert_eq!(outcome.status, 1);
+    for words in ["flag needs an argument", "requires an argument"] {
+        assert!(outcome.stderr.contains(words), "{}", outcome.stderr);
+    }
+}
+
+#[test]
+fn config_decides_labels_of_a_restore() {
+    let bundle = fresh_path("restore");
+    std::fs::create_dir_all(bundle.join("rootfs")).expect("a bundle");
+    let bundle = bundle.to_str().expect("UTF-8");
+    assert_eq!(floe(&["spec", "--bundle", bundle]).status, 0);
+    let restore = |arguments: &[&str]| {
+        floe(&[&["--root", "/nonexistent", "restore", "-b", bundle], arguments, &["a"]].concat())
+    };
+    for (arguments, expected) in [
+        (
+            ["--lsm-profile", "selinux:u:r:t"],
+            "--lsm-profile selinux:u:r:t: process.selinuxLabel of config.json decides, and it has none",
+        ),
+        (
+            ["--lsm-profile", "apparmor:x"],
+            "--lsm-profile apparmor:x: process.apparmorProfile of config.json decides, and it has none",
+        ),
+        (["--lsm-profile", "x"], "--lsm-profile x: selinux:LABEL or apparmor:PROFILE is needed"),
+        (
+            ["--lsm-mount-context", "u:r:t"],
+            "--lsm-mount-context u:r:t: linux.mountLabel of config.json decides, and it has none",
+        ),
+        (["--image-path", "/nonexistent/i"], "open /nonexistent/i: no such file or directory (ENOENT)"),
+    ] {
+        let outcome = restore(&arguments);
+        assert_eq!((outcome.status, outcome.stderr), (1, format!("floe: restore a: {expected}\n")));
+    }
+    std::fs::remove_dir_all(bundle).expect("ours");
 }
 
 #[test]

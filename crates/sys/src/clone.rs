@@ -12,6 +12,8 @@ pub struct CloneArgs<'a> {
     pub cgroup: Option<BorrowedFd<'a>>,
     /// `CLONE_PARENT`: the child becomes our sibling. The exit signal is then our own.
     pub sibling: bool,
+    /// The child's pid in its innermost pid namespace (Linux 5.5).
+    pub pid: Option<i32>,
 }
 
 /// A child process, held by its pidfd so that its pid cannot be mistaken for a later process's.
@@ -46,7 +48,7 @@ const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
 ///
 /// # Errors
 /// Those of clone(2): `EPERM`, `ENOSPC` (namespace limits), `EAGAIN` (pids limit), `EBUSY` (the cgroup has
-/// domain controllers and children), `EINVAL` (the kernel lacks a namespace).
+/// domain controllers and children), `EINVAL` (the kernel lacks a namespace), `EEXIST` (another has the pid).
 pub fn spawn(args: &CloneArgs<'_>, child: impl FnOnce() -> i32) -> Result<Child> {
     let mut pidfd: i32 = -1;
     let mut raw = RawCloneArgs {
@@ -63,8 +65,12 @@ pub fn spawn(args: &CloneArgs<'_>, child: impl FnOnce() -> i32) -> Result<Child>
         raw.flags |= CLONE_INTO_CGROUP;
         raw.cgroup = cgroup.as_raw_fd() as u64;
     }
-    // SAFETY: `raw` is a complete clone_args (64 + 24 bytes, v2) that outlives the call, `pidfd` is a valid
-    // place for the descriptor, and without CLONE_VM the child has a copy of our memory and its own stack.
+    if let Some(pid) = &args.pid {
+        raw.set_tid = std::ptr::from_ref(pid) as u64;
+        raw.set_tid_size = 1;
+    }
+    // SAFETY: `raw` is a complete clone_args (64 + 24 bytes, v2) that outlives the call, as what it points to does:
+    // a valid place for the descriptor and, if given, one pid; and without CLONE_VM the child has a copy of our memory and its own stack.
     let pid = unsafe { libc::syscall(libc::SYS_clone3, &raw const raw, size_of::<RawCloneArgs>()) };
     if pid == 0 {
         let status = std::panic::catch_unwind(std::panic::AssertUnwindSafe(child)).unwrap_or(101);

@@ -179,6 +179,36 @@ pub fn attach(mount: BorrowedFd<'_>, target: BorrowedFd<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The mount that a file is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MountPoint {
+    /// Field 1 of its line in mountinfo (proc_pid_mountinfo(5)).
+    pub id: u64,
+    /// The file is the root of the mount.
+    pub is_root: bool,
+}
+
+/// statx(2) with `STATX_MNT_ID` (Linux 5.8).
+pub fn mount_point(file: BorrowedFd<'_>) -> Result<MountPoint> {
+    let mut stat = std::mem::MaybeUninit::<libc::statx>::zeroed();
+    // SAFETY: `stat` is a valid place for a statx that outlives the call, the path an empty C string.
+    Errno::check(libc::c_long::from(unsafe {
+        libc::statx(
+            file.as_raw_fd(),
+            c"".as_ptr(),
+            libc::AT_EMPTY_PATH | libc::AT_NO_AUTOMOUNT,
+            libc::STATX_MNT_ID,
+            stat.as_mut_ptr(),
+        )
+    }))?;
+    // SAFETY: all zeros is a valid statx, whatever of it the kernel has filled in.
+    let stat = unsafe { stat.assume_init() };
+    Ok(MountPoint {
+        id: stat.stx_mnt_id,
+        is_root: stat.stx_attributes & libc::STATX_ATTR_MOUNT_ROOT as u64 != 0,
+    })
+}
+
 /// pivot_root(2) with new root and old root both the current directory, which stacks the old root on top
 /// of the new one at `/` so that no directory for it is needed (pivot_root(2), NOTES).
 pub fn pivot_root_to_cwd() -> Result<()> {

@@ -113,6 +113,8 @@ pub struct Config {
     pub hostname: Option<String>,
     pub domainname: Option<String>,
     pub mounts: Vec<Mount>,
+    /// linux.mountLabel, which is among the options of each mount that takes it.
+    pub mount_label: Option<String>,
     pub devices: Vec<Device>,
     pub masked_paths: Vec<String>,
     pub readonly_paths: Vec<String>,
@@ -188,6 +190,7 @@ impl Config {
                 bundle,
                 &mut warnings,
             )?,
+            mount_label: linux.mount_label().clone().filter(|label| !label.is_empty()),
             devices: devices(&linux)?,
             masked_paths: absolute_paths(linux.masked_paths(), "linux.maskedPaths")?,
             readonly_paths: absolute_paths(linux.readonly_paths(), "linux.readonlyPaths")?,

@@ -13,6 +13,7 @@ pub(crate) mod protocol;
 use crate::config::{CLONE_NEWTIME, Config, Namespace};
 use crate::hooks::{self, HookOutput, HookState};
 use crate::{Status, seccomp};
+use checkpoint::Nursery;
 use mounts::Place;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -25,6 +26,7 @@ use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::path::{Path, PathBuf};
+use sys::Errno;
 use sys::clone::{CloneArgs, spawn};
 use sys::mount::{MountAttr, attach, set_attr};
 use sys::process::{prctl, setns};
@@ -38,6 +40,9 @@ pub(crate) struct Init<'a> {
     pub(crate) channel: Channel,
     /// Descriptors of floe's, to be closed at once.
     pub(crate) inherited: Vec<Inherited>,
+    pub(crate) becomes: Becomes,
+    /// The pid that it must have in a pid namespace which is not its own, if any will not do.
+    pub(crate) pid: Option<i32>,
     pub(crate) seccomp: Option<&'a seccomp::Program>,
     /// The host's procfs.
     pub(crate) procfs: BorrowedFd<'a>,
@@ -69,14 +74,36 @@ pub(crate) struct Init<'a> {
     pub(crate) apparmor: Option<&'a str>,
 }
 
+impl Init<'_> {
+    /// For the process that is cloned first; where that stays outside of the pid namespace, the pid is its successor's.
+    pub(crate) fn pid_at_birth(&self) -> Option<i32> {
+        self.pid.filter(|_| self.pid_namespace.is_none())
+    }
+}
+
+/// What init becomes when the container is set up.
+#[derive(Debug)]
+pub(crate) enum Becomes {
+    /// The program of config.json.
+    Program,
+    /// The first task of a checkpoint, as the engine builds it.
+    Task(Nursery),
+}
+
+/// What is done, and what is left to the process in the container, which may be a successor of the first.
+enum Ready {
+    Program(Prepared),
+    Task(Nursery),
+}
+
 /// Init's whole life before the program. The value is the exit status when it does not come to that.
 pub(crate) fn run(mut init: Init<'_>) -> i32 {
-    let prepared = match prepare(&mut init) {
-        Ok(prepared) => prepared,
+    let ready = match prepare(&mut init) {
+        Ok(ready) => ready,
         Err(failure) => return report(&init.channel, failure),
     };
-    let Some(closed) = init.pid_namespace.take() else { return become_program(&init, &prepared) };
-    // `process::prepare` has closed it.
+    let Some(closed) = init.pid_namespace.take() else { return go_on(&init, ready) };
+    // `prepare` has closed it.
     std::mem::forget(closed);
     // Others in that namespace, with CAP_SYS_PTRACE, see the root and the descriptors of whoever is in it, and do
     // what it may do. So only a process that has nothing of the host's any more, and none of its privileges,
@@ -84,22 +111,43 @@ pub(crate) fn run(mut init: Init<'_>) -> i32 {
     let successor = || {
         die_with_floe();
         match init.channel.wait() {
-            Ok(()) => become_program(&init, &prepared),
+            Ok(()) => go_on(&init, ready),
             Err(failure) => report(&init.channel, failure),
         }
     };
-    match spawn(&CloneArgs { sibling: true, ..CloneArgs::default() }, successor) {
+    match spawn(&CloneArgs { sibling: true, pid: init.pid, ..CloneArgs::default() }, successor) {
         Ok(child) => i32::from(init.channel.send(&Message::Pid(child.pid)).is_err()),
-        Err(e) => report(&init.channel, Failure::new(Step::Clone, e.raw(), "")),
+        Err(e) => report(&init.channel, clone_failure(init.pid, e)),
     }
 }
 
-fn prepare(init: &mut Init<'_>) -> InitResult<Prepared> {
+/// `pid` is the one that was asked for.
+pub(crate) fn clone_failure(pid: Option<i32>, error: Errno) -> Failure {
+    let object = pid.map(|pid| format!("with pid {pid}")).unwrap_or_default();
+    Failure::new(Step::Clone, error.raw(), object)
+}
+
+fn prepare(init: &mut Init<'_>) -> InitResult<Ready> {
     let terminal = set_up(init)?;
     if let Some(namespace) = &init.pid_namespace {
         setns(namespace.as_fd(), libc::CLONE_NEWPID).during(Step::JoinNamespace, || "pid namespace")?;
     }
-    process::prepare(&launch(init), terminal)
+    match std::mem::replace(&mut init.becomes, Becomes::Program) {
+        Becomes::Program => process::prepare(&launch(init), terminal).map(Ready::Program),
+        Becomes::Task(nursery) => {
+            let mut launch = launch(init);
+            launch.keep.extend(nursery.descriptors());
+            process::prepare_task(&launch, terminal)?;
+            Ok(Ready::Task(nursery))
+        }
+    }
+}
+
+fn go_on(init: &Init<'_>, ready: Ready) -> i32 {
+    match ready {
+        Ready::Program(prepared) => become_program(init, &prepared),
+        Ready::Task(nursery) => become_task(init, nursery),
+    }
 }
 
 fn report(channel: &Channel, failure: Failure) -> i32 {
@@ -147,6 +195,18 @@ fn become_program(init: &Init<'_>, prepared: &Prepared) -> i32 {
                 Err(failure) => report(starter, failure),
             }
         }
+    }
+}
+
+/// Returns only when floe is gone or cannot be told. Dies with floe until the engine says otherwise: what it builds is
+/// nobody else's to end.
+fn become_task(init: &Init<'_>, nursery: Nursery) -> i32 {
+    let ready = init.channel.send(&Message::Ready);
+    // The channel among them: the task must not have what its image does not name.
+    let kept: Vec<RawFd> = nursery.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
+    match ready.and_then(|()| sys::process::close_all_but(&kept)) {
+        Ok(()) => nursery.enter(),
+        Err(_) => 1,
     }
 }
 

@@ -83,10 +83,42 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
     set_stdio(launch, root.as_fd(), terminal)?;
     let home = home_directory(root.as_fd(), launch.procfs, process.uid);
     drop(root);
+    close_others(launch)?;
+    set_inherited(launch)?;
+    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
+    // A missing working directory is made, as runc does; not through /proc/PID/root, which root of a
+    // container with the host's pids could follow.
+    if launch.makes_cwd
+        && let (Ok(root), Some(cwd)) = (super::open_root(), process.cwd.to_str())
+    {
+        let _ = open_or_create(root.as_fd(), cwd, Kind::Directory);
+    }
+    let is_in_cwd = nix::unistd::chdir(&process.cwd).is_ok();
+    let caps = become_user(launch)?;
+    // Changing ids has made us dumpable again.
+    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
+    Ok(Prepared { home, caps, has_terminal, is_in_cwd })
+}
+
+/// What is left of `prepare` for the first task of a checkpoint: whose user it is, what it may do and where it works is
+/// the engine's to set, last of all and within what config.json allows.
+pub(crate) fn prepare_task(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitResult<()> {
+    let root = super::open_root().during(Step::Stdio, || "/")?;
+    set_stdio(launch, root.as_fd(), terminal)?;
+    drop(root);
+    close_others(launch)?;
+    set_inherited(launch)
+}
+
+fn close_others(launch: &Launch<'_>) -> InitResult<()> {
     let keep: Vec<RawFd> =
         launch.keep.iter().map(AsRawFd::as_raw_fd).chain(launch.preserved.iter().copied()).collect();
-    sys::process::close_all_but(&keep).during(Step::Stdio, || "close descriptors")?;
+    sys::process::close_all_but(&keep).during(Step::Stdio, || "close descriptors")
+}
 
+/// What every process of the container inherits from its first.
+fn set_inherited(launch: &Launch<'_>) -> InitResult<()> {
+    let process = launch.process;
     if let Some(persona) = launch.personality {
         sys::sched::set_personality(persona).during(Step::Personality, || format!("{persona:#x}"))?;
     }
@@ -101,19 +133,7 @@ pub(crate) fn prepare(launch: &Launch<'_>, terminal: Option<OwnedFd>) -> InitRes
         sys::sched::set_memory_policy(policy.mode, &policy.nodes)
             .during(Step::MemoryPolicy, || format!("mode {:#x}", policy.mode))?;
     }
-    nix::sys::stat::umask(Mode::from_bits_truncate(0o022));
-    // A missing working directory is made, as runc does; not through /proc/PID/root, which root of a
-    // container with the host's pids could follow.
-    if launch.makes_cwd
-        && let (Ok(root), Some(cwd)) = (super::open_root(), process.cwd.to_str())
-    {
-        let _ = open_or_create(root.as_fd(), cwd, Kind::Directory);
-    }
-    let is_in_cwd = nix::unistd::chdir(&process.cwd).is_ok();
-    let caps = become_user(launch)?;
-    // Changing ids has made us dumpable again.
-    let _ = prctl(libc::PR_SET_DUMPABLE, 0, 0, 0);
-    Ok(Prepared { home, caps, has_terminal, is_in_cwd })
+    Ok(())
 }
 
 /// What takes no privileges, and what only the process itself can do: lead a session, and find what config.json names,

@@ -18,7 +18,14 @@ pub fn run(rt: &Runtime, args: &Run) -> Result<i32> {
 }
 
 fn options(args: &NewContainer) -> Result<CreateOptions> {
-    let mut options = CreateOptions {
+    let mut options = options_of_flags(args)?;
+    environment::add_sockets(&mut options);
+    Ok(options)
+}
+
+/// Without what the environment adds.
+pub(super) fn options_of_flags(args: &NewContainer) -> Result<CreateOptions> {
+    Ok(CreateOptions {
         bundle: absolute(args.bundle.as_deref().unwrap_or(Path::new(".")))?,
         config: absolute_if_given(&args.config)?,
         console_socket: absolute_if_given(&args.console_socket)?,
@@ -28,7 +35,5 @@ fn options(args: &NewContainer) -> Result<CreateOptions> {
         no_new_keyring: args.no_new_keyring,
         preserve_fds: args.preserve_fds,
         ..CreateOptions::default()
-    };
-    environment::add_sockets(&mut options);
-    Ok(options)
+    })
 }

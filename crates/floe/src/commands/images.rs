@@ -1,6 +1,6 @@
 //! `images show`: image files as JSON, for people and for the tools that read what crit prints.
 
-use crate::args::Images;
+use crate::args::ShowImages;
 use anyhow::{Context, Result};
 use images::Reader;
 use std::fs::{File, OpenOptions};
@@ -8,7 +8,7 @@ use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-pub fn show(args: &Images) -> Result<()> {
+pub fn show(args: &ShowImages) -> Result<()> {
     let path = &args.path;
     let metadata = path.metadata().with_context(|| format!("show {}", path.display()))?;
     let mut out = BufWriter::new(io::stdout().lock());

@@ -1,0 +1,237 @@
+//! `checkpoint`: a running container to disk. Here is decided what the engine may take for the container's own and what
+//! came from outside; the dump itself is the engine's.
+
+use crate::config::{CLONE_NEWTIME, Config, MountKind, NAMESPACES};
+use crate::error::{At, Error, Kind, Result};
+use crate::notify::NotifySocket;
+use crate::state::Container;
+use crate::work::{Log, WorkDirectory, make_directory};
+use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify};
+use cgroup::Cgroup;
+use checkpoint::{DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target};
+use images::messages::StatsEntry;
+use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
+use nix::sys::stat::{Mode, SFlag, fstat};
+use std::fs::File;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use sys::Errno;
+use sys::mount::mount_point;
+use sys::path::resolve_in_root;
+
+pub(crate) fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<()> {
+    // What our caller has leaked is not for the hooks.
+    sys::process::cloexec_from(3).at(|| "close_range")?;
+    let subject = Subject::open(rt, id)?;
+    check_parent(options)?;
+    let images = make_directory(&options.image_path)?;
+    let work = WorkDirectory::open(options.work_path.as_ref().unwrap_or(&options.image_path))?;
+    let mut log = work.log("dump.log")?;
+    let dumped = subject.dump(images, options, &mut log).inspect_err(|e| log.error(e))?;
+    // The images are complete, and the container may be gone: what fails from here on undoes nothing of that.
+    let warn = |result: Result<()>| {
+        if let Err(e) = result {
+            rt.warnings.borrow_mut().push(e.to_string());
+        }
+    };
+    warn(work.write_statistics("stats-dump", &dumped));
+    if !options.leave_running && !options.pre_dump {
+        warn(control::destroy(rt, &subject.container, Some(&subject.config)));
+    }
+    Ok(())
+}
+
+pub(crate) fn check(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<Vec<String>> {
+    let subject = Subject::open(rt, id)?;
+    check_parent(options)?;
+    let mut blockers: Vec<String> = subject.check_config().err().iter().map(Error::to_string).collect();
+    let found = checkpoint::check(&subject.target()?, &dump_options(options));
+    let found = found.map_err(|e| Error::new(e.to_string()))?;
+    blockers.extend(found.iter().map(ToString::to_string));
+    Ok(blockers)
+}
+
+/// Relative to the images, because the images name it, and they may be moved with it.
+fn check_parent(options: &CheckpointOptions) -> Result<()> {
+    let Some(parent) = &options.parent_path else { return Ok(()) };
+    if parent.is_absolute() {
+        return Err(Error::new("--parent-path must be relative"));
+    }
+    let path = options.image_path.join(parent);
+    let metadata = path.metadata().map_err(Errno::from);
+    let metadata = metadata.at(|| format!("invalid --parent-path: {}", path.display()))?;
+    match metadata.is_dir() {
+        true => Ok(()),
+        false => {
+            Err(Errno::from_raw(libc::ENOTDIR)).at(|| format!("invalid --parent-path: {}", path.display()))
+        }
+    }
+}
+
+fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
+    DumpOptions {
+        leave_running: options.leave_running,
+        pre_dump: options.pre_dump,
+        parent: options.parent_path.as_deref(),
+        tcp_established: options.tcp_established,
+        tcp_skip_in_flight: options.tcp_skip_in_flight,
+        tcp_close: options.tcp_close,
+        ext_unix_sk: options.ext_unix_sk,
+        shell_job: options.shell_job,
+        file_locks: options.file_locks,
+        link_remap: options.link_remap,
+    }
+}
+
+/// A container that can be checkpointed as far as its state tells.
+struct Subject {
+    container: Container,
+    _lock: Flock<File>,
+    config: Config,
+    pid: i32,
+    pidfd: OwnedFd,
+    cgroup: Option<Cgroup>,
+    is_paused: bool,
+}
+
+impl Subject {
+    fn open(rt: &Runtime, id: &str) -> Result<Subject> {
+        let container = Container::open(rt, id)?;
+        // Before the status, which a dump changes while it lasts.
+        let lock = container.lock()?;
+        let status = container.status()?;
+        let refuse = |kind, state| {
+            Err(Error::of_kind(kind, format!("container cannot be checkpointed in {state} state")))
+        };
+        match status {
+            Status::Running | Status::Paused => {}
+            Status::Creating => return refuse(Kind::Other, "creating"),
+            // Nothing of the user's runs in it yet.
+            Status::Created => return refuse(Kind::Other, "created"),
+            Status::Stopped => return refuse(Kind::NotRunning, "stopped"),
+        }
+        let Some((pid, pidfd)) = container.init() else { return refuse(Kind::NotRunning, "stopped") };
+        let config = container.config()?;
+        let cgroup = container.cgroup()?;
+        Ok(Subject {
+            container,
+            _lock: lock,
+            config,
+            pid,
+            pidfd,
+            cgroup,
+            is_paused: status == Status::Paused,
+        })
+    }
+
+    fn dump(&self, images: OwnedFd, options: &CheckpointOptions, log: &mut Log) -> Result<StatsEntry> {
+        self.check_config()?;
+        let target = self.target()?;
+        if !options.pre_dump {
+            // Before the dump, after which there may be no container to try again with.
+            let made = self.container.made.as_ref().expect("it runs");
+            descriptors::save(images.as_fd(), &made.outside, target.externals.has_console)?;
+        }
+        let dumped =
+            checkpoint::dump(&target, images.as_fd(), &dump_options(options), &mut |line| log.line(line));
+        let statistics = dumped.map_err(|e| {
+            descriptors::remove(images.as_fd());
+            Error::new(e.to_string())
+        })?;
+        Ok(StatsEntry { dump: Some(statistics), restore: None })
+    }
+
+    /// What config.json tells about it that could not be restored.
+    fn check_config(&self) -> Result<()> {
+        let profile = self.config.seccomp.as_ref();
+        match profile.and_then(|profile| profile.listener_path().as_ref()) {
+            Some(path) => Err(Error::new(format!(
+                "linux.seccomp: its filter asks the agent at {} (SCMP_ACT_NOTIFY), which a dump cannot hold",
+                path.display()
+            ))),
+            None => Ok(()),
+        }
+    }
+
+    fn target(&self) -> Result<Target<'_>> {
+        let made = self.container.made.as_ref().expect("it runs");
+        let files = made.outside.iter();
+        let files = files.map(|file| ExternalFile { dev: file.dev, ino: file.ino, key: file.key.clone() });
+        Ok(Target {
+            init: self.pid,
+            pidfd: self.pidfd.as_fd(),
+            cgroup: self.cgroup.as_ref(),
+            is_paused: self.is_paused,
+            externals: Externals {
+                mounts: self.external_mounts()?,
+                namespaces: namespaces(&self.config),
+                files: files.collect(),
+                has_console: self.config.process.terminal,
+            },
+        })
+    }
+
+    /// Of what config.json mounts: all that is from outside, and that a restore makes again. They are found by their
+    /// destinations, as the container sees them now; what it has unmounted is not among them.
+    fn external_mounts(&self) -> Result<Vec<ExternalMount>> {
+        let path = format!("/proc/{}/root", self.pid);
+        let flags = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+        let root = openat(AT_FDCWD, path.as_str(), flags, Mode::empty()).map_err(Errno::from).at(|| path)?;
+        let mut mounts: Vec<ExternalMount> = Vec::new();
+        for (destination, is_recursive) in self.external_destinations() {
+            let Ok(file) = resolve_in_root(root.as_fd(), destination, 0) else { continue };
+            let place = mount_point(file.as_fd()).at(|| destination.to_owned())?;
+            if place.is_root && !mounts.iter().any(|mount| mount.id == place.id) {
+                mounts.push(ExternalMount {
+                    id: place.id,
+                    destination: PathBuf::from(destination),
+                    is_recursive,
+                });
+            }
+        }
+        for masked in &self.config.masked_paths {
+            let Ok(file) = resolve_in_root(root.as_fd(), masked, 0) else { continue };
+            let mode = fstat(&file).map_err(Errno::from).at(|| masked.clone())?.st_mode;
+            // Over a directory lies an empty tmpfs, which is the container's own.
+            if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT == SFlag::S_IFDIR {
+                continue;
+            }
+            let place = mount_point(file.as_fd()).at(|| masked.clone())?;
+            if place.is_root {
+                mounts.push(ExternalMount { id: place.id, destination: masked.into(), is_recursive: false });
+            }
+        }
+        Ok(mounts)
+    }
+
+    fn external_destinations(&self) -> Vec<(&str, bool)> {
+        let binds = self.config.mounts.iter().filter_map(|mount| match mount.kind {
+            MountKind::Bind { recursive, .. } => Some((mount.destination.as_str(), recursive)),
+            _ => None,
+        });
+        // Nodes are bound where mknod(2) is not allowed.
+        let devices = self.config.devices.iter().map(|device| (device.path.as_str(), false));
+        let notify = NotifySocket::is_set_up(&self.container.dir).then_some((notify::IN_CONTAINER, false));
+        binds.chain(devices).chain(notify).collect()
+    }
+}
+
+/// Where each namespace of a container comes from.
+pub(crate) fn namespaces(config: &Config) -> Vec<(NamespaceKind, Origin)> {
+    let kind = |flag| match flag {
+        libc::CLONE_NEWUSER => NamespaceKind::User,
+        libc::CLONE_NEWIPC => NamespaceKind::Ipc,
+        libc::CLONE_NEWUTS => NamespaceKind::Uts,
+        libc::CLONE_NEWNET => NamespaceKind::Net,
+        libc::CLONE_NEWPID => NamespaceKind::Pid,
+        libc::CLONE_NEWCGROUP => NamespaceKind::Cgroup,
+        CLONE_NEWTIME => NamespaceKind::Time,
+        _ => NamespaceKind::Mnt,
+    };
+    let origin = |flag| match flag {
+        _ if config.creates(flag) => Origin::Own,
+        _ if config.joins(flag) => Origin::Joined,
+        _ => Origin::Host,
+    };
+    NAMESPACES.iter().map(|namespace| (kind(namespace.flag), origin(namespace.flag))).collect()
+}

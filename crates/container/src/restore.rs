@@ -1,0 +1,141 @@
+//! `restore`: a container from config.json and the images of a checkpoint.
+//!
+//! Everything around the tasks is made as `create` makes it: config.json is the authority, and the images are a stranger's.
+//! Only where `create` becomes the container's user and executes a program, init enters the engine's nursery, and the
+//! engine builds the tasks from it. What they may have at most is decided here (`Policy`).
+
+use crate::checkpoint::namespaces;
+use crate::create::{Attached, Attachment, Making, Plan, Starter, protect_binary};
+use crate::error::{Error, Result};
+use crate::work::{Log, WorkDirectory, open_directory};
+use crate::{CreateOptions, RestoreOptions, RunOptions, Runtime, descriptors};
+use checkpoint::{Capabilities, Filter, Policy, Restore};
+use images::messages::{RestoreStatsEntry, StatsEntry};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::clone::Child;
+
+pub(crate) fn restore(
+    rt: &Runtime,
+    id: &str,
+    options: &CreateOptions,
+    run: &RunOptions,
+    restore: &RestoreOptions,
+) -> Result<i32> {
+    let binary = protect_binary(rt);
+    let plan = Plan::new(rt, id, options)?;
+    check_labels(&plan, restore)?;
+    let images = open_directory(&restore.image_path)?;
+    let work = WorkDirectory::open(restore.work_path.as_ref().unwrap_or(&restore.image_path))?;
+    let mut log = work.log("restore.log")?;
+    let restored = policy(&plan, restore, images.as_fd())
+        .and_then(|policy| bring_up(rt, &plan, binary, run, images.as_fd(), policy, &mut log))
+        .inspect_err(|e| log.error(e))?;
+    let Restored { mut making, child, attached, statistics } = restored;
+    let statistics = StatsEntry { dump: None, restore: Some(statistics) };
+    if let Err(e) = work.write_statistics("stats-restore", &statistics) {
+        rt.warnings.borrow_mut().push(e.to_string());
+    }
+    let Some(attached) = attached else {
+        making.keep();
+        return Ok(0);
+    };
+    let status = attached.wait(&child, None)?;
+    making.remove()?;
+    Ok(status)
+}
+
+/// A container whose tasks run.
+struct Restored<'a> {
+    making: Making<'a>,
+    child: Child,
+    attached: Option<Attached>,
+    statistics: RestoreStatsEntry,
+}
+
+fn bring_up<'a>(
+    rt: &'a Runtime,
+    plan: &'a Plan<'a>,
+    binary: Option<OwnedFd>,
+    run: &RunOptions,
+    images: BorrowedFd<'_>,
+    policy: Policy,
+    log: &mut Log,
+) -> Result<Restored<'a>> {
+    let engine = |e: checkpoint::Error| Error::new(e.to_string());
+    let mut log = |line: &str| log.line(line);
+    let mut tasks = Restore::open(images, policy, &mut log).map_err(engine)?;
+    let (attachment, console) = Attachment::new(plan, run)?;
+    let (mut making, child) = Making::start(rt, plan, binary, Starter::Restore(&tasks), console)?;
+    tasks.build(child.pid, &mut log).map_err(engine)?;
+    // Before the tasks run: if we are killed after this, there is a container to be found and deleted.
+    making.record()?;
+    let attached = attachment.connect()?;
+    let statistics = tasks.resume(&mut log).map_err(engine)?;
+    Ok(Restored { making, child, attached, statistics })
+}
+
+/// Labels are config.json's to give. Podman and CRI-O name them a second time, for runtimes that restore the image's.
+fn check_labels(plan: &Plan<'_>, restore: &RestoreOptions) -> Result<()> {
+    let differs = |option: &str, given: &str, field: &str, label: Option<&str>| {
+        let has = label.map_or("it has none".to_owned(), |label| format!("it has \"{label}\""));
+        Err(Error::new(format!("{option} {given}: {field} of config.json decides, and {has}")))
+    };
+    let process = &plan.config.process;
+    if let Some(profile) = &restore.lsm_profile {
+        let (field, label, given) = match profile.split_once(':') {
+            Some(("selinux", given)) => ("process.selinuxLabel", process.selinux_label.as_deref(), given),
+            Some(("apparmor", given)) => {
+                ("process.apparmorProfile", process.apparmor_profile.as_deref(), given)
+            }
+            _ => {
+                return Err(Error::new(format!(
+                    "--lsm-profile {profile}: selinux:LABEL or apparmor:PROFILE is needed"
+                )));
+            }
+        };
+        if label != Some(given) {
+            return differs("--lsm-profile", profile, field, label);
+        }
+    }
+    match (&restore.lsm_mount_context, &plan.config.mount_label) {
+        (Some(given), label) if label.as_ref() != Some(given) => {
+            differs("--lsm-mount-context", given, "linux.mountLabel", label.as_deref())
+        }
+        _ => Ok(()),
+    }
+}
+
+fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> Result<Policy> {
+    let config = &plan.config;
+    let process = &config.process;
+    if plan.seccomp.as_ref().is_some_and(|program| program.listener.is_some()) {
+        return Err(Error::new(
+            "config.json: linux.seccomp: a filter with SCMP_ACT_NOTIFY cannot be restored",
+        ));
+    }
+    let filter = plan.seccomp.as_ref();
+    let filter = filter.map(|program| Filter { program: program.filter.clone(), flags: program.flags });
+    let capabilities = process.capabilities.unwrap_or_default();
+    Ok(Policy {
+        namespaces: namespaces(config),
+        capabilities: Capabilities {
+            bounding: capabilities.bounding,
+            effective: capabilities.effective,
+            permitted: capabilities.permitted,
+            inheritable: capabilities.inheritable,
+            ambient: capabilities.ambient,
+        },
+        no_new_privileges: process.no_new_privileges,
+        seccomp: filter,
+        rlimits: process.rlimits.iter().map(|limit| (limit.resource, limit.hard)).collect(),
+        selinux_label: process.selinux_label.clone(),
+        apparmor_profile: plan.apparmor.clone(),
+        inherited: if process.terminal { Vec::new() } else { descriptors::load(images)? },
+        has_console: process.terminal,
+        tcp_established: restore.tcp_established,
+        tcp_close: restore.tcp_close,
+        ext_unix_sk: restore.ext_unix_sk,
+        shell_job: restore.shell_job,
+        file_locks: restore.file_locks,
+    })
+}
