@@ -22,13 +22,16 @@ use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use build::Build;
 use images::Directory;
-use images::messages::RestoreStatsEntry;
+use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
 use layout::Layout;
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
+use std::rc::Rc;
 use std::time::Instant;
+
+const NANOSECONDS: i128 = 1_000_000_000;
 
 /// A restore that has been read and verified, then one that is being built. Dropped before `resume`, it leaves the nursery
 /// to whoever made it, to be killed; when this process ends, the tasks end too.
@@ -42,11 +45,10 @@ pub struct Restore {
     _supervisor: Supervisor,
     layout: Layout,
     /// `pages-N.img` by N. The tasks have them under the same numbers.
-    pages: BTreeMap<u32, File>,
+    pages: Rc<BTreeMap<u32, File>>,
     /// Every thread, attached, by its place in the nursery.
     threads: Vec<Thread>,
     began: Instant,
-    forked: u64,
 }
 
 impl Restore {
@@ -63,7 +65,7 @@ impl Restore {
         let layout = Layout::new(&snapshot)?;
         let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
         let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
-        let pages = memory::pages_files(&snapshot, &images)?;
+        let pages = Rc::new(memory::pages_files(&snapshot, &images)?);
         Ok(Restore {
             snapshot,
             images,
@@ -74,24 +76,37 @@ impl Restore {
             pages,
             threads: Vec::new(),
             began,
-            forked: 0,
         })
     }
 
     /// The first task's pid in its pid namespace. In one of its own it is 1; in another, whoever clones the task must give
     /// it that pid.
     pub fn pid(&self) -> i32 {
-        match *self {}
+        self.snapshot.tasks[0].entry.pid as i32
     }
 
     /// Offsets that a time namespace of its own must have for its clocks to go on from where they were, at this moment.
     pub fn clock_offsets(&self) -> Vec<ClockOffset> {
-        match *self {}
+        let id = self.snapshot.tasks[0].ids().and_then(|ids| ids.time_ns_id);
+        let Some(then) = id.and_then(|id| self.snapshot.namespaces.time.get(&id)) else { return Vec::new() };
+        let offset = |clock, then: &Timespec, id| {
+            let then = i128::from(then.tv_sec) * NANOSECONDS + i128::from(then.tv_nsec);
+            let offset = then - sys::time::now(id).ok()?;
+            let (seconds, nanoseconds) = (offset.div_euclid(NANOSECONDS), offset.rem_euclid(NANOSECONDS));
+            Some(ClockOffset {
+                clock,
+                seconds: i64::try_from(seconds).ok()?,
+                nanoseconds: nanoseconds as u32,
+            })
+        };
+        let monotonic = offset("monotonic", &then.monotonic, libc::CLOCK_MONOTONIC);
+        let boottime = offset("boottime", &then.boottime, libc::CLOCK_BOOTTIME);
+        [monotonic, boottime].into_iter().flatten().collect()
     }
 
     /// For the process that becomes the first task, before it is cloned.
-    pub fn nursery(&self) -> Nursery<'_> {
-        Nursery { entrance: self.nursery.entrance(), pages: self.pages.values().map(File::as_fd).collect() }
+    pub fn nursery(&self) -> Nursery {
+        Nursery { entrance: self.nursery.entrance(), pages: self.pages.clone() }
     }
 
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
@@ -115,7 +130,6 @@ impl Restore {
         ttys::attach(&mut build)?;
         files::complete(&mut build)?;
         log("files: in place");
-        self.forked = snapshot.tasks.len() as u64;
         tree::end_zombies(&mut build)?;
         state::restore(&mut build)?;
         memory::complete(&mut build)?;
@@ -160,15 +174,15 @@ pub struct ClockOffset {
 
 /// Where a process waits for the engine, to become the first task.
 #[derive(Debug)]
-pub struct Nursery<'a> {
+pub struct Nursery {
     entrance: Entrance,
-    pages: Vec<BorrowedFd<'a>>,
+    pages: Rc<BTreeMap<u32, File>>,
 }
 
-impl Nursery<'_> {
+impl Nursery {
     /// Descriptors that `enter` needs, under the numbers that they have.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.pages.clone()
+        self.pages.values().map(File::as_fd).collect()
     }
 
     /// Waits for the engine. The process has all capabilities in its user namespace, its namespaces, its root and its

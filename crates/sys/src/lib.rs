@@ -14,6 +14,7 @@ pub mod probe;
 pub mod process;
 pub mod sched;
 pub mod security;
+pub mod time;
 
 pub use errno::{Errno, Result};
 

@@ -206,8 +206,10 @@ fn become_task(init: &Init<'_>, nursery: Nursery) -> i32 {
     let kept: Vec<RawFd> = nursery.descriptors().iter().map(AsRawFd::as_raw_fd).collect();
     match ready.and_then(|()| sys::process::close_all_but(&kept)) {
         Ok(()) => nursery.enter(),
-        Err(_) => 1,
-    }
+        Err(_) => return 1,
+    };
+    // Nobody is left to be told: the engine finds that we have ended.
+    1
 }
 
 /// Everything that is done as root of the container. The result is its terminal.
