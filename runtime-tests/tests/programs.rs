@@ -110,7 +110,8 @@ fn build(program: &str) -> PathBuf {
     fs::create_dir_all(&directory).expect("mkdir");
     let (source, built) = (sources.join(format!("{program}.c")), directory.join(program));
     let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-    let newest = time(&source).max(time(&sources.join("program.h")));
+    let headers = ["program.h", "seccomp.h"].map(|name| time(&sources.join(name)));
+    let newest = headers.into_iter().fold(time(&source), Option::max);
     if time(&built) <= newest {
         let new = directory.join(format!("{program}.{}", std::process::id()));
         let mut compiler = Command::new("cc");
@@ -169,7 +170,26 @@ fn run(t: &mut Test, way: &Way, program: &str) {
 }
 
 /// What a program's container has that is not the default.
-fn adapt(_program: &str, _bundle: &mut Bundle) {}
+fn adapt(program: &str, bundle: &mut Bundle) {
+    match program {
+        "credentials" => {
+            bundle.capabilities(&["CAP_SETUID", "CAP_SETGID", "CAP_KILL"]);
+        }
+        "capabilities" => {
+            bundle.capabilities(&["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE", "CAP_SETPCAP"]);
+        }
+        "groups" => {
+            bundle.capabilities(&["CAP_SETGID"]);
+        }
+        "no_new_privs" | "seccomp_filters" => {
+            bundle.set("/process/noNewPrivileges", json!(false));
+        }
+        "seccomp_privileged" => {
+            bundle.set("/process/noNewPrivileges", json!(false)).capabilities(&["CAP_SYS_ADMIN"]);
+        }
+        _ => {}
+    }
+}
 
 /// A container with a program in it.
 struct Subject<'a> {
@@ -249,7 +269,9 @@ impl Subject<'_> {
 
     /// Lets the program go on, and reads what it says.
     fn finish(&mut self) {
-        assert_eq!(self.result(), None, "the program did not wait");
+        if let Some(early) = self.result() {
+            panic!("before it was asked: {early}");
+        }
         self.call(&["kill"]).ok();
         self.wait_for("result");
         let result = self.result().expect("result");
