@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
+.PHONY: help demo build test test-root test-criu test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -29,6 +29,9 @@ test: deps ## all tests; those with containers need root
 
 test-root: deps ## only the tests with containers
 	cargo test --locked --package runtime-tests
+
+test-criu: root deps peers ## programs to checkpoint, with runc and CRIU on the other side (root, network)
+	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- programs::
 
 test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from Debian with floe (root, network)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test callers

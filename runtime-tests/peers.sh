@@ -1,6 +1,6 @@
 #!/bin/bash
 # runc, crun and the engines above them from Debian sid, in a tree of their own: nothing of the host changes.
-# bin/runc and bin/crun run on the host: their loader and libraries are the tree's.
+# bin/runc, bin/crun and bin/criu run on the host: their loader and libraries are the tree's.
 set -euo pipefail
 
 peers=${FLOE_PEERS:-/var/tmp/floe-peers}
@@ -67,7 +67,7 @@ fi
 mkdir -p "$peers/bin"
 loader=$(find "$tree/usr/lib" "$tree/usr/lib64" -name 'ld-linux-*.so.*' -print -quit)
 libraries=$tree/usr/lib/$(uname -m)-linux-gnu
-for program in usr/sbin/runc usr/bin/crun; do
+for program in usr/sbin/runc usr/bin/crun usr/sbin/criu; do
 	name=$(basename "$program")
 	[ "$peers/bin/$name" -nt "$tree/$program" ] && continue
 	cp "$tree/$program" "$peers/bin/$name.new"
@@ -76,3 +76,4 @@ for program in usr/sbin/runc usr/bin/crun; do
 done
 "$peers/bin/runc" --version | sed -n 1p
 "$peers/bin/crun" --version | sed -n 1p
+"$peers/bin/criu" --version | sed -n 's/^Version:/criu version/p'

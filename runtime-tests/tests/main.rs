@@ -24,6 +24,7 @@ mod namespaces;
 mod nested;
 mod network;
 mod process;
+mod programs;
 mod races;
 mod rootfs;
 mod rootless;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         check::cases(),
         features::cases(),
         bad_input::cases(),
+        programs::cases(),
         stress::cases(),
     ]
     .into_iter()

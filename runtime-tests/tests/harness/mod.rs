@@ -38,11 +38,13 @@ pub(crate) struct Case {
     pub(crate) body: Body,
     /// Runs after all others, with nothing beside it.
     pub(crate) alone: bool,
+    /// Why this is not run unless asked for (`--ignored`).
+    pub(crate) ignored: Option<String>,
 }
 
 impl Case {
     pub(crate) fn new(name: impl Into<String>, body: impl Fn(&mut Test) + Send + Sync + 'static) -> Case {
-        Case { name: name.into(), body: Box::new(body), alone: false }
+        Case { name: name.into(), body: Box::new(body), alone: false, ignored: None }
     }
 }
 
@@ -208,6 +210,16 @@ impl Test {
         command.process_group(0);
         let child = command.spawn().unwrap_or_else(|e| panic!("{what}: {e}"));
         Running { child: Some(child), stdout, stderr, what }
+    }
+
+    /// Runs a command to its end with nothing but /dev/null open; its exit status. For a command whose standard
+    /// streams become a container's that is to be dumped.
+    pub(crate) fn run_silent(&mut self, mut command: Command) -> i32 {
+        let what = format!("{command:?}");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        let child = command.spawn().unwrap_or_else(|e| panic!("{what}: {e}"));
+        let none = PathBuf::new();
+        Running { child: Some(child), stdout: none.clone(), stderr: none, what }.wait().code
     }
 
     /// A process that lives as long as the test.

@@ -9,6 +9,8 @@ pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
     // Most of a test is waiting for the kernel.
     arguments.test_threads.get_or_insert(4);
     // Some tests need the machine for themselves, after the others.
+    let ignored: Vec<(String, String)> =
+        cases.iter().filter_map(|case| Some((case.name.clone(), case.ignored.clone()?))).collect();
     let (alone, together): (Vec<Case>, Vec<Case>) = cases.into_iter().partition(|case| case.alone);
     if arguments.list {
         let trials = together.into_iter().chain(alone).map(trial).collect();
@@ -21,6 +23,13 @@ pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
 
     let mut failed = first.has_failed() || second.has_failed();
     failed |= !outcome::report_skips();
+    if !arguments.ignored && !arguments.include_ignored {
+        let selects =
+            |name: &str| arguments.filter.as_ref().is_none_or(|filter| name.contains(filter.as_str()));
+        for (name, reason) in ignored.iter().filter(|(name, _)| selects(name)) {
+            println!("not run {name}: {reason}");
+        }
+    }
     if let Err(leak) = before.compare() {
         println!("leak: {leak}");
         failed = true;
@@ -38,7 +47,8 @@ pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
 
 fn trial(case: Case) -> Trial {
     let name = case.name.clone();
-    Trial::ignorable_test(name.clone(), move || {
+    let ignored = case.ignored.is_some();
+    let trial = Trial::ignorable_test(name.clone(), move || {
         let mut test = Test::new(&case.name);
         let completion = outcome::of(&name, || (case.body)(&mut test));
         let leaks = test.finish();
@@ -48,7 +58,8 @@ fn trial(case: Case) -> Trial {
             }
             completion => completion,
         }
-    })
+    });
+    trial.with_ignored_flag(ignored)
 }
 
 /// What a run may not leave behind, beyond what each test checks for itself.
