@@ -61,8 +61,17 @@ impl Thread {
     /// # Errors
     /// `EPERM`: it is traced already, or we may not trace it. `ESRCH`: it has ended.
     pub fn seize(tid: i32) -> Result<Thread> {
+        Thread::attach(tid, 0)
+    }
+
+    /// The same, but the thread is killed when we end: for tasks that nobody misses yet.
+    pub fn seize_for_life(tid: i32) -> Result<Thread> {
+        Thread::attach(tid, libc::PTRACE_O_EXITKILL as usize)
+    }
+
+    fn attach(tid: i32, options: usize) -> Result<Thread> {
         let thread = Thread { tid };
-        let options = libc::PTRACE_O_TRACESYSGOOD as usize;
+        let options = options | libc::PTRACE_O_TRACESYSGOOD as usize;
         let seize = |options| thread.request(libc::PTRACE_SEIZE, 0, options);
         let seized = seize(options | PTRACE_O_SUSPEND_SECCOMP).or_else(|_| seize(options));
         seized.at(|| format!("task {tid}: ptrace seize"))?;
@@ -131,7 +140,7 @@ impl Thread {
     /// returns what the call has returned. The thread is stopped again, where its registers may be written.
     ///
     /// Should we die meanwhile, the thread runs on with registers that are not its own: this is for tasks that nobody
-    /// misses yet (`kill_with_us`).
+    /// misses yet (`seize_for_life`).
     pub fn call_at(&self, instruction: u64, call: [u64; 7]) -> Result<i64> {
         const STOP: Duration = Duration::from_secs(60);
         self.set_registers(&arch::calling(&self.registers()?, instruction, call))?;
@@ -166,16 +175,6 @@ impl Thread {
     /// The same as `resume`, and the thread is traced no longer.
     pub fn detach(&self) -> Result<()> {
         self.call("detach", libc::PTRACE_DETACH, 0, 0)
-    }
-
-    /// The thread is killed when we end; for tasks that nobody misses yet.
-    pub fn kill_with_us(&self) -> Result<()> {
-        let options = libc::PTRACE_O_TRACESYSGOOD as usize | libc::PTRACE_O_EXITKILL as usize;
-        let set = |options| self.request(libc::PTRACE_SETOPTIONS, 0, options);
-        set(options | PTRACE_O_SUSPEND_SECCOMP)
-            .or_else(|_| set(options))
-            .at(|| format!("task {}: ptrace options", self.tid))?;
-        Ok(())
     }
 
     pub fn registers(&self) -> Result<Registers> {

@@ -164,16 +164,14 @@ impl<'a> Build<'a> {
         Ok(())
     }
 
-    /// Attaches to all threads, in the order of their places; those that must die with us do.
+    /// Attaches to all threads, in the order of their places.
     pub(super) fn attach(&self) -> Result<Vec<Thread>> {
         let tids = self.host_tids()?;
         let mut threads = Vec::new();
         for (_, task) in self.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
             for tid in &task.entry.threads {
                 let host = tids.get(tid).ok_or_else(|| Error::new(format!("task {tid}: it is not there")))?;
-                let thread = Thread::seize(*host)?;
-                thread.kill_with_us()?;
-                threads.push(thread);
+                threads.push(Thread::seize_for_life(*host)?);
             }
         }
         Ok(threads)

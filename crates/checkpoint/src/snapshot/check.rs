@@ -280,9 +280,12 @@ impl Snapshot {
         Ok(())
     }
 
-    /// Without `cgroup.img` cgroups were not dumped, whatever sets are named.
+    /// Without `cgroup.img`, or sets in it, cgroups were not dumped, whatever sets are named. The root set is that of the
+    /// dumper, which need not be there.
     fn check_cgroups(&self) -> Result<()> {
-        let Some(cgroup) = &self.cgroup else { return Ok(()) };
+        let Some(cgroup) = self.cgroup.as_ref().filter(|cgroup| !cgroup.sets.is_empty()) else {
+            return Ok(());
+        };
         let sets: BTreeSet<u32> = cgroup.sets.iter().map(|CgSetEntry { id, .. }| *id).collect();
         let check = |name: &str, field, set: Option<u32>| match set {
             Some(set) if !sets.contains(&set) => {
@@ -290,7 +293,6 @@ impl Snapshot {
             }
             _ => Ok(()),
         };
-        check(INVENTORY, "inventory_entry.root_cg_set", self.inventory.root_cg_set)?;
         for (tid, core) in self.living_threads() {
             let name = names::core(tid);
             check(&name, "task_core_entry.cg_set", core.tc.as_ref().and_then(|tc| tc.cg_set))?;
