@@ -8,10 +8,12 @@ mod build;
 mod credentials;
 mod files;
 mod layout;
+mod locks;
 mod memory;
 mod registers;
 mod sockets;
 mod state;
+mod sysv;
 mod threads;
 mod tree;
 mod ttys;
@@ -120,6 +122,7 @@ impl Restore {
         // Before there are children: they inherit both.
         files::open_all(&mut build)?;
         memory::make_shared(&mut build)?;
+        sysv::make(&mut build)?;
         log("files: opened");
         tree::make(&mut build)?;
         log("tree: made");
@@ -129,6 +132,7 @@ impl Restore {
         threads::make(&mut build)?;
         ttys::attach(&mut build)?;
         files::complete(&mut build)?;
+        locks::restore(&mut build)?;
         log("files: in place");
         tree::end_zombies(&mut build)?;
         state::restore(&mut build)?;

@@ -23,6 +23,8 @@ pub(super) struct Build<'a> {
     pidfd: OwnedFd,
     /// Files that are open in the first task, by their id, and as which descriptor.
     pub(super) open: BTreeMap<u32, i32>,
+    /// The same for what is mapped with other access, `O_ACCMODE`.
+    pub(super) mapped: BTreeMap<(u32, u32), i32>,
     helpers: usize,
 }
 
@@ -37,8 +39,8 @@ impl<'a> Build<'a> {
         init: i32,
     ) -> Result<Build<'a>> {
         let pidfd = sys::process::pidfd_open(init).at(|| format!("task {init}: pidfd"))?;
-        let open = BTreeMap::new();
-        Ok(Build { snapshot, policy, images, layout, pages, nursery, init, pidfd, open, helpers: 0 })
+        let (open, mapped) = (BTreeMap::new(), BTreeMap::new());
+        Ok(Build { snapshot, policy, images, layout, pages, nursery, init, pidfd, open, mapped, helpers: 0 })
     }
 
     pub(super) fn tasks(&self) -> impl Iterator<Item = (usize, &'a Task)> + use<'a> {
@@ -149,7 +151,7 @@ impl<'a> Build<'a> {
             &[0.into(), libc::RLIMIT_NOFILE.into(), 0.into(), limit.into()],
         );
         let max = self.run(0, &batch)?.u64(limit.plus(8));
-        let needed = self.layout.files as u64 + self.snapshot.files.len() as u64 + 16;
+        let needed = self.layout.files as u64 + 2 * self.snapshot.files.len() as u64 + 16;
         if max < needed {
             return Err(Error::new(format!("files: {needed} descriptors are needed, the limit is {max}")));
         }

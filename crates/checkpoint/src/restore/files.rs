@@ -4,8 +4,9 @@
 use super::build::Build;
 use super::{sockets, ttys};
 use crate::error::{Error, Result};
-use images::messages::{FdTypes, FileEntry, FownEntry, PipeEntry, RegFileEntry};
-use inject::{Arg, Batch, Call};
+use crate::snapshot::vma;
+use images::messages::{FdTypes, FileEntry, FownEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry};
+use inject::{Batch, Call};
 use std::collections::{BTreeMap, BTreeSet};
 
 const O_PATH: u32 = libc::O_PATH as u32;
@@ -33,7 +34,44 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
             open(build, file).map_err(|error| within(&describe(file), &error))?;
         }
     }
+    open_mapped(build)
+}
+
+/// Opens files once more that are mapped with other access than they are open with, `vma_entry.fdflags`.
+fn open_mapped(build: &mut Build<'_>) -> Result<()> {
+    let snapshot = build.snapshot;
+    let mut next = build.layout.files + snapshot.files.len() as i32;
+    for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
+        if mapping.status & (vma::FILE_PRIVATE | vma::FILE_SHARED) == 0 {
+            continue;
+        }
+        let key = (mapping.shmid as u32, access_of(mapping));
+        let Some(number) = build.open.get(&key.0).copied() else { continue };
+        let file = snapshot.files.iter().find(|file| file.id == key.0);
+        let access = file.and_then(|file| match (&file.reg, &file.memfd) {
+            (Some(reg), _) => Some(reg.flags & ACCESS),
+            (_, Some(memfd)) => Some(memfd.flags & ACCESS),
+            _ => None,
+        });
+        if access == Some(key.1) || build.mapped.contains_key(&key) {
+            continue;
+        }
+        let mut batch = Batch::new();
+        let fd = reopen(&mut batch, number, key.1);
+        batch.call("dup3", libc::SYS_dup3, &[fd.into(), next.into(), 0.into()]);
+        batch.call("close", libc::SYS_close, &[fd.into()]);
+        build.run(0, &batch).map_err(|error| within(&file.map(describe).unwrap_or_default(), &error))?;
+        build.mapped.insert(key, next);
+        next += 1;
+    }
     Ok(())
+}
+
+/// How a mapped file is opened: O_RDONLY, O_RDWR.
+pub(super) fn access_of(mapping: &VmaEntry) -> u32 {
+    let is_written = mapping.status & vma::FILE_SHARED != 0 && mapping.prot & libc::PROT_WRITE as u32 != 0;
+    let needed = if is_written { libc::O_RDWR } else { libc::O_RDONLY };
+    mapping.fdflags.map_or(needed as u32, |flags| flags & ACCESS)
 }
 
 fn within(what: &str, error: &Error) -> Error {
@@ -95,7 +133,7 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
         FdTypes::Eventfd => {
             let Some(entry) = &file.efd else { return Err(Error::new("efd: missing")) };
             let initial = u32::try_from(entry.counter).unwrap_or(0);
-            let fd = batch.call("eventfd2", libc::SYS_eventfd2, &[initial.into(), entry.flags.into()]);
+            let fd = batch.call("eventfd2", libc::SYS_eventfd2, &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()]);
             if u64::from(initial) != entry.counter {
                 let counter = batch.words(&[entry.counter]);
                 batch.call("write", libc::SYS_write, &[fd.into(), counter.into(), 8.into()]);
@@ -128,6 +166,12 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                     ));
                 };
                 let name = batch.string(&path(name));
+                const INOTIFY_IOC_SETNEXTWD: u32 = 0x4004_4900;
+                batch.call_may_fail(
+                    "INOTIFY_IOC_SETNEXTWD",
+                    libc::SYS_ioctl,
+                    &[fd.into(), INOTIFY_IOC_SETNEXTWD.into(), watch.wd.into()],
+                );
                 batch.call(
                     "inotify_add_watch",
                     libc::SYS_inotify_add_watch,
@@ -190,20 +234,15 @@ fn seek(batch: &mut Batch, fd: Call, reg: &RegFileEntry) {
     if reg.flags & O_PATH == 0 && reg.pos != 0 {
         batch.call("lseek", libc::SYS_lseek, &[fd.into(), reg.pos.into(), libc::SEEK_SET.into()]);
     }
-    own(batch, fd.into(), &reg.fown);
-}
-
-/// Who gets signals about a file. The pid is one of the tasks', which exist later: see `complete`.
-fn own(batch: &mut Batch, fd: Arg, owner: &FownEntry) {
-    if owner.signum != 0 {
-        batch.call("F_SETSIG", libc::SYS_fcntl, &[fd, 10.into(), owner.signum.into()]);
-    }
 }
 
 /// A file whose name is gone: it is made again under that name, and the name goes when the file is open.
 fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     let remap = build.snapshot.remaps.iter().find(|remap| remap.orig_id == reg.id);
     let remap_id = remap.map_or(0, |remap| remap.remap_id);
+    if remap.is_some_and(|remap| remap.remap_type() == RemapType::Linked) {
+        return open_linked(build, reg, remap_id);
+    }
     let Some(ghost) = build.snapshot.ghosts.get(&remap_id) else {
         return Err(Error::new("its name is gone, and how to find it otherwise is not supported"));
     };
@@ -284,6 +323,29 @@ fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     Ok(())
 }
 
+/// A file that has lost the name it was opened by, and got another one for the dump, which goes now.
+fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<()> {
+    let of = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).find(|file| file.id == link);
+    let Some(of) = of else { return Err(Error::new(format!("file {link}, a link to it, is missing"))) };
+    let remaps = &build.snapshot.remaps;
+    let shares = |id: u32| remaps.iter().any(|remap| remap.orig_id == id && remap.remap_id == link);
+    let all: Vec<&RegFileEntry> = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).collect();
+    let mut batch = Batch::new();
+    let name = batch.string(&path(&of.name));
+    for reg in all.into_iter().filter(|file| file.id == reg.id || shares(file.id)) {
+        let flags = reg.flags | libc::O_NOCTTY as u32;
+        let arguments = [libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()];
+        let fd = batch.call("open", libc::SYS_openat, &arguments);
+        seek(&mut batch, fd, reg);
+        build.settle(&mut batch, fd, reg.id);
+    }
+    batch.call("unlink", libc::SYS_unlinkat, &[libc::AT_FDCWD.into(), name.into(), 0.into()]);
+    // The link is in the list of files, too.
+    build.open.entry(link).or_insert(-1);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
 /// Both ends of a pipe with what is in it. An end that nobody has is closed.
 fn open_pipe(build: &mut Build<'_>, id: u32, ends: &[&PipeEntry]) -> Result<()> {
     let mut batch = Batch::new();
@@ -311,7 +373,6 @@ fn open_pipe(build: &mut Build<'_>, id: u32, ends: &[&PipeEntry]) -> Result<()> 
                     reopen(&mut batch, from as i32, end.flags & (ACCESS | CHANGEABLE))
                 };
                 batch.call("F_SETFL", libc::SYS_fcntl, &[fd.into(), libc::F_SETFL.into(), flags.into()]);
-                own(&mut batch, fd.into(), &end.fown);
                 build.settle(&mut batch, fd, end.id);
             }
             for end in [read, write] {
@@ -425,7 +486,6 @@ fn open_memfds(build: &mut Build<'_>) -> Result<()> {
                 libc::SYS_fcntl,
                 &[number.into(), libc::F_SETFL.into(), (entry.flags & CHANGEABLE).into()],
             );
-            own(&mut batch, number.into(), &entry.fown);
             build.settle(&mut batch, number, entry.id);
         }
         batch.call("close", libc::SYS_close, &[fd.into()]);
@@ -542,15 +602,12 @@ fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages
             batch.call_may_fail("epoll_ctl", libc::SYS_epoll_ctl, &arguments);
         }
     }
-    let owner = match file.r#type() {
-        FdTypes::Reg => file.reg.as_ref().map(|file| &file.fown),
-        FdTypes::Pipe => file.pipe.as_ref().map(|file| &file.fown),
-        FdTypes::Unixsk => file.usk.as_ref().map(|file| &file.fown),
-        FdTypes::Inetsk => file.isk.as_ref().map(|file| &file.fown),
-        FdTypes::Tty => file.tty.as_ref().map(|file| &file.fown),
-        _ => None,
-    };
-    if let Some(owner) = owner.filter(|owner| owner.pid != 0) {
+    let Some(owner) = owner(file) else { return };
+    if owner.signum != 0 {
+        const F_SETSIG: i32 = 10;
+        batch.call("F_SETSIG", libc::SYS_fcntl, &[fd.into(), F_SETSIG.into(), owner.signum.into()]);
+    }
+    if owner.pid != 0 {
         const F_SETOWN_EX: i32 = 15;
         // F_OWNER_ of the images are the kernel's pid types: a process, its group.
         let kind: u32 = match owner.pid_type {
@@ -563,6 +620,22 @@ fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages
         let who = batch.bytes(&who);
         batch.call_may_fail("F_SETOWN_EX", libc::SYS_fcntl, &[fd.into(), F_SETOWN_EX.into(), who.into()]);
     }
+}
+
+/// Who gets signals about a file.
+fn owner(file: &FileEntry) -> Option<&FownEntry> {
+    let kinds = [
+        file.reg.as_ref().map(|file| &file.fown),
+        file.pipe.as_ref().map(|file| &file.fown),
+        file.usk.as_ref().map(|file| &file.fown),
+        file.isk.as_ref().map(|file| &file.fown),
+        file.tty.as_ref().map(|file| &file.fown),
+        file.efd.as_ref().map(|file| &file.fown),
+        file.tfd.as_ref().map(|file| &file.fown),
+        file.ify.as_ref().map(|file| &file.fown),
+        file.memfd.as_ref().map(|file| &file.fown),
+    ];
+    kinds.into_iter().flatten().next()
 }
 
 fn enter_directories(build: &Build<'_>, batch: &mut Batch, root: u32, cwd: u32) -> Result<()> {
@@ -591,17 +664,18 @@ fn open_pidfds(build: &mut Build<'_>) -> Result<()> {
         for entry in entries.into_iter().flatten() {
             let file = build.snapshot.files.iter().find(|file| file.id == entry.id);
             let Some(pidfd) = file.and_then(|file| file.pidfd.as_deref()) else { continue };
-            if pidfd.nspid <= 0 || build.index_of(pidfd.nspid as u32).is_none() {
-                return Err(Error::new(format!(
-                    "files: task {} fd {}: a pidfd of a process that has ended is not supported",
-                    task.entry.pid, entry.fd
-                )));
-            }
+            let is_alive = pidfd.nspid > 0 && build.index_of(pidfd.nspid as u32).is_some();
+            // One that has ended is made for the moment in which it is opened.
+            let helper = if is_alive { None } else { Some(super::tree::make_helper(build, index)?) };
+            let pid = helper.map_or(pidfd.nspid as u64, |(_, pid)| pid);
             let mut batch = Batch::new();
             let flags = pidfd.flags & libc::O_NONBLOCK as u32;
-            let fd = batch.call("pidfd_open", libc::SYS_pidfd_open, &[pidfd.nspid.into(), flags.into()]);
-            let cloexec = if entry.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
+            let fd = batch.call("pidfd_open", libc::SYS_pidfd_open, &[pid.into(), flags.into()]);
             let opened = build.run(index, &batch)?.result(fd).unwrap_or(0);
+            if let Some((helper, pid)) = helper {
+                super::tree::end(build, helper, build.layout.first[index], pid)?;
+            }
+            let cloexec = if entry.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
             let mut batch = Batch::new();
             if opened != u64::from(entry.fd) {
                 batch.call("dup3", libc::SYS_dup3, &[opened.into(), entry.fd.into(), cloexec.into()]);

@@ -98,14 +98,14 @@ pub(super) fn pages_files(snapshot: &Snapshot, images: &Directory) -> Result<BTr
 }
 
 /// Where the present pages of a map are.
-struct Pages<'a> {
-    file: &'a File,
+pub(super) struct Pages<'a> {
+    pub(super) file: &'a File,
     /// First address, bytes, place in the file; by ascending address.
-    runs: Vec<(u64, u64, u64)>,
+    pub(super) runs: Vec<(u64, u64, u64)>,
 }
 
 impl<'a> Pages<'a> {
-    fn new(map: Option<&PageMap>, files: &'a BTreeMap<u32, File>) -> Option<Pages<'a>> {
+    pub(super) fn new(map: Option<&PageMap>, files: &'a BTreeMap<u32, File>) -> Option<Pages<'a>> {
         let map = map?;
         let file = files.get(&map.pages_id)?;
         let mut at = 0;
@@ -272,8 +272,9 @@ fn map(
     let keep =
         mapping.flags & !(libc::MAP_FIXED as u32 | libc::MAP_LOCKED as u32 | libc::MAP_POPULATE as u32);
     if has(vma::SYSVIPC) {
-        // shmat(2) maps it all; a part of a segment is not supported.
-        return super::state::attach_segment(build, batch, mapping);
+        // shmat(2) maps it all.
+        super::sysv::attach(batch, mapping);
+        return Ok(());
     }
     if has(vma::ANON_SHARED) {
         let shared = build.layout.shared.get(&mapping.shmid);
@@ -290,7 +291,7 @@ fn map(
         true => {
             let pid = build.snapshot.tasks[index].entry.pid;
             let id = mapping.shmid as u32;
-            let fd = build.open.get(&id);
+            let fd = build.mapped.get(&(id, super::files::access_of(mapping))).or_else(|| build.open.get(&id));
             *fd.ok_or_else(|| {
                 Error::new(format!("mm-{pid}.img: mapping at {start:#x}: file {id} is not there"))
             })?
@@ -425,7 +426,7 @@ fn compare(
 }
 
 /// Lets a task read runs of pages: address, bytes, place in the file.
-fn read_pages(build: &mut Build<'_>, index: usize, file: &File, runs: &[(u64, u64, u64)]) -> Result<()> {
+pub(super) fn read_pages(build: &mut Build<'_>, index: usize, file: &File, runs: &[(u64, u64, u64)]) -> Result<()> {
     let mut vectors: Vec<u64> = Vec::new();
     let (mut from, mut size) = (0, 0);
     let mut pieces = runs.iter().flat_map(|&(start, len, at)| {

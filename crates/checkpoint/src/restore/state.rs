@@ -4,7 +4,7 @@ use super::build::Build;
 use super::tree::is_zombie;
 use crate::error::{At, Error, Result};
 use crate::snapshot::Task;
-use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry, VmaEntry};
+use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry};
 use inject::Batch;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -22,7 +22,7 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
         }
         adjust_oom_score(build, index, task)?;
     }
-    segments(build)
+    Ok(())
 }
 
 fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
@@ -183,20 +183,6 @@ fn adjust_oom_score(build: &Build<'_>, index: usize, task: &Task) -> Result<()> 
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
         result => result.at(|| format!("write {score} to {file}")),
     }
-}
-
-/// System V segments of the namespace.
-fn segments(build: &mut Build<'_>) -> Result<()> {
-    for ipc in build.snapshot.namespaces.ipc.values() {
-        if !ipc.shm.is_empty() || !ipc.msg.is_empty() || !ipc.sem.is_empty() {
-            return Err(Error::new("System V IPC objects are not supported"));
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn attach_segment(_build: &Build<'_>, _batch: &mut Batch, mapping: &VmaEntry) -> Result<()> {
-    Err(Error::new(format!("mapping at {:#x}: System V shared memory is not supported", mapping.start)))
 }
 
 /// Bytes of a file of the images.

@@ -172,8 +172,15 @@ pub(super) fn clone3(
     batch.clone3(arguments, CLONE_ARGS, mailbox)
 }
 
+/// Makes a process with any pid as a child of a task: its place and its pid.
+pub(super) fn make_helper(build: &mut Build<'_>, index: usize) -> Result<(usize, u64)> {
+    let helper = build.helper()?;
+    let pid = clone(build, build.layout.first[index], None, helper, 0)?;
+    Ok((helper, pid))
+}
+
 /// Ends a helper and reaps it.
-fn end(build: &mut Build<'_>, helper: usize, parent: usize, pid: u64) -> Result<()> {
+pub(super) fn end(build: &mut Build<'_>, helper: usize, parent: usize, pid: u64) -> Result<()> {
     let mut batch = Batch::new();
     batch.call_may_fail("exit_group", libc::SYS_exit_group, &[0.into()]);
     build.start_in(helper, &batch)?;

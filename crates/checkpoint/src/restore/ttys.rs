@@ -78,6 +78,24 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         build.settle(&mut batch, fd, file.id);
         build.run(0, &batch).map_err(named)?;
     }
+    deliver(build)
+}
+
+/// Writes what a terminal has received once more, into the other end.
+fn deliver(build: &mut Build<'_>) -> Result<()> {
+    let snapshot = build.snapshot;
+    for data in &snapshot.tty_data {
+        let Some(own) = snapshot.ttys.iter().find(|info| info.id == data.tty_id) else { continue };
+        let index = |info: &TtyInfoEntry| info.pty.as_ref().map(|pty| pty.index);
+        let is_other = |info: &&TtyInfoEntry| index(info) == index(own) && is_master(info) != is_master(own);
+        let Some(other) = snapshot.ttys.iter().find(is_other) else { continue };
+        let is_open = |file: &&FileEntry| file.tty.as_ref().is_some_and(|tty| tty.tty_info_id == other.id);
+        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id)) else { continue };
+        let mut batch = Batch::new();
+        let place = batch.bytes(&data.data);
+        batch.call("write", libc::SYS_write, &[(*number).into(), place.into(), data.data.len().into()]);
+        build.run(0, &batch).map_err(|error| Error::new(format!("files: terminal {}: {error}", own.id)))?;
+    }
     Ok(())
 }
 
