@@ -1,19 +1,25 @@
 //! What chance does to a dump: to single bytes and to the ends of files. With a manifest each change is refused with the
 //! file's name. Without one, where it may go unnoticed, nothing panics, and memory stays below twice the size of the
-//! dump. A binary of its own, because the allocator counts for all threads.
+//! dump. A binary of its own, because of its allocator.
 
 mod fixture;
 
 use checkpoint::snapshot::{PageMap, Snapshot};
-use images::{Directory, Kind, MANIFEST};
+use images::format::{self, Type};
+use images::schema::Schema;
+use images::{Directory, Kind, MANIFEST, Writer, messages as m};
 use peak_alloc::PeakAlloc;
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 #[global_allocator]
 static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+/// Held by a test: the allocator counts for all threads.
+static ALONE: Mutex<()> = Mutex::new(());
 
 /// For each fixture.
 const CORRUPTIONS: usize = 2_000;
@@ -83,8 +89,41 @@ fn verify_and_read(path: &Path) -> images::Result<Snapshot> {
     Snapshot::read(&directory)
 }
 
+/// What messages become in memory: images that consist of the smallest that there are, of one kind each.
+#[test]
+fn images_made_to_grow() {
+    let _alone = ALONE.lock();
+    let file = m::FileEntry { id: 1, ..Default::default() };
+    let cgroup = m::CgroupEntry {
+        controllers: vec![m::CgControllerEntry {
+            dirs: vec![Default::default(); 100_000],
+            ..Default::default()
+        }],
+        ..Default::default()
+    };
+    let tasks = |count| (1..count).map(|pid| m::PstreeEntry { pid, ppid: pid - 1, ..Default::default() });
+    check_growth("files.img", &format::FILES, &vec![file; 100_000]);
+    check_growth("cgroup.img", &format::CGROUP, &[cgroup]);
+    check_growth("pstree.img", &format::PSTREE, &tasks(100_000).collect::<Vec<_>>());
+}
+
+fn check_growth<M: Schema>(name: &str, image: &'static Type, entries: &[M]) {
+    let dir = fixture::fixture("states");
+    let mut writer = Writer::new(Vec::new(), image).expect("memory");
+    entries.iter().try_for_each(|entry| writer.entry(entry)).expect("memory");
+    let bytes = writer.finish().expect("memory");
+    fs::write(dir.path().join(name), &bytes).expect("a file");
+    ALLOCATOR.reset_peak_usage();
+    let before = ALLOCATOR.current_usage();
+    let error = fixture::read(dir.path()).expect_err("it is forged");
+    let peak = ALLOCATOR.peak_usage() - before;
+    println!("{name} of {} bytes: {peak} allocated; {error}", bytes.len());
+    assert!(peak < 50 * bytes.len(), "{peak} bytes allocated for {}", bytes.len());
+}
+
 #[test]
 fn corrupted_dumps_are_refused() {
+    let _alone = ALONE.lock();
     let random = &mut Random(0x5eed);
     for fixture in fixture::FIXTURES {
         let dir = dump(fixture, random);
