@@ -29,7 +29,7 @@ for target; do
 	options+=(-artifact_prefix="fuzz/artifacts/$target/" -print_final_stats=1 -max_len=4096)
 	case $target in
 	config) corpora+=(runtime-tests/fixtures crates/container/golden) dictionary=json options+=(-max_len=16384) ;;
-	images) corpora=("fuzz/corpus/$target" crates/images/fixtures/{states,namespaces}) dictionary=$target ;;
+	images | snapshot) corpora=("fuzz/corpus/$target" crates/images/fixtures/{states,namespaces}) dictionary=$target ;;
 	resources | seccomp | state) dictionary=json ;;
 	*) dictionary=$target ;;
 	esac

@@ -1,84 +1,19 @@
 //! Snapshots of what CRIU 4.2 wrote (`crates/images/fixtures`): reading and writing gives the same bytes, and what is
 //! not consistent is refused with the image and the field.
 
-use checkpoint::snapshot::{PageMap, Snapshot, Task, pagemap, vma, write_ghost};
+mod fixture;
+
+use checkpoint::snapshot::{PageMap, Snapshot, Task, pagemap, vma};
+use fixture::{FIXTURES, fd, fixture, read, temporary, write};
 use images::messages::{
     CgroupEntry, FdTypes, PagemapEntry, PstreeEntry, RemapFilePathEntry, SeccompEntry, SeccompFilter,
     SeccompMode,
 };
 use images::schema::Schema;
-use images::{Directory, DirectoryWriter, Kind, Writer, format};
+use images::{DirectoryWriter, Kind, Writer, format};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use tempfile::TempDir;
-
-const FIXTURES: [&str; 2] = ["states", "namespaces"];
-
-fn temporary() -> TempDir {
-    tempfile::tempdir().expect("a directory")
-}
-
-fn fd(path: &Path) -> OwnedFd {
-    File::open(path).expect("a directory").into()
-}
-
-fn read(path: &Path) -> images::Result<Snapshot> {
-    Snapshot::read(&Directory::new(fd(path))?)
-}
-
-/// A copy of a fixture with files of pages, which are not tracked: they are holes here.
-fn fixture(name: &str) -> TempDir {
-    let copy = temporary();
-    let images = Path::new(env!("CARGO_MANIFEST_DIR")).join("../images/fixtures").join(name);
-    for file in fs::read_dir(images).expect("fixtures") {
-        let path = file.expect("a file").path();
-        let name = path.file_name().expect("a name").to_string_lossy().into_owned();
-        if name.ends_with(".img") {
-            fs::copy(&path, copy.path().join(&name)).expect("a copy");
-        }
-        if name.starts_with("pagemap-") && name.ends_with(".img") {
-            let (pages_id, size) = pages(&path);
-            let file = File::create(copy.path().join(format!("pages-{pages_id}.img"))).expect("a file");
-            file.set_len(size).expect("a size");
-        }
-    }
-    copy
-}
-
-/// Which pages a pagemap is of, and their bytes.
-fn pages(pagemap: &Path) -> (u32, u64) {
-    let mut reader =
-        images::Reader::new("pagemap", File::open(pagemap).expect("an image")).expect("an image");
-    let head = reader.entry().expect("an entry").expect("a head");
-    let mut map = PageMap {
-        pages_id: head.decode::<images::messages::PagemapHead>("").expect("a head").pages_id,
-        runs: vec![],
-    };
-    while let Some(run) = reader.entry().expect("an entry") {
-        map.runs.push(run.decode("").expect("a run"));
-    }
-    (map.pages_id, map.size().expect("no more than memory has"))
-}
-
-/// Writes a snapshot that was read from `from`, with what does not pass through it.
-fn write(snapshot: &Snapshot, from: &Path, to: &Path) -> images::Result<()> {
-    let mut writer = DirectoryWriter::new(fd(to))?;
-    snapshot.write(&mut writer)?;
-    for (id, ghost) in &snapshot.ghosts {
-        let source = File::open(from.join(format!("ghost-file-{id:x}.img"))).expect("a ghost");
-        write_ghost(&mut writer, *id, ghost, &source)?;
-    }
-    let maps = snapshot.tasks.iter().filter_map(|task| task.pages.as_ref()).chain(snapshot.shmem.values());
-    for map in maps {
-        let size = map.size().expect("checked");
-        let pages = writer.pages(map.pages_id)?;
-        pages.file().set_len(size).expect("a size");
-        writer.finish_pages(pages, size)?;
-    }
-    writer.commit(&snapshot.inventory)
-}
 
 /// All images in a directory.
 fn images(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {

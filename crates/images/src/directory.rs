@@ -10,7 +10,9 @@ use nix::fcntl::OFlag;
 use nix::libc;
 use nix::sys::stat::Mode;
 use std::fs::File;
+use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 
 /// The image that is written last: where it is not, there is no dump.
@@ -18,18 +20,45 @@ pub const INVENTORY: &str = "inventory.img";
 
 /// A directory with a dump, floe's or CRIU's.
 ///
-/// With a manifest (`floe-manifest.json`, which CRIU does not write) only the files that it names can be opened, and they
-/// have the sizes that it says. Whether they have the content that was written, `verify` and `verify_pages` tell.
+/// With a manifest (`floe-manifest.json`, which CRIU does not write) only the files that it names can be opened, they have
+/// the sizes that it says, and images the content that was written. For all others, `verify` and `verify_pages` tell.
 #[derive(Debug)]
 pub struct Directory {
     dir: OwnedFd,
     manifest: Option<Manifest>,
 }
 
+/// The bytes of an image: a small one is read at once, as most of them are, and a large one, like that of a deleted file,
+/// stays where it is.
+#[derive(Debug)]
+pub enum ImageFile {
+    Small(Vec<u8>),
+    Large(File),
+}
+
+/// Bytes up to which an image is small.
+const SMALL: u64 = 1 << 20;
+
+impl Source for ImageFile {
+    fn size(&self) -> io::Result<u64> {
+        match self {
+            ImageFile::Small(bytes) => Ok(bytes.len() as u64),
+            ImageFile::Large(file) => file.size(),
+        }
+    }
+
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        match self {
+            ImageFile::Small(bytes) => bytes.as_slice().read_at(buffer, offset),
+            ImageFile::Large(file) => file.read_exact_at(buffer, offset),
+        }
+    }
+}
+
 impl Directory {
     /// Reads the manifest, if there is one. A damaged one is refused.
     pub fn new(dir: OwnedFd) -> Result<Directory> {
-        let manifest = open(dir.as_fd(), MANIFEST)?.map(|file| Manifest::read(&file)).transpose()?;
+        let manifest = open(dir.as_fd(), MANIFEST)?.map(|(file, _)| Manifest::read(&file)).transpose()?;
         Ok(Directory { dir, manifest })
     }
 
@@ -46,28 +75,30 @@ impl Directory {
 
     /// The image `name`, which must be of the type `image`, or `None` where there is none: in CRIU's format that is an
     /// image without entries.
-    pub fn image(&self, name: &str, image: &Type) -> Result<Option<Reader<File>>> {
-        match self.raw(name)? {
-            Some(file) => Reader::new(name, file)?.expect(image).map(Some),
-            None => Ok(None),
+    pub fn image(&self, name: &str, image: &Type) -> Result<Option<Reader<ImageFile>>> {
+        let Some((file, size)) = self.open(name)? else { return Ok(None) };
+        let file = if size <= SMALL {
+            let mut bytes = vec![0; size as usize];
+            let read = file.read_exact_at(&mut bytes, 0);
+            read.map_err(|error| Error::of_io(format!("read {name}"), &error))?;
+            ImageFile::Small(bytes)
+        } else {
+            ImageFile::Large(file)
+        };
+        if let Some(content) = self.content(name) {
+            content.check(name, &file)?;
         }
+        Reader::new(name, file)?.expect(image).map(Some)
     }
 
     /// The file `name` as bytes: pages, a netlink dump, an archive.
     pub fn raw(&self, name: &str) -> Result<Option<File>> {
-        let Some(manifest) = &self.manifest else { return open(self.dir.as_fd(), name) };
-        if let Some(content) = manifest.files.get(name) {
-            return self.listed(name, content).map(Some);
-        }
-        match open(self.dir.as_fd(), name)? {
-            Some(_) => Err(unlisted(name)),
-            None => Ok(None),
-        }
+        Ok(self.open(name)?.map(|(file, _)| file))
     }
 
     /// Bytes of the file `name`.
     pub fn size(&self, name: &str) -> Result<Option<u64>> {
-        self.raw(name)?.map(|file| size(name, &file)).transpose()
+        Ok(self.open(name)?.map(|(_, size)| size))
     }
 
     /// Checks all that the manifest says but the content of pages: every file is there and has its size, all but pages
@@ -80,8 +111,8 @@ impl Directory {
             return Err(unlisted(name));
         }
         for (name, content) in &manifest.files {
-            let file = self.listed(name, content)?;
-            if !is_pages(name) {
+            let file = self.raw(name)?;
+            if let Some(file) = file.filter(|_| !is_pages(name)) {
                 content.check(name, &file)?;
             }
         }
@@ -92,20 +123,29 @@ impl Directory {
     /// long as none of them runs before.
     pub fn verify_pages(&self) -> Result<()> {
         let Some(manifest) = &self.manifest else { return Ok(()) };
-        let mut pages = manifest.files.iter().filter(|(name, _)| is_pages(name));
-        pages.try_for_each(|(name, content)| content.check(name, &self.listed(name, content)?))
+        for (name, content) in manifest.files.iter().filter(|(name, _)| is_pages(name)) {
+            if let Some(file) = self.raw(name)? {
+                content.check(name, &file)?;
+            }
+        }
+        Ok(())
     }
 
-    /// Opens a file that the manifest has.
-    fn listed(&self, name: &str, content: &Content) -> Result<File> {
-        let file = open(self.dir.as_fd(), name)?.ok_or_else(|| Error::refused(name, "missing"))?;
-        content.check_size(name, size(name, &file)?)?;
+    /// Opens a file and tells its size. One that the manifest has is there.
+    fn open(&self, name: &str) -> Result<Option<(File, u64)>> {
+        let file = open(self.dir.as_fd(), name)?;
+        match (&self.manifest, self.content(name), &file) {
+            (_, Some(content), Some((_, size))) => content.check_size(name, *size)?,
+            (_, Some(_), None) => return Err(Error::refused(name, "missing")),
+            (Some(_), None, Some(_)) => return Err(unlisted(name)),
+            _ => {}
+        }
         Ok(file)
     }
-}
 
-fn size(name: &str, file: &File) -> Result<u64> {
-    file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))
+    fn content(&self, name: &str) -> Option<&Content> {
+        self.manifest.as_ref()?.files.get(name)
+    }
 }
 
 fn unlisted(name: &str) -> Error {
@@ -132,8 +172,8 @@ pub(crate) fn names(dir: BorrowedFd<'_>) -> Result<Vec<String>> {
     Ok(names)
 }
 
-/// Opens a regular file for reading.
-pub(crate) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<Option<File>> {
+/// Opens a regular file for reading, and tells its size in bytes.
+pub(crate) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<Option<(File, u64)>> {
     if name.contains('/') {
         return Err(Error::refused(name, "not a name in a directory of images"));
     }
@@ -148,5 +188,5 @@ pub(crate) fn open(dir: BorrowedFd<'_>, name: &str) -> Result<Option<File>> {
         Err(errno) => return Err(Error::of_kernel(format!("open {name}"), errno)),
     };
     let metadata = file.metadata().map_err(|error| Error::of_io(format!("open {name}"), &error))?;
-    if metadata.is_file() { Ok(Some(file)) } else { Err(irregular()) }
+    if metadata.is_file() { Ok(Some((file, metadata.len()))) } else { Err(irregular()) }
 }

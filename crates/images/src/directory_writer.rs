@@ -135,11 +135,9 @@ impl DirectoryWriter {
 
     /// Whether a file that is named like an image is one, or was to become one when floe was killed.
     fn is_of_a_dump(&self, name: &str) -> Result<bool> {
-        let Some(file) = open(self.dir.as_fd(), name)? else { return Ok(true) };
+        let Some((file, size)) = open(self.dir.as_fd(), name)? else { return Ok(true) };
         let failed = |error| Error::of_io(format!("read {name}"), &error);
-        Ok(is_without_magics(name)
-            || file.size().map_err(failed)? == 0
-            || has_magic(&file).map_err(failed)?)
+        Ok(is_without_magics(name) || size == 0 || has_magic(&file).map_err(failed)?)
     }
 
     /// Writes a file under the name `path` that is `name` in the manifest.

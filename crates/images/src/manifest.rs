@@ -120,7 +120,7 @@ pub(crate) struct Digester {
 
 impl Digester {
     /// Bytes of the buffer: as fast as any larger one.
-    const CHUNK: usize = 64 << 10;
+    const CHUNK: u64 = 64 << 10;
 
     pub(crate) fn update(&mut self, bytes: &[u8]) {
         self.hasher.update(bytes);
@@ -129,7 +129,7 @@ impl Digester {
 
     /// Goes on with what `source` has between what was hashed and its byte `end`.
     pub(crate) fn read(&mut self, source: &impl Source, end: u64) -> io::Result<()> {
-        let mut buffer = [0; Digester::CHUNK];
+        let mut buffer = vec![0; end.saturating_sub(self.size).min(Digester::CHUNK) as usize];
         while self.size < end {
             let len = (end - self.size).min(buffer.len() as u64) as usize;
             source.read_at(&mut buffer[..len], self.size)?;

@@ -5,14 +5,12 @@ use super::*;
 use images::format::{self, Payload, Type};
 use images::messages::{PagemapHead, VmaEntry};
 use images::schema::Schema;
-use images::{Directory, Entry, Error, INVENTORY, Reader, Result};
+use images::{Directory, Entry, Error, INVENTORY, ImageFile, Reader, Result};
 use std::collections::BTreeSet;
-use std::fs::File;
 
 impl Snapshot {
     /// Reads a dump and checks that it is consistent in itself: what refers to something finds it, numbers are within
-    /// their bounds, pages are within their files. The error names the image and the field. Digests are not checked,
-    /// `Directory::verify` does that.
+    /// their bounds, pages are within their files. The error names the image and the field.
     ///
     /// Memory follows the size of the images that are read, never a number that is in them.
     pub fn read(directory: &Directory) -> Result<Snapshot> {
@@ -201,7 +199,7 @@ impl Images<'_> {
             return Err(Error::refused(name, "ghost_file_entry: missing"));
         };
         let mut ghost = Ghost { entry: entry.decode(name)?, chunks: Vec::new() };
-        let mut chunk = |entry: &Entry, reader: &Reader<File>, offset| {
+        let mut chunk = |entry: &Entry, reader: &Reader<ImageFile>, offset| {
             let len = reader.payload_len(entry);
             ghost.chunks.push(GhostChunk { offset, len, at: entry.payload_offset() });
         };
@@ -265,6 +263,6 @@ impl Images<'_> {
 }
 
 /// What follows an entry, without padding.
-fn content(reader: &Reader<File>, entry: &Entry) -> Result<Vec<u8>> {
+fn content(reader: &Reader<ImageFile>, entry: &Entry) -> Result<Vec<u8>> {
     reader.payload(entry, 0, reader.payload_len(entry))
 }
