@@ -17,6 +17,8 @@ int main(void)
 	int slave = must(open(name, O_RDWR | O_NOCTTY));
 	must(tcgetattr(slave, &mode));
 	mode.c_lflag &= ~(ECHO | ICANON);
+	/* Otherwise the interrupt drops what is on its way. */
+	mode.c_lflag |= NOFLSH;
 	mode.c_iflag |= IGNBRK;
 	mode.c_cc[VINTR] = 7;
 	must(tcsetattr(slave, TCSANOW, &mode));

@@ -187,6 +187,49 @@ fn adapt(program: &str, bundle: &mut Bundle) {
         "seccomp_privileged" => {
             bundle.set("/process/noNewPrivileges", json!(false)).capabilities(&["CAP_SYS_ADMIN"]);
         }
+        "chroot" => {
+            bundle.capabilities(&["CAP_SYS_CHROOT"]);
+        }
+        "ns_uts" => {
+            bundle.capabilities(&["CAP_SYS_ADMIN"]);
+        }
+        "mounts_own" => {
+            bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+        }
+        "ns_user" => {
+            // Who mounts sysfs must own the network.
+            bundle.namespace("network", None);
+            bundle.user_namespace(100_000, 65536).capabilities(&[
+                "CAP_SETUID",
+                "CAP_SETGID",
+                "CAP_CHOWN",
+                "CAP_KILL",
+            ]);
+        }
+        "cgroups" => {
+            bundle.remove_mount("/sys/fs/cgroup");
+            bundle.mount(
+                "/sys/fs/cgroup",
+                "cgroup",
+                "cgroup",
+                &["nosuid", "noexec", "nodev", "relatime", "rw"],
+            );
+        }
+        "ns_time" => {
+            bundle.namespace("time", None);
+            bundle.set("/linux/timeOffsets/monotonic", json!({"secs": 1_000_000}));
+            bundle.set("/linux/timeOffsets/boottime", json!({"secs": 2_000_000}));
+        }
+        "tmpfs" => {
+            bundle.capabilities(&["CAP_CHOWN", "CAP_FOWNER", "CAP_FSETID"]);
+            bundle.mount("/tmp", "tmpfs", "tmpfs", &["nosuid", "nodev", "mode=1777"]);
+            bundle.mount("/run", "tmpfs", "tmpfs", &["nosuid", "nodev", "size=16m"]);
+        }
+        "mounts" => {
+            let state =
+                bundle.spec["mounts"].as_array().expect("mounts").last().expect("state")["source"].clone();
+            bundle.bind(Path::new(state.as_str().expect("path")), "/data/read-only", &["rbind", "ro"]);
+        }
         _ => {}
     }
 }
