@@ -1,30 +1,37 @@
-//! What the checkpoint engine will use when it comes. Facts only: nothing of floe needs them yet.
+//! What `checkpoint` and `restore` use. No container needs it to run.
 
 use super::{Finding, Outcome, Status, setting};
 use std::fs::File;
 use std::os::fd::AsFd;
 use sys::probe;
 
-const GROUP: &str = "checkpoint (not yet used)";
+const GROUP: &str = "checkpoint";
 
 /// linux/magic.h; pidfds are a file system of their own since 6.9.
 const PIDFS_MAGIC: i64 = 0x5049_4446;
 /// linux/userfaultfd.h.
 const UFFD_FEATURE_WP_ASYNC: u64 = 1 << 15;
-/// All there is to do about any of these.
-const LATER: &str = "this version has no checkpoint; nothing to do";
+/// For what has a slower way around it.
+const FASTER: &str = "a newer kernel makes checkpoints faster";
 
 const CAP_CHECKPOINT_RESTORE: u64 = 1 << 40;
 
 pub(super) fn look() -> Vec<Finding> {
     use Status::{Limited, Missing};
-    let of = |name, outcome, otherwise, found| Finding::of(GROUP, name, outcome, otherwise, found, LATER);
+    let faster = |name, outcome, found| Finding::of(GROUP, name, outcome, Limited, found, FASTER);
     vec![
-        of("PAGEMAP_SCAN", on("/proc/self/pagemap", probe::pagemap_scan), Limited, "since Linux 6.7"),
-        of("userfaultfd WP_ASYNC", write_protection(), Limited, "since Linux 6.7"),
-        of("PROCMAP_QUERY", on("/proc/self/maps", probe::procmap_query), Limited, "since Linux 6.11"),
-        of("pidfs", pidfs(), Limited, "since Linux 6.9"),
-        of("CAP_CHECKPOINT_RESTORE", capability(), Missing, "effective"),
+        faster("PAGEMAP_SCAN", on("/proc/self/pagemap", probe::pagemap_scan), "since Linux 6.7"),
+        faster("userfaultfd WP_ASYNC", write_protection(), "since Linux 6.7"),
+        faster("PROCMAP_QUERY", on("/proc/self/maps", probe::procmap_query), "since Linux 6.11"),
+        faster("pidfs", pidfs(), "since Linux 6.9"),
+        Finding::of(
+            GROUP,
+            "CAP_CHECKPOINT_RESTORE",
+            capability(),
+            Missing,
+            "effective",
+            "checkpoint and restore containers as root",
+        ),
         ptrace(),
     ]
 }
@@ -56,13 +63,14 @@ fn ptrace() -> Finding {
     match scope.as_deref() {
         None => Finding::new(GROUP, "ptrace", Status::Ok, "no Yama"),
         Some("0") => Finding::new(GROUP, "ptrace", Status::Ok, "scope 0: a user's own processes"),
-        Some("3") => Finding::new(GROUP, "ptrace", Status::Missing, "scope 3: nobody").advise(LATER),
+        Some("3") => Finding::new(GROUP, "ptrace", Status::Missing, "scope 3: nobody")
+            .advise("start with kernel.yama.ptrace_scope below 3 to checkpoint containers"),
         Some(scope) => Finding::new(
             GROUP,
             "ptrace",
             Status::Limited,
             format!("scope {scope}: children, or CAP_SYS_PTRACE"),
         )
-        .advise(LATER),
+        .advise("checkpoint containers as root"),
     }
 }
