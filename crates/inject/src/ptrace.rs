@@ -239,7 +239,7 @@ impl Thread {
         Ok(rseq)
     }
 
-    /// The seccomp filter with this number, 0 being the oldest, as an array of sock_filter, and its flags.
+    /// The seccomp filter with this number, 0 being the newest, as an array of sock_filter, and its flags.
     /// `None` after the last.
     ///
     /// # Errors

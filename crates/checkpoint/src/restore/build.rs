@@ -25,6 +25,8 @@ pub(super) struct Build<'a> {
     pub(super) open: BTreeMap<u32, i32>,
     /// The same for what is mapped with other access, `O_ACCMODE`.
     pub(super) mapped: BTreeMap<(u32, u32), i32>,
+    /// Other ends of unix sockets that nobody has, by the id of the socket.
+    pub(super) lost: BTreeMap<u32, i32>,
     helpers: usize,
 }
 
@@ -39,8 +41,21 @@ impl<'a> Build<'a> {
         init: i32,
     ) -> Result<Build<'a>> {
         let pidfd = sys::process::pidfd_open(init).at(|| format!("task {init}: pidfd"))?;
-        let (open, mapped) = (BTreeMap::new(), BTreeMap::new());
-        Ok(Build { snapshot, policy, images, layout, pages, nursery, init, pidfd, open, mapped, helpers: 0 })
+        let (open, mapped, lost) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        Ok(Build {
+            snapshot,
+            policy,
+            images,
+            layout,
+            pages,
+            nursery,
+            init,
+            pidfd,
+            open,
+            mapped,
+            lost,
+            helpers: 0,
+        })
     }
 
     pub(super) fn tasks(&self) -> impl Iterator<Item = (usize, &'a Task)> + use<'a> {

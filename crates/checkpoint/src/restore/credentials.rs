@@ -31,7 +31,7 @@ pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
     Ok(())
 }
 
-/// Programs of a thread, the oldest first.
+/// Programs of a thread, the oldest first. What the images call a filter's predecessor was installed after it.
 fn chain<'a>(snapshot: &'a Snapshot, core: &CoreEntry) -> Result<Vec<(&'a [u8], u64)>> {
     let damaged = |why: String| Error::new(format!("seccomp.img: {why}"));
     let Some(state) = core.thread_core.as_ref().filter(|state| state.seccomp_mode == Some(2)) else {
@@ -53,7 +53,6 @@ fn chain<'a>(snapshot: &'a Snapshot, core: &CoreEntry) -> Result<Vec<(&'a [u8], 
         programs.push((filter.filter.as_slice(), u64::from(filter.flags.unwrap_or(0))));
         next = filter.prev;
     }
-    programs.reverse();
     Ok(programs)
 }
 

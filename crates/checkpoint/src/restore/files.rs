@@ -34,6 +34,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
             open(build, file).map_err(|error| within(&describe(file), &error))?;
         }
     }
+    sockets::deliver_all(build)?;
     open_mapped(build)
 }
 
@@ -133,7 +134,11 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
         FdTypes::Eventfd => {
             let Some(entry) = &file.efd else { return Err(Error::new("efd: missing")) };
             let initial = u32::try_from(entry.counter).unwrap_or(0);
-            let fd = batch.call("eventfd2", libc::SYS_eventfd2, &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()]);
+            let fd = batch.call(
+                "eventfd2",
+                libc::SYS_eventfd2,
+                &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()],
+            );
             if u64::from(initial) != entry.counter {
                 let counter = batch.words(&[entry.counter]);
                 batch.call("write", libc::SYS_write, &[fd.into(), counter.into(), 8.into()]);
@@ -329,7 +334,8 @@ fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<(
     let Some(of) = of else { return Err(Error::new(format!("file {link}, a link to it, is missing"))) };
     let remaps = &build.snapshot.remaps;
     let shares = |id: u32| remaps.iter().any(|remap| remap.orig_id == id && remap.remap_id == link);
-    let all: Vec<&RegFileEntry> = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).collect();
+    let all: Vec<&RegFileEntry> =
+        build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).collect();
     let mut batch = Batch::new();
     let name = batch.string(&path(&of.name));
     for reg in all.into_iter().filter(|file| file.id == reg.id || shares(file.id)) {
@@ -473,6 +479,8 @@ fn open_memfds(build: &mut Build<'_>) -> Result<()> {
         let fd = build.run(0, &batch).map_err(named)?.result(fd).unwrap_or(0) as i32;
         fill_file(build, fd, u64::from(inode.shmid)).map_err(named)?;
         let mut batch = Batch::new();
+        // Pages are whole.
+        batch.call("ftruncate", libc::SYS_ftruncate, &[fd.into(), inode.size.into()]);
         for (nth, entry) in entries.iter().enumerate() {
             let number = match nth {
                 0 if entry.flags & ACCESS == libc::O_RDWR as u32 => {
@@ -620,6 +628,10 @@ fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages
         let who = batch.bytes(&who);
         batch.call_may_fail("F_SETOWN_EX", libc::SYS_fcntl, &[fd.into(), F_SETOWN_EX.into(), who.into()]);
     }
+    if let Some(flags) = asynchronous(file) {
+        let flags = flags & CHANGEABLE;
+        batch.call("F_SETFL", libc::SYS_fcntl, &[fd.into(), libc::F_SETFL.into(), flags.into()]);
+    }
 }
 
 /// Who gets signals about a file.
@@ -636,6 +648,18 @@ fn owner(file: &FileEntry) -> Option<&FownEntry> {
         file.memfd.as_ref().map(|file| &file.fown),
     ];
     kinds.into_iter().flatten().next()
+}
+
+/// Flags of an open file whose signals want an owner first.
+fn asynchronous(file: &FileEntry) -> Option<u32> {
+    let flags = [
+        file.reg.as_ref().map(|file| file.flags),
+        file.pipe.as_ref().map(|file| file.flags),
+        file.usk.as_ref().map(|file| file.flags),
+        file.isk.as_ref().map(|file| file.flags),
+        file.tty.as_ref().map(|file| file.flags),
+    ];
+    flags.into_iter().flatten().next().filter(|flags| flags & libc::O_ASYNC as u32 != 0)
 }
 
 fn enter_directories(build: &Build<'_>, batch: &mut Batch, root: u32, cwd: u32) -> Result<()> {

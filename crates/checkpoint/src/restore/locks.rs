@@ -4,11 +4,11 @@ use super::build::Build;
 use crate::error::{Error, Result};
 use inject::Batch;
 
-/// `file_lock_entry.flag`, the kernel's FL_.
+/// `file_lock_entry.flag`
 const POSIX: u32 = 1;
 const FLOCK: u32 = 2;
-const LEASE: u32 = 32;
-const OPEN_FILE: u32 = 1024;
+const OPEN_FILE: u32 = 4;
+const LEASE: u32 = 8;
 
 /// flock(2) in `type`: LOCK_MAND and its kinds.
 const LOCK_MAND: u32 = 32;
@@ -41,7 +41,11 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
                 batch.call("lock", libc::SYS_fcntl, &[lock.fd.into(), command.into(), place.into()]);
             }
             LEASE => {
-                batch.call("lease", libc::SYS_fcntl, &[lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()]);
+                batch.call(
+                    "lease",
+                    libc::SYS_fcntl,
+                    &[lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()],
+                );
             }
             other => return Err(named(format!("kind {other} is not supported"))),
         }

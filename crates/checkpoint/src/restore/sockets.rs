@@ -130,6 +130,13 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
         build.run(0, &batch).map_err(|error| named(entry, &error))?;
     }
+    Ok(())
+}
+
+/// Sends what sockets have received, and shuts those down that were. Descriptors may have been sent: all files are open.
+pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
+    let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
+    let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     for entry in &all {
         deliver(build, entry, &by_inode).map_err(|error| named(entry, &error))?;
     }
@@ -165,10 +172,7 @@ fn open_pair(build: &mut Build<'_>, entry: &UnixSkEntry, peer: Option<&UnixSkEnt
     batch.call("socketpair", libc::SYS_socketpair, &arguments);
     let outcome = build.run(0, &batch)?;
     let numbers = [outcome.u32(both), outcome.u32(both.plus(4))];
-    // Nobody has the other end: what is queued comes from it before it closes.
-    if peer.is_none() {
-        send_all(build, numbers[1] as i32, entry)?;
-    }
+    let lone = entry.id;
     let mut batch = Batch::new();
     for (number, entry) in numbers.iter().zip([Some(entry), peer]) {
         if let Some(entry) = entry {
@@ -176,6 +180,10 @@ fn open_pair(build: &mut Build<'_>, entry: &UnixSkEntry, peer: Option<&UnixSkEnt
             status(&mut batch, (*number).into(), entry.flags);
             let fd = batch.call("dup", libc::SYS_dup, &[(*number).into()]);
             build.settle(&mut batch, fd, entry.id);
+        } else {
+            // Nobody has this end: what is queued comes from it before it closes, `deliver`.
+            build.lost.insert(lone, *number as i32);
+            continue;
         }
         batch.call("close", libc::SYS_close, &[(*number).into()]);
     }
@@ -217,11 +225,15 @@ fn open_single(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
 
 /// Sends what a socket has received once more, from its peer or from a stranger.
 fn deliver(build: &mut Build<'_>, entry: &UnixSkEntry, by_inode: &BTreeMap<u32, &UnixSkEntry>) -> Result<()> {
-    if !build.snapshot.queues.iter().any(|(packet, _)| packet.id_for == entry.id) {
+    if let Some(from) = build.lost.remove(&entry.id) {
+        send_all(build, from, entry)?;
+        let mut batch = Batch::new();
+        batch.call("close", libc::SYS_close, &[from.into()]);
+        build.run(0, &batch)?;
         return Ok(());
     }
-    if entry.peer == 0 && entry.state == ESTABLISHED && entry.r#type != libc::SOCK_DGRAM as u32 {
-        return Ok(()); // `open_pair` has done it.
+    if !build.snapshot.queues.iter().any(|(packet, _)| packet.id_for == entry.id) {
+        return Ok(());
     }
     if let Some(peer) = by_inode.get(&entry.peer).filter(|peer| peer.peer == entry.ino) {
         let from = build.number(peer.id);
@@ -317,11 +329,47 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
     }
     set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, u32::from(entry.opts.reuseaddr == Some(true)));
     options(&mut batch, fd.into(), &entry.opts);
+    protocol_options(&mut batch, fd, entry);
     status(&mut batch, fd.into(), entry.flags);
     shut(&mut batch, fd.into(), entry.shutdown);
     build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;
     Ok(())
+}
+
+fn protocol_options(batch: &mut Batch, fd: Call, entry: &InetSkEntry) {
+    let is_v6 = entry.family == libc::AF_INET6 as u32;
+    if let Some(ip) = &entry.ip_opts {
+        let (level, tos, ttl, pktinfo) = match is_v6 {
+            true => (libc::IPPROTO_IPV6, libc::IPV6_TCLASS, libc::IPV6_UNICAST_HOPS, libc::IPV6_RECVPKTINFO),
+            false => (libc::IPPROTO_IP, libc::IP_TOS, libc::IP_TTL, libc::IP_PKTINFO),
+        };
+        let numbers = [
+            (libc::IPPROTO_IP, libc::IP_FREEBIND, ip.freebind.map(u32::from)),
+            (level, pktinfo, ip.pktinfo.map(u32::from)),
+            (level, tos, ip.tos),
+            (level, ttl, ip.ttl),
+        ];
+        for (level, option, value) in numbers {
+            if let Some(value) = value.filter(|value| *value != 0) {
+                set(batch, fd, level, option, value);
+            }
+        }
+    }
+    if let Some(tcp) = &entry.tcp_opts {
+        let numbers = [
+            (libc::TCP_CORK, tcp.cork.map(u32::from)),
+            (libc::TCP_NODELAY, tcp.nodelay.map(u32::from)),
+            (libc::TCP_KEEPCNT, tcp.keepcnt),
+            (libc::TCP_KEEPIDLE, tcp.keepidle),
+            (libc::TCP_KEEPINTVL, tcp.keepintvl),
+        ];
+        for (option, value) in numbers {
+            if let Some(value) = value.filter(|value| *value != 0) {
+                set(batch, fd, libc::IPPROTO_TCP, option, value);
+            }
+        }
+    }
 }
 
 fn set(batch: &mut Batch, fd: Call, level: i32, option: i32, value: u32) {

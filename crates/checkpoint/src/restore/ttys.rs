@@ -90,7 +90,10 @@ fn deliver(build: &mut Build<'_>) -> Result<()> {
         let is_other = |info: &&TtyInfoEntry| index(info) == index(own) && is_master(info) != is_master(own);
         let Some(other) = snapshot.ttys.iter().find(is_other) else { continue };
         let is_open = |file: &&FileEntry| file.tty.as_ref().is_some_and(|tty| tty.tty_info_id == other.id);
-        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id)) else { continue };
+        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id))
+        else {
+            continue;
+        };
         let mut batch = Batch::new();
         let place = batch.bytes(&data.data);
         batch.call("write", libc::SYS_write, &[(*number).into(), place.into(), data.data.len().into()]);
@@ -122,7 +125,8 @@ fn attributes(termios: &TermiosEntry) -> Vec<u8> {
     let words = [termios.c_iflag, termios.c_oflag, termios.c_cflag, termios.c_lflag];
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.push(termios.c_line as u8);
-    bytes.extend(termios.c_cc.iter().take(19).map(|code| *code as u8));
+    // Four characters in each word of the images.
+    bytes.extend(termios.c_cc.iter().flat_map(|word| word.to_le_bytes()).take(19));
     bytes.resize(36, 0);
     bytes
 }
