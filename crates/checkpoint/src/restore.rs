@@ -123,6 +123,7 @@ impl Restore {
         files::open_all(&mut build)?;
         memory::make_shared(&mut build)?;
         sysv::make(&mut build)?;
+        state::name_host(&mut build)?;
         log("files: opened");
         tree::make(&mut build)?;
         log("tree: made");
@@ -131,6 +132,7 @@ impl Restore {
         files::install(&mut build)?;
         threads::make(&mut build)?;
         ttys::attach(&mut build)?;
+        state::describe_memory(&mut build)?;
         files::complete(&mut build)?;
         locks::restore(&mut build)?;
         log("files: in place");

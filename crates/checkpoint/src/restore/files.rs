@@ -5,7 +5,9 @@ use super::build::Build;
 use super::{sockets, ttys};
 use crate::error::{Error, Result};
 use crate::snapshot::vma;
-use images::messages::{FdTypes, FileEntry, FownEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry};
+use images::messages::{
+    FdTypes, FileEntry, FownEntry, NsFileEntry, PidfdEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry,
+};
 use inject::{Batch, Call};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -128,7 +130,8 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
     let opened = match file.r#type() {
         FdTypes::Reg => {
             let reg = file.reg.as_deref().ok_or_else(|| Error::new("reg: missing"))?;
-            return open_path(build, reg);
+            // When all tasks exist: `complete`.
+            return if is_of_task(reg) { Ok(()) } else { open_path(build, reg) };
         }
         FdTypes::Fifo => return open_fifo(build, file),
         FdTypes::Eventfd => {
@@ -185,6 +188,13 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
             }
             fd
         }
+        FdTypes::Ns => {
+            let Some(entry) = &file.nsf else { return Err(Error::new("nsf: missing")) };
+            let name = namespace(build, entry)?;
+            let name = batch.string(format!("/proc/self/ns/{name}").as_bytes());
+            let arguments = [libc::AT_FDCWD.into(), name.into(), libc::O_RDONLY.into(), 0.into()];
+            batch.call("open", libc::SYS_openat, &arguments)
+        }
         FdTypes::Pidfd => {
             // When all tasks exist: `complete`.
             return Ok(());
@@ -194,6 +204,31 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
     build.settle(&mut batch, opened, file.id);
     build.run(0, &batch)?;
     Ok(())
+}
+
+/// The name in /proc of a namespace that the container has.
+fn namespace(build: &Build<'_>, entry: &NsFileEntry) -> Result<&'static str> {
+    let ids = build.snapshot.tasks[0].ids();
+    let kinds = [
+        (libc::CLONE_NEWNS, "mnt", ids.and_then(|ids| ids.mnt_ns_id)),
+        (libc::CLONE_NEWPID, "pid", ids.and_then(|ids| ids.pid_ns_id)),
+        (libc::CLONE_NEWNET, "net", ids.and_then(|ids| ids.net_ns_id)),
+        (libc::CLONE_NEWIPC, "ipc", ids.and_then(|ids| ids.ipc_ns_id)),
+        (libc::CLONE_NEWUTS, "uts", ids.and_then(|ids| ids.uts_ns_id)),
+        (libc::CLONE_NEWUSER, "user", ids.and_then(|ids| ids.user_ns_id)),
+        (libc::CLONE_NEWCGROUP, "cgroup", ids.and_then(|ids| ids.cgroup_ns_id)),
+        (libc::CLONE_NEWTIME, "time", ids.and_then(|ids| ids.time_ns_id)),
+    ];
+    let found = kinds.iter().find(|(flag, _, id)| *flag as u32 == entry.ns_cflag && *id == Some(entry.ns_id));
+    let missing = || Error::new("a namespace that is not the container's is not supported");
+    found.map(|(_, name, _)| *name).ok_or_else(missing)
+}
+
+/// Whether a file is there only as long as a task is: /proc/PID/…
+fn is_of_task(reg: &RegFileEntry) -> bool {
+    let name = path(&reg.name);
+    let pid = name.strip_prefix(b"/proc/").and_then(|rest| rest.split(|byte| *byte == b'/').next());
+    pid.is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
 }
 
 /// A file with a name. All names are resolved by the first task, whose root is the container's.
@@ -558,7 +593,7 @@ pub(super) fn install(build: &mut Build<'_>) -> Result<()> {
 /// What needs all tasks and descriptors in their places: epoll, owners, pidfds, directories of tasks, seals. Then the
 /// numbers of the first task's files go.
 pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
-    open_pidfds(build)?;
+    open_of_tasks(build)?;
     for (index, task) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
         let mut batch = Batch::new();
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
@@ -629,7 +664,7 @@ fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages
         batch.call_may_fail("F_SETOWN_EX", libc::SYS_fcntl, &[fd.into(), F_SETOWN_EX.into(), who.into()]);
     }
     if let Some(flags) = asynchronous(file) {
-        let flags = flags & CHANGEABLE;
+        let flags = flags & (CHANGEABLE | libc::O_ASYNC as u32);
         batch.call("F_SETFL", libc::SYS_fcntl, &[fd.into(), libc::F_SETFL.into(), flags.into()]);
     }
 }
@@ -681,34 +716,57 @@ fn enter_directories(build: &Build<'_>, batch: &mut Batch, root: u32, cwd: u32) 
     Ok(())
 }
 
-/// Files of pidfd_open(2), of tasks that exist and of some that do not.
-fn open_pidfds(build: &mut Build<'_>) -> Result<()> {
+/// Files that exist only beside tasks: pidfds, of tasks that exist and of some that do not, and those of /proc/PID.
+fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
     for (index, task) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
         for entry in entries.into_iter().flatten() {
             let file = build.snapshot.files.iter().find(|file| file.id == entry.id);
-            let Some(pidfd) = file.and_then(|file| file.pidfd.as_deref()) else { continue };
-            let is_alive = pidfd.nspid > 0 && build.index_of(pidfd.nspid as u32).is_some();
-            // One that has ended is made for the moment in which it is opened.
-            let helper = if is_alive { None } else { Some(super::tree::make_helper(build, index)?) };
-            let pid = helper.map_or(pidfd.nspid as u64, |(_, pid)| pid);
+            let opened = match file {
+                Some(FileEntry { pidfd: Some(pidfd), .. }) => open_pidfd(build, index, pidfd)?,
+                Some(FileEntry { reg: Some(reg), .. }) if is_of_task(reg) => {
+                    let mut batch = Batch::new();
+                    let name = batch.string(&path(&reg.name));
+                    let arguments = [libc::AT_FDCWD.into(), name.into(), reg.flags.into(), 0.into()];
+                    let fd = batch.call("open", libc::SYS_openat, &arguments);
+                    seek(&mut batch, fd, reg);
+                    let outcome = build.run(index, &batch);
+                    let outcome =
+                        outcome.map_err(|error| within(&String::from_utf8_lossy(&reg.name), &error))?;
+                    outcome.result(fd).unwrap_or(0)
+                }
+                _ => continue,
+            };
             let mut batch = Batch::new();
-            let flags = pidfd.flags & libc::O_NONBLOCK as u32;
-            let fd = batch.call("pidfd_open", libc::SYS_pidfd_open, &[pid.into(), flags.into()]);
-            let opened = build.run(index, &batch)?.result(fd).unwrap_or(0);
-            if let Some((helper, pid)) = helper {
-                super::tree::end(build, helper, build.layout.first[index], pid)?;
-            }
-            let cloexec = if entry.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
-            let mut batch = Batch::new();
+            let cloexec = entry.flags & 1;
             if opened != u64::from(entry.fd) {
-                batch.call("dup3", libc::SYS_dup3, &[opened.into(), entry.fd.into(), cloexec.into()]);
+                let flags = if cloexec != 0 { libc::O_CLOEXEC } else { 0 };
+                batch.call("dup3", libc::SYS_dup3, &[opened.into(), entry.fd.into(), flags.into()]);
                 batch.call("close", libc::SYS_close, &[opened.into()]);
-            } else if cloexec == 0 {
-                batch.call("F_SETFD", libc::SYS_fcntl, &[entry.fd.into(), libc::F_SETFD.into(), 0.into()]);
+            } else {
+                batch.call(
+                    "F_SETFD",
+                    libc::SYS_fcntl,
+                    &[entry.fd.into(), libc::F_SETFD.into(), cloexec.into()],
+                );
             }
             build.run(index, &batch)?;
         }
     }
     Ok(())
+}
+
+fn open_pidfd(build: &mut Build<'_>, index: usize, pidfd: &PidfdEntry) -> Result<u64> {
+    let is_alive = pidfd.nspid > 0 && build.index_of(pidfd.nspid as u32).is_some();
+    // One that has ended is made for the moment in which it is opened.
+    let helper = if is_alive { None } else { Some(super::tree::make_helper(build, index)?) };
+    let pid = helper.map_or(pidfd.nspid as u64, |(_, pid)| pid);
+    let mut batch = Batch::new();
+    let flags = pidfd.flags & libc::O_NONBLOCK as u32;
+    let fd = batch.call("pidfd_open", libc::SYS_pidfd_open, &[pid.into(), flags.into()]);
+    let opened = build.run(index, &batch)?.result(fd).unwrap_or(0);
+    if let Some((helper, pid)) = helper {
+        super::tree::end(build, helper, build.layout.first[index], pid)?;
+    }
+    Ok(opened)
 }

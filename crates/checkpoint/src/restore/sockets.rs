@@ -3,7 +3,7 @@
 use super::build::Build;
 use super::files::describe;
 use crate::error::{Error, Result};
-use images::messages::{InetSkEntry, SkOptsEntry, UnixSkEntry};
+use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
 use inject::{Arg, Batch, Call};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -20,6 +20,11 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     for file in inet {
         let Some(entry) = &file.isk else { continue };
         open_inet(build, entry).map_err(|error| Error::new(format!("files: {}: {error}", describe(file))))?;
+    }
+    let netlink: Vec<_> = build.snapshot.files.iter().filter_map(|file| file.nlsk.as_deref()).collect();
+    for entry in netlink {
+        open_netlink(build, entry)
+            .map_err(|error| Error::new(format!("files: netlink socket {}: {error}", entry.ino)))?;
     }
     Ok(())
 }
@@ -332,6 +337,32 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
     protocol_options(&mut batch, fd, entry);
     status(&mut batch, fd.into(), entry.flags);
     shut(&mut batch, fd.into(), entry.shutdown);
+    build.settle(&mut batch, fd, entry.id);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+fn open_netlink(build: &mut Build<'_>, entry: &NetlinkSkEntry) -> Result<()> {
+    let mut batch = Batch::new();
+    let arguments = [libc::AF_NETLINK.into(), libc::SOCK_RAW.into(), entry.protocol.into()];
+    let fd = batch.call("socket", libc::SYS_socket, &arguments);
+    // struct sockaddr_nl: family, pid, groups
+    let name = |port: u32, groups: u32| {
+        let mut bytes = (libc::AF_NETLINK as u32).to_le_bytes().to_vec();
+        bytes.extend_from_slice(&port.to_le_bytes());
+        bytes.extend_from_slice(&groups.to_le_bytes());
+        bytes
+    };
+    if entry.portid != 0 {
+        let own = batch.bytes(&name(entry.portid, entry.groups.first().copied().unwrap_or(0)));
+        batch.call("bind", libc::SYS_bind, &[fd.into(), own.into(), 12.into()]);
+    }
+    if entry.dst_portid != 0 || entry.dst_group != 0 {
+        let other = batch.bytes(&name(entry.dst_portid, entry.dst_group));
+        batch.call("connect", libc::SYS_connect, &[fd.into(), other.into(), 12.into()]);
+    }
+    options(&mut batch, fd.into(), &entry.opts);
+    status(&mut batch, fd.into(), entry.flags);
     build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;
     Ok(())

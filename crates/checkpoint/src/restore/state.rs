@@ -4,6 +4,7 @@ use super::build::Build;
 use super::tree::is_zombie;
 use crate::error::{At, Error, Result};
 use crate::snapshot::Task;
+use crate::target::{NamespaceKind, Origin};
 use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry};
 use inject::Batch;
 use std::fs::File;
@@ -25,9 +26,30 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
     Ok(())
 }
 
+/// The names of the container's host, as far as they are its own.
+pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
+    let is_own =
+        |(kind, origin): &(NamespaceKind, Origin)| *kind == NamespaceKind::Uts && *origin == Origin::Own;
+    let id = build.snapshot.tasks[0].ids().and_then(|ids| ids.uts_ns_id);
+    let Some(uts) = id.and_then(|id| build.snapshot.namespaces.uts.get(&id)) else { return Ok(()) };
+    if !build.policy.namespaces.iter().any(|namespace| is_own(namespace)) {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    let calls = [
+        ("sethostname", libc::SYS_sethostname, &uts.nodename),
+        ("setdomainname", libc::SYS_setdomainname, &uts.domainname),
+    ];
+    for (name, number, text) in calls {
+        let place = batch.bytes(text);
+        batch.call(name, number, &[place.into(), text.len().into()]);
+    }
+    build.run(0, &batch)?;
+    Ok(())
+}
+
 fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     let Some(core) = task.threads[0].tc.as_ref() else { return Ok(()) };
-    describe_memory(build, index, task)?;
     let mut batch = Batch::new();
     batch.call("personality", libc::SYS_personality, &[core.personality.into()]);
     let subreaper = core.child_subreaper == Some(true);
@@ -67,20 +89,21 @@ fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
     queue.signals.iter().map(|signal| signal.siginfo.as_slice()).filter(|info| info.len() == 128)
 }
 
-/// What /proc shows of a process's memory: PR_SET_MM_MAP of prctl(2).
-fn describe_memory(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
+/// What /proc shows of processes' memory: PR_SET_MM_MAP of prctl(2). While the programs are open in the first task's
+/// numbers.
+pub(super) fn describe_memory(build: &mut Build<'_>) -> Result<()> {
+    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+        describe_memory_of(build, index, task)?;
+    }
+    Ok(())
+}
+
+fn describe_memory_of(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     let Some(mm) = &task.mm else { return Ok(()) };
-    let file = build.snapshot.files.iter().find(|file| file.id == mm.exe_file_id);
-    let name = file.and_then(|file| file.reg.as_deref()).map(|reg| super::files::path(&reg.name));
-    let name =
-        name.ok_or_else(|| Error::new(format!("mm-{}.img: exe_file_id: no such file", task.entry.pid)))?;
+    let exe = build.open.get(&mm.exe_file_id);
+    let exe =
+        *exe.ok_or_else(|| Error::new(format!("mm-{}.img: exe_file_id: no such file", task.entry.pid)))?;
     let mut batch = Batch::new();
-    let name = batch.string(&name);
-    let exe = batch.call(
-        "open the program",
-        libc::SYS_openat,
-        &[libc::AT_FDCWD.into(), name.into(), libc::O_RDONLY.into(), 0.into()],
-    );
     let auxv = batch.words(&mm.mm_saved_auxv);
     let bounds = [
         mm.mm_start_code,
@@ -99,16 +122,14 @@ fn describe_memory(build: &mut Build<'_>, index: usize, task: &Task) -> Result<(
     let mut bytes: Vec<u8> = bounds.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.extend_from_slice(&0u64.to_le_bytes());
     bytes.extend_from_slice(&((mm.mm_saved_auxv.len() * 8) as u32).to_le_bytes());
-    bytes.extend_from_slice(&0u32.to_le_bytes());
+    bytes.extend_from_slice(&exe.to_le_bytes());
     let map = batch.bytes(&bytes);
     batch.point(map.plus(bounds.len() * 8), auxv);
-    batch.store_u32(exe, map.plus(100));
     batch.call(
         "PR_SET_MM_MAP",
         libc::SYS_prctl,
         &[PR_SET_MM.into(), PR_SET_MM_MAP.into(), map.into(), 104.into(), 0.into()],
     );
-    batch.call("close", libc::SYS_close, &[exe.into()]);
     build.run(index, &batch)?;
     Ok(())
 }

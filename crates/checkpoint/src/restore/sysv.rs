@@ -8,7 +8,6 @@ use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
 const IPC_CREATE: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
-const IPC_64: i32 = 0x100;
 
 /// fsconfig(2), fsmount(2)
 const FSCONFIG_CMD_CREATE: i32 = 6;
@@ -33,7 +32,7 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
             batch.call("shmget", libc::SYS_shmget, &[desc.key.into(), segment.size.into(), flags.into()]);
         let at = batch.call("shmat", libc::SYS_shmat, &[made.into(), 0.into(), 0.into()]);
         let owner = owner(&mut batch, desc);
-        batch.call("shmctl", libc::SYS_shmctl, &[made.into(), (libc::IPC_SET | IPC_64).into(), owner.into()]);
+        batch.call("shmctl", libc::SYS_shmctl, &[made.into(), libc::IPC_SET.into(), owner.into()]);
         let outcome = build.run(0, &batch).map_err(named)?;
         same_id(outcome.result(made), desc.id).map_err(named)?;
         let at = outcome.result(at).unwrap_or(0);
@@ -73,7 +72,7 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         let owner = owner(&mut batch, desc);
         // struct msqid64_ds: msg_qbytes after ipc64_perm, three times and the number of bytes and messages.
         batch.set(owner.plus(48 + 24 + 16), queue.entry.qbytes.into());
-        batch.call("msgctl", libc::SYS_msgctl, &[made.into(), (libc::IPC_SET | IPC_64).into(), owner.into()]);
+        batch.call("msgctl", libc::SYS_msgctl, &[made.into(), libc::IPC_SET.into(), owner.into()]);
         let outcome = build.run(0, &batch).map_err(named)?;
         same_id(outcome.result(made), desc.id).map_err(named)?;
     }
@@ -89,11 +88,7 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         const SETALL: i32 = 17;
         batch.call("semctl", libc::SYS_semctl, &[made.into(), 0.into(), SETALL.into(), place.into()]);
         let owner = owner(&mut batch, desc);
-        batch.call(
-            "semctl",
-            libc::SYS_semctl,
-            &[made.into(), 0.into(), (libc::IPC_SET | IPC_64).into(), owner.into()],
-        );
+        batch.call("semctl", libc::SYS_semctl, &[made.into(), 0.into(), libc::IPC_SET.into(), owner.into()]);
         let outcome = build.run(0, &batch).map_err(named)?;
         same_id(outcome.result(made), desc.id).map_err(named)?;
     }

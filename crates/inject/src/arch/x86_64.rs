@@ -138,7 +138,8 @@ global_asm!(
     "je 5f",
     "cmp ecx, 3",
     "je 6f",
-    // A call.
+    // A call. The child of a clone finds all it needs in registers: by the time it runs, the operation may be another.
+    "mov r13d, ecx",
     "mov eax, dword ptr [r12 + 4]",
     "mov rdi, qword ptr [r12 + 8]",
     "mov rsi, qword ptr [r12 + 16]",
@@ -147,17 +148,15 @@ global_asm!(
     "mov r8, qword ptr [r12 + 40]",
     "mov r9, qword ptr [r12 + 48]",
     "syscall",
-    "mov ecx, dword ptr [r12]",
-    "cmp ecx, 5",
+    "cmp r13d, 5",
     "jne 9f",
     "test rax, rax",
     "jnz 9f",
-    // The child of a clone: it has a mailbox of its own.
-    "mov rbx, qword ptr [r12 + 48]",
+    "mov rbx, r9", // the child's own mailbox
     "jmp 2b",
     "9:",
     "mov qword ptr [r12 + 56], rax",
-    "cmp ecx, 4", // one that may fail
+    "cmp r13d, 4", // one that may fail
     "je 10f",
     "cmp rax, -4095",
     "jae 7f",
