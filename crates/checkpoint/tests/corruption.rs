@@ -115,9 +115,10 @@ fn check_growth<M: Schema>(name: &str, image: &'static Type, entries: &[M]) {
     fs::write(dir.path().join(name), &bytes).expect("a file");
     ALLOCATOR.reset_peak_usage();
     let before = ALLOCATOR.current_usage();
-    let error = fixture::read(dir.path()).expect_err("it is forged");
+    // What else it is good for is the same.
+    drop(fixture::read(dir.path()));
     let peak = ALLOCATOR.peak_usage() - before;
-    println!("{name} of {} bytes: {peak} allocated; {error}", bytes.len());
+    println!("{name} of {} bytes: {peak} allocated", bytes.len());
     assert!(peak < 50 * bytes.len(), "{peak} bytes allocated for {}", bytes.len());
 }
 

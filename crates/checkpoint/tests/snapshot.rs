@@ -3,8 +3,8 @@
 
 mod fixture;
 
-use checkpoint::snapshot::{PageMap, Snapshot, Task, pagemap, vma};
-use fixture::{FIXTURES, fd, fixture, read, temporary, write};
+use checkpoint::snapshot::{GhostChunk, PageMap, Snapshot, Task, pagemap, vma, write_ghost};
+use fixture::{FIXTURES, fd, fixture, read, temporary, write, write_pages};
 use images::messages::{
     CgroupEntry, FdTypes, PagemapEntry, PstreeEntry, RemapFilePathEntry, SeccompEntry, SeccompFilter,
     SeccompMode,
@@ -13,6 +13,7 @@ use images::schema::Schema;
 use images::{DirectoryWriter, Kind, Writer, format};
 use std::collections::BTreeMap;
 use std::fs::{self, File};
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 /// All images in a directory.
@@ -48,7 +49,8 @@ fn check(name: &str, cases: &[Case<'_>]) {
     for (expected, edit) in cases {
         let mut snapshot = whole.clone();
         edit(&mut snapshot);
-        let mut writer = DirectoryWriter::new(fd(temporary().path())).expect("a directory");
+        let to = temporary();
+        let mut writer = DirectoryWriter::new(fd(to.path())).expect("a directory");
         match snapshot.write(&mut writer) {
             Ok(()) => panic!("accepted: {expected}"),
             Err(error) => {
@@ -294,9 +296,6 @@ fn filters_and_sets_are_there() {
                 thread.set_seccomp_mode(SeccompMode::Filter);
                 thread.seccomp_filter = Some(1);
             }),
-            ("inventory.img: inventory_entry.root_cg_set: cgroup.img has no set 1", &|s| {
-                s.cgroup = Some(CgroupEntry::default());
-            }),
             ("core-25.img: thread_core_entry.cg_set: cgroup.img has no set 5", &|s| {
                 let set = |id| images::messages::CgSetEntry { id, ..Default::default() };
                 s.cgroup = Some(CgroupEntry { sets: (1..5).map(set).collect(), ..CgroupEntry::default() });
@@ -374,6 +373,45 @@ fn what_only_a_reader_can_see() {
     check("states", None, &|at| remove(at("filelocks.img")));
     // Of another dump, whatever it has.
     check("states", None, &|at| fs::write(at("core-77.img"), "no image").expect("a file"));
+}
+
+/// One that is not read into memory, and has holes.
+#[test]
+fn large_deleted_files() {
+    let (from, to) = (fixture("states"), temporary());
+    let mut snapshot = read(from.path()).expect("a dump");
+    let deleted = File::options().read(true).write(true).create_new(true).open(to.path().join("deleted"));
+    let deleted = deleted.expect("a file");
+    let ghost = snapshot.ghosts.get_mut(&1).expect("one");
+    ghost.entry.chunks = Some(true);
+    ghost.chunks = [0, 4 << 20].map(|at| GhostChunk { offset: at, len: 3 << 19, at }).to_vec();
+    for (byte, chunk) in [b'a', b'b'].into_iter().zip(&ghost.chunks) {
+        deleted.write_all_at(&vec![byte; chunk.len as usize], chunk.at).expect("written");
+    }
+    let written = ghost.clone();
+
+    let mut writer = DirectoryWriter::new(fd(to.path())).expect("a directory");
+    snapshot.write(&mut writer).expect("written");
+    write_ghost(&mut writer, 1, &written, &deleted).expect("written");
+    write_pages(&mut writer, &snapshot, from.path()).expect("written");
+    writer.commit(&snapshot.inventory).expect("complete");
+
+    let image =
+        File::options().read(true).write(true).open(to.path().join("ghost-file-1.img")).expect("an image");
+    let ghost = read(to.path()).expect("a dump").ghosts.remove(&1).expect("one");
+    assert_eq!(ghost.entry, written.entry);
+    for (byte, (found, chunk)) in [b'a', b'b'].into_iter().zip(ghost.chunks.iter().zip(&written.chunks)) {
+        assert_eq!((found.offset, found.len), (chunk.offset, chunk.len));
+        let mut content = vec![0; found.len as usize];
+        image.read_exact_at(&mut content, found.at).expect("its content");
+        assert!(content.iter().all(|found| *found == byte));
+    }
+    image.write_all_at(b"c", ghost.chunks[1].at).expect("written");
+    let error = read(to.path()).expect_err("changed");
+    assert_eq!(
+        error.to_string(),
+        "ghost-file-1.img: not the content that was written: its digest is another"
+    );
 }
 
 #[test]
