@@ -133,7 +133,11 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
         FdTypes::Eventfd => {
             let Some(entry) = &file.efd else { return Err(Error::new("efd: missing")) };
             let initial = u32::try_from(entry.counter).unwrap_or(0);
-            let fd = batch.call("eventfd2", libc::SYS_eventfd2, &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()]);
+            let fd = batch.call(
+                "eventfd2",
+                libc::SYS_eventfd2,
+                &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()],
+            );
             if u64::from(initial) != entry.counter {
                 let counter = batch.words(&[entry.counter]);
                 batch.call("write", libc::SYS_write, &[fd.into(), counter.into(), 8.into()]);
@@ -329,7 +333,8 @@ fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<(
     let Some(of) = of else { return Err(Error::new(format!("file {link}, a link to it, is missing"))) };
     let remaps = &build.snapshot.remaps;
     let shares = |id: u32| remaps.iter().any(|remap| remap.orig_id == id && remap.remap_id == link);
-    let all: Vec<&RegFileEntry> = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).collect();
+    let all: Vec<&RegFileEntry> =
+        build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).collect();
     let mut batch = Batch::new();
     let name = batch.string(&path(&of.name));
     for reg in all.into_iter().filter(|file| file.id == reg.id || shares(file.id)) {

@@ -41,7 +41,11 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
                 batch.call("lock", libc::SYS_fcntl, &[lock.fd.into(), command.into(), place.into()]);
             }
             LEASE => {
-                batch.call("lease", libc::SYS_fcntl, &[lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()]);
+                batch.call(
+                    "lease",
+                    libc::SYS_fcntl,
+                    &[lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()],
+                );
             }
             other => return Err(named(format!("kind {other} is not supported"))),
         }

@@ -291,7 +291,8 @@ fn map(
         true => {
             let pid = build.snapshot.tasks[index].entry.pid;
             let id = mapping.shmid as u32;
-            let fd = build.mapped.get(&(id, super::files::access_of(mapping))).or_else(|| build.open.get(&id));
+            let fd =
+                build.mapped.get(&(id, super::files::access_of(mapping))).or_else(|| build.open.get(&id));
             *fd.ok_or_else(|| {
                 Error::new(format!("mm-{pid}.img: mapping at {start:#x}: file {id} is not there"))
             })?
@@ -426,7 +427,12 @@ fn compare(
 }
 
 /// Lets a task read runs of pages: address, bytes, place in the file.
-pub(super) fn read_pages(build: &mut Build<'_>, index: usize, file: &File, runs: &[(u64, u64, u64)]) -> Result<()> {
+pub(super) fn read_pages(
+    build: &mut Build<'_>,
+    index: usize,
+    file: &File,
+    runs: &[(u64, u64, u64)],
+) -> Result<()> {
     let mut vectors: Vec<u64> = Vec::new();
     let (mut from, mut size) = (0, 0);
     let mut pieces = runs.iter().flat_map(|&(start, len, at)| {

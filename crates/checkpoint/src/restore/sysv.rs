@@ -26,8 +26,11 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         let named = |error: Error| Error::new(format!("System V shared memory {}: {error}", desc.id));
         let mut batch = Batch::new();
         next_id(&mut batch, procfs, "shm", desc.id);
-        let flags = IPC_CREATE | (desc.mode & 0o777) as i32 | segment.hugetlb_flag.map_or(0, |flag| flag as i32 | libc::SHM_HUGETLB);
-        let made = batch.call("shmget", libc::SYS_shmget, &[desc.key.into(), segment.size.into(), flags.into()]);
+        let flags = IPC_CREATE
+            | (desc.mode & 0o777) as i32
+            | segment.hugetlb_flag.map_or(0, |flag| flag as i32 | libc::SHM_HUGETLB);
+        let made =
+            batch.call("shmget", libc::SYS_shmget, &[desc.key.into(), segment.size.into(), flags.into()]);
         let at = batch.call("shmat", libc::SYS_shmat, &[made.into(), 0.into(), 0.into()]);
         let owner = owner(&mut batch, desc);
         batch.call("shmctl", libc::SYS_shmctl, &[made.into(), (libc::IPC_SET | IPC_64).into(), owner.into()]);
@@ -53,11 +56,19 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         let named = |error: Error| Error::new(format!("System V message queue {}: {error}", desc.id));
         let mut batch = Batch::new();
         next_id(&mut batch, procfs, "msg", desc.id);
-        let made = batch.call("msgget", libc::SYS_msgget, &[desc.key.into(), (IPC_CREATE | (desc.mode & 0o777) as i32).into()]);
+        let made = batch.call(
+            "msgget",
+            libc::SYS_msgget,
+            &[desc.key.into(), (IPC_CREATE | (desc.mode & 0o777) as i32).into()],
+        );
         for (message, text) in &queue.messages {
             let bytes = [&message.mtype.to_le_bytes()[..], text].concat();
             let place = batch.bytes(&bytes);
-            batch.call("msgsnd", libc::SYS_msgsnd, &[made.into(), place.into(), text.len().into(), libc::IPC_NOWAIT.into()]);
+            batch.call(
+                "msgsnd",
+                libc::SYS_msgsnd,
+                &[made.into(), place.into(), text.len().into(), libc::IPC_NOWAIT.into()],
+            );
         }
         let owner = owner(&mut batch, desc);
         // struct msqid64_ds: msg_qbytes after ipc64_perm, three times and the number of bytes and messages.
@@ -78,7 +89,11 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         const SETALL: i32 = 17;
         batch.call("semctl", libc::SYS_semctl, &[made.into(), 0.into(), SETALL.into(), place.into()]);
         let owner = owner(&mut batch, desc);
-        batch.call("semctl", libc::SYS_semctl, &[made.into(), 0.into(), (libc::IPC_SET | IPC_64).into(), owner.into()]);
+        batch.call(
+            "semctl",
+            libc::SYS_semctl,
+            &[made.into(), 0.into(), (libc::IPC_SET | IPC_64).into(), owner.into()],
+        );
         let outcome = build.run(0, &batch).map_err(named)?;
         same_id(outcome.result(made), desc.id).map_err(named)?;
     }

@@ -90,7 +90,10 @@ fn deliver(build: &mut Build<'_>) -> Result<()> {
         let is_other = |info: &&TtyInfoEntry| index(info) == index(own) && is_master(info) != is_master(own);
         let Some(other) = snapshot.ttys.iter().find(is_other) else { continue };
         let is_open = |file: &&FileEntry| file.tty.as_ref().is_some_and(|tty| tty.tty_info_id == other.id);
-        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id)) else { continue };
+        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id))
+        else {
+            continue;
+        };
         let mut batch = Batch::new();
         let place = batch.bytes(&data.data);
         batch.call("write", libc::SYS_write, &[(*number).into(), place.into(), data.data.len().into()]);
