@@ -2,16 +2,35 @@
 //!
 //! The engine knows no OCI. What a container is made of, it is told in plain values: what came from outside and is
 //! not its to dump (`target.rs`), and what a restored task may have at most (`policy.rs`).
-#![deny(unsafe_code)]
+#![forbid(unsafe_code)]
 
+mod arch;
+mod cgroups;
+mod check;
+mod collect;
+mod credentials;
 mod dump;
 mod error;
+mod files;
+mod guardian;
+mod memory;
+mod mounts;
+mod namespaces;
 mod policy;
+mod proc;
 mod restore;
+mod seccomp;
+mod shared;
+mod signals;
 pub mod snapshot;
 mod target;
+mod task;
+mod timers;
+mod tmpfs;
+mod tree;
 
-pub use dump::{check, dump};
+pub use check::check;
+pub use dump::dump;
 pub use error::{Error, Result};
 pub use policy::{Capabilities, Filter, Policy};
 pub use restore::{ClockOffset, Nursery, Restore};

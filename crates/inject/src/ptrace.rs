@@ -167,6 +167,11 @@ impl Thread {
         self.call("resume", libc::PTRACE_CONT, 0, 0)
     }
 
+    /// Lets the thread run, and gives it the signal at whose delivery it was stopped.
+    pub fn deliver(&self, signal: i32) -> Result<()> {
+        self.call("deliver a signal", libc::PTRACE_CONT, 0, signal as usize)
+    }
+
     /// Lets the thread run to the next entry or exit of a system call.
     pub fn resume_to_call(&self) -> Result<()> {
         self.call("resume to the next call", libc::PTRACE_SYSCALL, 0, 0)

@@ -8,6 +8,7 @@ pub mod bpf;
 pub mod clone;
 mod errno;
 pub mod exe;
+pub mod inspect;
 pub mod mount;
 pub mod path;
 pub mod probe;

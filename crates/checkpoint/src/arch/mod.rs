@@ -1,0 +1,7 @@
+//! Registers, between what ptrace(2) shows and what images have.
+
+#[cfg(target_arch = "x86_64")]
+mod x86_64;
+
+#[cfg(target_arch = "x86_64")]
+pub(crate) use x86_64::{MARCH, thread_info};

@@ -1,0 +1,237 @@
+//! x86-64: general registers, and the XSAVE area by its components.
+
+use images::messages::core_entry::March;
+use images::messages::{
+    ThreadInfoX86, UserDescT, UserX86CetEntry, UserX86FpregsEntry, UserX86RegsEntry, UserX86RegsMode,
+    UserX86XsaveEntry,
+};
+use inject::Registers;
+use std::arch::x86_64::__cpuid_count;
+
+pub(crate) const MARCH: March = March::X8664;
+
+/// Bytes of the legacy area of XSAVE (FXSAVE), and where XSTATE_BV is behind it.
+const XSTATE_BV: usize = 512;
+
+/// State components of XSAVE (Intel SDM vol. 1, 13.1).
+const YMM: u32 = 2;
+const BNDREGS: u32 = 3;
+const BNDCSR: u32 = 4;
+const OPMASK: u32 = 5;
+const ZMM_HI256: u32 = 6;
+const HI16_ZMM: u32 = 7;
+const PKRU: u32 = 9;
+const CET: u32 = 11;
+
+/// A thread's registers as images have them. `xsave` is its XSAVE area in the standard format, `tid_address` what
+/// set_tid_address(2) was told.
+pub(crate) fn thread_info(registers: &Registers, xsave: &[u8], tid_address: u64) -> ThreadInfoX86 {
+    ThreadInfoX86 {
+        clear_tid_addr: tid_address,
+        gpregs: general(&restarted(registers)),
+        fpregs: extended(xsave),
+        // Segments of set_thread_area(2), which 64-bit programs do not use.
+        tls: (12..=14).map(unused_segment).collect(),
+    }
+}
+
+/// Registers with which an interrupted call goes on elsewhere: it is made again where that is the same, and otherwise it
+/// has been interrupted.
+fn restarted(registers: &Registers) -> Registers {
+    const SYSCALL: u64 = inject::CALL_INSTRUCTION.len() as u64;
+    let again = Registers { rip: registers.rip - SYSCALL, rax: registers.orig_rax, ..*registers };
+    if (registers.orig_rax as i64) < 0 {
+        return *registers;
+    }
+    match -(registers.rax as i64) {
+        // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND
+        512..=514 => again,
+        // ERESTART_RESTARTBLOCK: what is left of the time is in the kernel, unless the call has written it where it
+        // reads it, or has none.
+        516 if is_repeatable(registers) => again,
+        516 => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
+        _ => *registers,
+    }
+}
+
+/// Whether a call with a relative time limit takes the rest of the time when it is made again with the same arguments.
+fn is_repeatable(r: &Registers) -> bool {
+    const FUTEX_COMMAND: u64 = 0x7f;
+    match r.orig_rax as i64 {
+        libc::SYS_nanosleep => r.rdi == r.rsi,
+        libc::SYS_clock_nanosleep => r.rdx == r.r10,
+        libc::SYS_poll => (r.rdx as i32) < 0,
+        // Its time limit is absolute.
+        libc::SYS_futex => r.rsi & FUTEX_COMMAND == libc::FUTEX_WAIT_BITSET as u64,
+        _ => false,
+    }
+}
+
+fn general(r: &Registers) -> UserX86RegsEntry {
+    UserX86RegsEntry {
+        r15: r.r15,
+        r14: r.r14,
+        r13: r.r13,
+        r12: r.r12,
+        bp: r.rbp,
+        bx: r.rbx,
+        r11: r.r11,
+        r10: r.r10,
+        r9: r.r9,
+        r8: r.r8,
+        ax: r.rax,
+        cx: r.rcx,
+        dx: r.rdx,
+        si: r.rsi,
+        di: r.rdi,
+        orig_ax: r.orig_rax,
+        ip: r.rip,
+        cs: r.cs,
+        flags: r.eflags,
+        sp: r.rsp,
+        ss: r.ss,
+        fs_base: r.fs_base,
+        gs_base: r.gs_base,
+        ds: r.ds,
+        es: r.es,
+        fs: r.fs,
+        gs: r.gs,
+        mode: Some(UserX86RegsMode::Native as i32),
+    }
+}
+
+fn extended(xsave: &[u8]) -> UserX86FpregsEntry {
+    let u16_at = |at: usize| u32::from(u16::from_le_bytes([xsave[at], xsave[at + 1]]));
+    // FXSAVE with 64-bit pointers.
+    UserX86FpregsEntry {
+        cwd: u16_at(0),
+        swd: u16_at(2),
+        twd: u16_at(4),
+        fop: u16_at(6),
+        rip: u64_at(xsave, 8),
+        rdp: u64_at(xsave, 16),
+        mxcsr: u32_at(xsave, 24),
+        mxcsr_mask: u32_at(xsave, 28),
+        st_space: words_u32(&xsave[32..160]),
+        xmm_space: words_u32(&xsave[160..416]),
+        padding: Vec::new(),
+        xsave: (xsave.len() > XSTATE_BV + 8).then(|| components(xsave)),
+    }
+}
+
+fn components(xsave: &[u8]) -> UserX86XsaveEntry {
+    // What the processor does not have is missing; what is in its initial state is there, as the kernel shows it.
+    let component = |number: u32| {
+        let leaf = __cpuid_count(0xd, number);
+        let (size, offset) = (leaf.eax as usize, leaf.ebx as usize);
+        let is_there = size != 0 && offset != 0;
+        is_there.then(|| xsave.get(offset..offset + size)).flatten()
+    };
+    let u32s = |number| component(number).map(words_u32).unwrap_or_default();
+    let u64s = |number| component(number).map(words_u64).unwrap_or_default();
+    UserX86XsaveEntry {
+        xstate_bv: u64_at(xsave, XSTATE_BV),
+        ymmh_space: u32s(YMM),
+        bndreg_state: u64s(BNDREGS),
+        bndcsr_state: u64s(BNDCSR),
+        opmask_reg: u64s(OPMASK),
+        zmm_upper: u64s(ZMM_HI256),
+        hi16_zmm: u64s(HI16_ZMM),
+        pkru: u32s(PKRU),
+        // A supervisor's state, which the area of ptrace(2) does not have: without a shadow stack it is zero, and with
+        // one the task is not dumped.
+        cet: (__cpuid_count(0xd, CET).eax != 0).then_some(UserX86CetEntry { cet: 0, ssp: 0 }),
+    }
+}
+
+fn unused_segment(entry_number: u32) -> UserDescT {
+    UserDescT {
+        entry_number,
+        base_addr: 0,
+        limit: 0,
+        seg_32bit: false,
+        contents_h: false,
+        contents_l: false,
+        read_exec_only: true,
+        limit_in_pages: false,
+        seg_not_present: true,
+        usable: false,
+    }
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> u32 {
+    u32::from_le_bytes(bytes[at..at + 4].try_into().expect("four bytes"))
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> u64 {
+    u64::from_le_bytes(bytes[at..at + 8].try_into().expect("eight bytes"))
+}
+
+fn words_u32(bytes: &[u8]) -> Vec<u32> {
+    (0..bytes.len()).step_by(4).map(|at| u32_at(bytes, at)).collect()
+}
+
+fn words_u64(bytes: &[u8]) -> Vec<u64> {
+    (0..bytes.len()).step_by(8).map(|at| u64_at(bytes, at)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn interrupted(call: i64, result: i64) -> Registers {
+        Registers { orig_rax: call as u64, rax: result as u64, rip: 0x1002, ..zero() }
+    }
+
+    fn zero() -> Registers {
+        Registers {
+            r15: 0,
+            r14: 0,
+            r13: 0,
+            r12: 0,
+            rbp: 0,
+            rbx: 0,
+            r11: 0,
+            r10: 0,
+            r9: 0,
+            r8: 0,
+            rax: 0,
+            rcx: 0,
+            rdx: 0,
+            rsi: 0,
+            rdi: 0,
+            orig_rax: 0,
+            rip: 0,
+            cs: 0,
+            eflags: 0,
+            rsp: 0,
+            ss: 0,
+            fs_base: 0,
+            gs_base: 0,
+            ds: 0,
+            es: 0,
+            fs: 0,
+            gs: 0,
+        }
+    }
+
+    #[test]
+    fn interrupted_calls() {
+        let again = |r: &Registers| (restarted(r).rip, restarted(r).rax as i64);
+        assert_eq!(again(&interrupted(libc::SYS_read, -512)), (0x1000, libc::SYS_read));
+        assert_eq!(again(&interrupted(libc::SYS_pause, -514)), (0x1000, libc::SYS_pause));
+        assert_eq!(again(&interrupted(libc::SYS_read, -9)), (0x1002, -9));
+        // Not in a call: the number in rax is the program's own.
+        assert_eq!(again(&interrupted(-1, -512)), (0x1002, -512));
+
+        let block = |call| Registers { rdi: 0x10, rsi: 0x10, rdx: 0x10, ..interrupted(call, -516) };
+        assert_eq!(again(&block(libc::SYS_nanosleep)), (0x1000, libc::SYS_nanosleep));
+        assert_eq!(again(&Registers { rsi: 0, ..block(libc::SYS_nanosleep) }), (0x1002, -4));
+        assert_eq!(again(&block(libc::SYS_poll)), (0x1002, -4));
+        let for_ever = Registers { rdx: 0xffff_ffff, ..block(libc::SYS_poll) };
+        assert_eq!(again(&for_ever), (0x1000, libc::SYS_poll));
+        let bitset = Registers { rsi: libc::FUTEX_WAIT_BITSET as u64 | 0x80, ..block(libc::SYS_futex) };
+        assert_eq!(again(&bitset), (0x1000, libc::SYS_futex));
+        assert_eq!(again(&Registers { rsi: 0x80, ..bitset }), (0x1002, -4));
+    }
+}

@@ -1,0 +1,167 @@
+//! What keeps a container from being dumped, found while it runs: nothing is stopped, frozen or changed.
+
+use crate::error::Result;
+use crate::files::Kind;
+use crate::namespaces::{Ids, Known};
+use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
+use crate::shared::Sorted;
+use crate::target::{Blocker, DumpOptions, Target};
+use crate::tree;
+use sys::inspect::{Shared, kcmp};
+
+/// All that keeps the container from being dumped, while it runs: nothing is stopped or frozen. What ends meanwhile is
+/// left out.
+pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
+    let mut known = Known::default();
+    let mut check = Check {
+        namespaces: known.of(&target.init.to_string())?,
+        mounts: proc::Mountinfo::of(target.init)?.iter().map(|mount| mount.id).collect(),
+        options,
+        known,
+        memory: Sorted::default(),
+        blockers: Vec::new(),
+    };
+    for pid in tree::processes(target.init) {
+        // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
+        let _ = check.process(pid);
+    }
+    Ok(check.blockers)
+}
+
+struct Check<'a> {
+    options: &'a DumpOptions<'a>,
+    namespaces: Ids,
+    known: Known,
+    mounts: Vec<u32>,
+    /// Processes by their address spaces.
+    memory: Sorted<i32>,
+    blockers: Vec<Blocker>,
+}
+
+impl Check<'_> {
+    fn block(&mut self, object: String, reason: impl Into<String>, remedy: &str) {
+        self.blockers.push(Blocker { object, reason: reason.into(), remedy: remedy.to_owned() });
+    }
+
+    fn process(&mut self, pid: i32) -> Result<()> {
+        let (stat, status) = (Stat::of(pid)?, Status::of(pid)?);
+        let object = || format!("task {pid}");
+        if stat.state == 'Z' {
+            if proc::numbers(format!("/proc/{pid}/task"))?.len() > 1 {
+                self.block(object(), "its first thread has ended before the others", "");
+            }
+            return Ok(());
+        }
+        if status.tracer != 0 {
+            let reason = format!("it is traced by process {}", status.tracer);
+            self.block(object(), reason, "detach the debugger");
+        }
+        if status.pinned_kb != 0 {
+            self.block(object(), format!("{} kB of its memory are pinned", status.pinned_kb), "");
+        }
+        if status.sid == 0 && !self.options.shell_job {
+            self.block(object(), "its session began outside of the container", "use --shell-job");
+        }
+        self.sharing(pid)?;
+        let own: Vec<&str> = self.known.of(&pid.to_string())?.differences(&self.namespaces).collect();
+        if !own.is_empty() {
+            let reason = format!(
+                "it has namespaces that the container's first process does not have ({})",
+                own.join(", ")
+            );
+            self.block(object(), reason, "");
+        }
+        for mapping in Mapping::of(pid)? {
+            if let Some(reason) = unsupported(&mapping) {
+                self.block(format!("task {pid} memory at {:#x}", mapping.start), reason, "");
+            }
+        }
+        for fd in proc::numbers(format!("/proc/{pid}/fd"))? {
+            // It may be closed meanwhile.
+            let _ = self.descriptor(pid, fd);
+        }
+        Ok(())
+    }
+
+    fn sharing(&mut self, pid: i32) -> Result<()> {
+        let compare = |a: &i32, b: &i32| kcmp(*a, *b, Shared::Memory);
+        if let Ok((other, false)) = self.memory.id(pid, compare, || pid as u32) {
+            let reason = format!("it shares its memory with task {other}");
+            self.block(
+                format!("task {pid}"),
+                reason,
+                "try again: a child of vfork(2) does so only for a moment",
+            );
+        }
+        Ok(())
+    }
+
+    fn descriptor(&mut self, pid: i32, fd: i32) -> std::io::Result<()> {
+        let object = || format!("task {pid} fd {fd}");
+        let path = format!("/proc/{pid}/fd/{fd}");
+        let (link, metadata) = (std::fs::read_link(&path)?, std::fs::metadata(&path)?);
+        match Kind::of(&link, &metadata) {
+            Ok(Kind::Named) => {
+                let Ok(info) = Fdinfo::of(pid, fd) else { return Ok(()) };
+                if !self.mounts.contains(&info.mnt_id) {
+                    let reason = format!("{} is on a mount that the container does not have", link.display());
+                    self.block(object(), reason, "give the container a pipe instead");
+                }
+            }
+            Ok(_) => {}
+            Err(reason) => self.block(object(), reason, ""),
+        }
+        Ok(())
+    }
+}
+
+/// Why a mapping cannot be dumped.
+fn unsupported(mapping: &Mapping) -> Option<String> {
+    let name = String::from_utf8_lossy(&mapping.name);
+    let kinds = [
+        ("anon_inode:[io_uring]", "io_uring is not supported"),
+        ("anon_inode:[perf_event]", "perf_event is not supported"),
+        ("/secretmem", "memory of memfd_secret(2) is not supported"),
+        ("/[aio]", "asynchronous I/O of io_setup(2) is not supported"),
+        ("[uprobes]", "it has a breakpoint of uprobes"),
+    ];
+    if let Some((_, reason)) = kinds.iter().find(|(prefix, _)| name.starts_with(prefix)) {
+        return Some((*reason).to_owned());
+    }
+    let flags = [
+        ("ht", "huge pages of hugetlbfs are not supported"),
+        ("ss", "a shadow stack is not supported"),
+        ("um", "userfaultfd is not supported"),
+        ("uw", "userfaultfd is not supported"),
+    ];
+    if let Some((_, reason)) = flags.iter().find(|(flag, _)| mapping.has(flag)) {
+        return Some((*reason).to_owned());
+    }
+    // Pages without a page of memory behind them, a device's.
+    let is_device = mapping.has("pf") && !["[vvar]", "[vvar_vclock]"].contains(&name.as_ref());
+    is_device.then(|| format!("the memory of a device ({name}) is not supported"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_is_not_supported() {
+        let reason = |name: &str, flags: &str| {
+            let flags = flags.split(' ').map(str::to_owned).collect();
+            unsupported(&Mapping { name: name.as_bytes().to_vec(), flags, ..Mapping::default() })
+        };
+        assert_eq!(reason("", "rd wr mr"), None);
+        assert_eq!(reason("[vvar]", "rd mr pf io dd"), None);
+        assert_eq!(
+            reason("/secretmem (deleted)", "rd").as_deref(),
+            Some("memory of memfd_secret(2) is not supported")
+        );
+        assert_eq!(reason("", "rd ht").as_deref(), Some("huge pages of hugetlbfs are not supported"));
+        assert_eq!(
+            reason("/dev/mem", "rd pf").as_deref(),
+            Some("the memory of a device (/dev/mem) is not supported")
+        );
+    }
+}

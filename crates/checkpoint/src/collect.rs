@@ -1,0 +1,303 @@
+//! What a stopped container is, as a snapshot. Its content, which is large, follows in `Collection::write_content`.
+
+use crate::cgroups::Sets;
+use crate::credentials::{self, IdMaps};
+use crate::error::{At, Result};
+use crate::files::{Files, Surroundings};
+use crate::memory::{self, PageCount, SharedMemory};
+use crate::mounts::Mounts;
+use crate::namespaces::{self, Ids, Known};
+use crate::proc::Mapping;
+use crate::seccomp::Filters;
+use crate::shared::Sorted;
+use crate::snapshot::{Ghost, PageMap, Snapshot, Task, TaskState, write_ghost};
+use crate::target::Target;
+use crate::task::{self, Answers, Context, Numbers, Questions};
+use crate::tmpfs;
+use crate::tree::{Member, Tree};
+use images::DirectoryWriter;
+use images::messages::{
+    CoreEntry, FdinfoEntry, FsEntry, InventoryEntry, Lsmtype, MmEntry, PagemapEntry, PluginsEntry,
+    PstreeEntry, TaskKobjIdsEntry,
+};
+use inject::Outcome;
+use std::collections::BTreeMap;
+use std::fs::File;
+use sys::inspect::{Shared, kcmp};
+
+/// A snapshot, and where the content is that does not pass through it.
+#[derive(Debug)]
+pub(crate) struct Collection {
+    pub(crate) snapshot: Snapshot,
+    ghosts: BTreeMap<u32, (Ghost, File)>,
+    shared: SharedMemory,
+    mounts: Mounts,
+}
+
+/// Pages of processes and of shared memory.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Written {
+    pub(crate) pages: PageCount,
+    pub(crate) shared: PageCount,
+}
+
+/// Asks everything of every task. They answer at the same time.
+pub(crate) fn collect(target: &Target<'_>, tree: &mut Tree<'_>) -> Result<Collection> {
+    let mounts = Mounts::of(target.init, &target.externals)?;
+    let numbers = numbers(tree);
+    let maps = IdMaps::of(target.init)?;
+    let module = credentials::security_module();
+    let answered = ask(tree)?;
+
+    let mut known = Known::default();
+    let host = known.of("self")?;
+    let ids = known.of(&target.init.to_string())?;
+    let surroundings = Surroundings { mounts: &mounts, externals: &target.externals, numbers: &numbers };
+    let mut collector = Collector {
+        context: Context { numbers: &numbers, maps: &maps, security_module: module },
+        ids: &ids,
+        files: Files::new(surroundings),
+        filters: Filters::default(),
+        sets: Sets::default(),
+        objects: Objects::default(),
+        tables: BTreeMap::new(),
+        shared: SharedMemory::new(),
+    };
+    let mut tasks = Vec::new();
+    for (at, answered) in answered.iter().enumerate() {
+        tasks.push(collector.task(&tree.members, at, answered)?);
+    }
+    let answers = answered[0].answers();
+    let namespaces = namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals)?;
+    let Collector { files, filters, tables, shared, .. } = collector;
+    let Files { entries, remaps, ghosts, memfds, pipes, fifos, .. } = files;
+    let mut snapshot = Snapshot {
+        inventory: inventory(&host, module),
+        tasks,
+        tables,
+        files: entries.into_values().collect(),
+        remaps,
+        ghosts: ghosts.iter().map(|(id, (ghost, _))| (*id, ghost.clone())).collect(),
+        memfds,
+        pipes,
+        fifos,
+        seccomp: Some(filters.into_entry()),
+        namespaces,
+        ..Snapshot::default()
+    };
+    if ids.id(crate::NamespaceKind::Mnt) != host.id(crate::NamespaceKind::Mnt) {
+        snapshot.namespaces.mnt.insert(ids.id(crate::NamespaceKind::Mnt), mounts.entries());
+    }
+    Ok(Collection { snapshot, ghosts, shared, mounts })
+}
+
+impl Collection {
+    /// Writes pages, deleted files and the content of tmpfs.
+    pub(crate) fn write_content(
+        &mut self,
+        tree: &mut Tree<'_>,
+        directory: &mut DirectoryWriter,
+    ) -> Result<Written> {
+        let mut written = Written::default();
+        let mut pages_id = 0;
+        for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
+            let Some(mm) = &task.mm else { continue };
+            let (runs, count) = memory::own_pages(member.pid, mm)?;
+            written.pages.add(count);
+            let pid = member.pid;
+            let what = || format!("task {pid}: copy its memory");
+            let source = member.process().memory();
+            task.pages = Some(write_pages(&mut pages_id, source, runs, directory, what)?);
+        }
+        for (id, file) in &self.shared {
+            let (runs, count) = memory::shared_pages(*id, file)?;
+            written.shared.add(count);
+            let what = || format!("shared memory {id}: copy");
+            let map = write_pages(&mut pages_id, file, runs, directory, what)?;
+            self.snapshot.shmem.insert(*id, map);
+        }
+        for (id, (ghost, file)) in &self.ghosts {
+            write_ghost(directory, *id, ghost, file)?;
+        }
+        tmpfs::write(&self.mounts, directory)?;
+        Ok(written)
+    }
+}
+
+fn write_pages(
+    pages_id: &mut u32,
+    source: &File,
+    runs: Vec<PagemapEntry>,
+    directory: &mut DirectoryWriter,
+    what: impl Fn() -> String,
+) -> Result<PageMap> {
+    *pages_id += 1;
+    let pages = directory.pages(*pages_id)?;
+    let size = memory::copy(source, &runs, pages.file()).at(what)?;
+    directory.finish_pages(pages, size)?;
+    Ok(PageMap { pages_id: *pages_id, runs })
+}
+
+/// What the threads of a process have said.
+#[derive(Debug)]
+struct Answered {
+    questions: Vec<Questions>,
+    outcomes: Vec<Outcome>,
+}
+
+impl Answered {
+    fn answers(&self) -> Answers {
+        self.questions.first().map(|leader| leader.answers(&self.outcomes[0])).unwrap_or_default()
+    }
+}
+
+/// Gives all threads their questions before the first answer is waited for.
+fn ask(tree: &mut Tree<'_>) -> Result<Vec<Answered>> {
+    let mut all = Vec::new();
+    for member in &mut tree.members {
+        let mut questions = Vec::new();
+        for nth in 0..member.threads.len() {
+            let asked = if nth == 0 { Questions::of_leader(member.pid)? } else { Questions::of_thread() };
+            member.process().start(nth, &asked.batch)?;
+            questions.push(asked);
+        }
+        all.push(questions);
+    }
+    let mut answered = Vec::new();
+    for (member, questions) in tree.members.iter_mut().zip(all) {
+        let outcomes: inject::Result<Vec<Outcome>> = questions
+            .iter()
+            .enumerate()
+            .map(|(nth, asked)| member.process().finish(nth, &asked.batch))
+            .collect();
+        answered.push(Answered { questions, outcomes: outcomes? });
+    }
+    Ok(answered)
+}
+
+/// Numbers in the container's pid namespace of all its processes and threads.
+fn numbers(tree: &Tree<'_>) -> Numbers {
+    let processes = tree.members.iter().map(|member| (member.pid, member.status.pid));
+    let threads = tree.members.iter().flat_map(|member| &member.threads);
+    processes.chain(threads.map(|thread| (thread.tid, thread.status.pid))).collect()
+}
+
+fn inventory(host: &Ids, module: Lsmtype) -> InventoryEntry {
+    /// CRIU's `NETWORK_LOCK_SKIP`: nothing is locked, so nothing is to be unlocked.
+    const NO_LOCK: u32 = 2;
+    // Of the dumper, so that CRIU knows which namespaces are the container's own.
+    let mut root_ids =
+        TaskKobjIdsEntry { vm_id: 1, files_id: 1, fs_id: 1, sighand_id: 1, ..Default::default() };
+    host.write(&mut root_ids);
+    InventoryEntry {
+        img_version: 2,
+        fdinfo_per_id: Some(true),
+        root_ids: Some(root_ids),
+        ns_per_id: Some(true),
+        root_cg_set: Some(1),
+        lsmtype: Some(module as i32),
+        network_lock_method: Some(NO_LOCK),
+        // Without it CRIU asks for all plugins that it has.
+        plugins_entry: Some(PluginsEntry::default()),
+        ..InventoryEntry::default()
+    }
+}
+
+/// Ids of what tasks share.
+#[derive(Debug, Default)]
+struct Objects {
+    memory: Sorted<i32>,
+    descriptors: Sorted<i32>,
+    file_system: Sorted<i32>,
+    signal_actions: Sorted<i32>,
+    last: [u32; 4],
+}
+
+impl Objects {
+    fn ids(&mut self, pid: i32) -> Result<TaskKobjIdsEntry> {
+        let [vm, files, fs, sighand] = &mut self.last;
+        Ok(TaskKobjIdsEntry {
+            vm_id: object(&mut self.memory, pid, Shared::Memory, vm)?,
+            files_id: object(&mut self.descriptors, pid, Shared::Descriptors, files)?,
+            fs_id: object(&mut self.file_system, pid, Shared::FileSystem, fs)?,
+            sighand_id: object(&mut self.signal_actions, pid, Shared::SignalActions, sighand)?,
+            ..TaskKobjIdsEntry::default()
+        })
+    }
+}
+
+fn object(sorted: &mut Sorted<i32>, pid: i32, what: Shared, last: &mut u32) -> Result<u32> {
+    let new_id = || {
+        *last += 1;
+        // The first is the dumper's.
+        *last + 1
+    };
+    let (id, _) = sorted
+        .id(pid, |a, b| kcmp(*a, *b, what), new_id)
+        .at(|| format!("task {pid}: compare with others ({what:?})"))?;
+    Ok(id)
+}
+
+struct Collector<'a> {
+    context: Context<'a>,
+    ids: &'a Ids,
+    files: Files<'a>,
+    filters: Filters,
+    sets: Sets,
+    objects: Objects,
+    tables: BTreeMap<u32, Vec<FdinfoEntry>>,
+    shared: SharedMemory,
+}
+
+impl Collector<'_> {
+    fn task(&mut self, members: &[Member], at: usize, answered: &Answered) -> Result<Task> {
+        let member = &members[at];
+        let threads = match member.state {
+            TaskState::Zombie => vec![member.status.pid],
+            _ => member.threads.iter().map(|thread| thread.status.pid).collect(),
+        };
+        let entry = PstreeEntry {
+            pid: member.status.pid,
+            ppid: member.parent.map_or(0, |parent| members[parent].status.pid),
+            pgid: member.status.pgid,
+            sid: member.status.sid,
+            threads,
+        };
+        if member.state == TaskState::Zombie {
+            return Ok(Task { entry, threads: vec![task::zombie(member)?], ..Task::default() });
+        }
+        let pid = member.pid;
+        let mut ids = self.objects.ids(pid)?;
+        self.ids.write(&mut ids);
+        let cores = self.cores(member, answered)?;
+        let mm = self.address_space(member, &answered.answers())?;
+        if !self.tables.contains_key(&ids.files_id) {
+            let table = self.files.table(member)?;
+            self.tables.insert(ids.files_id, table);
+        }
+        let fs = FsEntry {
+            cwd_id: self.files.place(&format!("/proc/{pid}/cwd"))?,
+            root_id: self.files.place(&format!("/proc/{pid}/root"))?,
+            umask: Some(member.status.umask),
+        };
+        Ok(Task { entry, ids: Some(ids), threads: cores, mm: Some(mm), fs: Some(fs), pages: None })
+    }
+
+    fn cores(&mut self, member: &Member, answered: &Answered) -> Result<Vec<CoreEntry>> {
+        let mut cores = Vec::new();
+        for (nth, (questions, outcome)) in answered.questions.iter().zip(&answered.outcomes).enumerate() {
+            let set = self.sets.id(member.threads[nth].tid)?;
+            let mut core = task::core(member, nth, questions, outcome, &self.context)?;
+            let thread = core.thread_core.as_mut().expect("every thread has one");
+            thread.cg_set = Some(set);
+            thread.seccomp_filter = self.filters.add(&member.threads[nth].filters);
+            cores.push(core);
+        }
+        Ok(cores)
+    }
+
+    fn address_space(&mut self, member: &Member, answers: &Answers) -> Result<MmEntry> {
+        let mappings: Vec<Mapping> = memory::mappings(member.pid, &member.of_ours())?;
+        memory::address_space(member, &mappings, answers, &mut self.files, &mut self.shared)
+    }
+}

@@ -1,0 +1,98 @@
+//! Files that are nothing but a state in the kernel: eventfd, signalfd, timerfd, epoll. /proc says it all.
+
+use super::{Files, Open, entry};
+use crate::error::{Error, Result};
+use images::messages::{
+    EventfdFileEntry, EventpollFileEntry, EventpollTfdEntry, FdTypes, FileEntry, SignalfdEntry, TimerfdEntry,
+};
+
+impl Files<'_> {
+    pub(super) fn eventfd(&mut self, open: &Open) -> Result<FileEntry> {
+        let counter = value(open, "eventfd-count")?;
+        let counter = u64::from_str_radix(counter, 16).map_err(|_| unexpected(open, "eventfd-count"))?;
+        let efd = EventfdFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, counter };
+        Ok(FileEntry { efd: Some(Box::new(efd)), ..entry(FdTypes::Eventfd, open.id) })
+    }
+
+    pub(super) fn signalfd(&mut self, open: &Open) -> Result<FileEntry> {
+        let mask = value(open, "sigmask")?;
+        let sigmask = u64::from_str_radix(mask, 16).map_err(|_| unexpected(open, "sigmask"))?;
+        let sgfd = SignalfdEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, sigmask };
+        Ok(FileEntry { sgfd: Some(Box::new(sgfd)), ..entry(FdTypes::Signalfd, open.id) })
+    }
+
+    pub(super) fn timerfd(&mut self, open: &Open) -> Result<FileEntry> {
+        let number = |key| {
+            let digits = value(open, key)?.trim_start_matches('0');
+            let digits = if digits.is_empty() { "0" } else { digits };
+            digits.parse::<u64>().map_err(|_| unexpected(open, key))
+        };
+        let octal = |key| u32::from_str_radix(value(open, key)?, 8).map_err(|_| unexpected(open, key));
+        // "it_value: (0, 49406829)"
+        let time = |key| {
+            let text = value(open, key)?.trim_matches(['(', ')']);
+            let time =
+                text.split_once(", ").and_then(|(sec, nsec)| Some((sec.parse().ok()?, nsec.parse().ok()?)));
+            time.ok_or_else(|| unexpected(open, key))
+        };
+        let (vsec, vnsec) = time("it_value")?;
+        let (isec, insec) = time("it_interval")?;
+        let tfd = TimerfdEntry {
+            id: open.id,
+            flags: open.info.flags,
+            fown: self.owner(open)?,
+            clockid: number("clockid")? as u32,
+            ticks: number("ticks")?,
+            settime_flags: octal("settime flags")?,
+            vsec,
+            vnsec,
+            isec,
+            insec,
+        };
+        Ok(FileEntry { tfd: Some(Box::new(tfd)), ..entry(FdTypes::Timerfd, open.id) })
+    }
+
+    pub(super) fn epoll(&mut self, open: &Open) -> Result<FileEntry> {
+        let lines = open.info.more.lines().filter(|line| line.starts_with("tfd:"));
+        let tfd: Option<Vec<EventpollTfdEntry>> = lines.map(|line| watched(open.id, line)).collect();
+        let tfd = tfd.ok_or_else(|| unexpected(open, "tfd"))?;
+        let epfd = EventpollFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, tfd };
+        Ok(FileEntry { epfd: Some(Box::new(epfd)), ..entry(FdTypes::Eventpoll, open.id) })
+    }
+}
+
+/// "tfd:        5 events:       1d data: ffffffffffffffff pos:0 ino:61af sdev:7"
+fn watched(id: u32, line: &str) -> Option<EventpollTfdEntry> {
+    let word = |key: &str| line.split(key).nth(1)?.split_whitespace().next();
+    let hex = |key| u64::from_str_radix(word(key)?, 16).ok();
+    Some(EventpollTfdEntry {
+        id,
+        tfd: word("tfd:")?.parse().ok()?,
+        events: hex("events:")? as u32,
+        data: hex("data:")?,
+        dev: hex("sdev:").map(|dev| dev as u32),
+        inode: hex("ino:"),
+        pos: word("pos:").and_then(|pos| pos.parse().ok()),
+    })
+}
+
+fn value<'a>(open: &'a Open, key: &str) -> Result<&'a str> {
+    open.info.value(key).ok_or_else(|| unexpected(open, key))
+}
+
+fn unexpected(open: &Open, key: &str) -> Error {
+    Error::new(format!("{}: fdinfo: {key}: not as expected", open.owner))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watched_descriptor() {
+        let line = "tfd:        5 events:       1d data: ffffffffffffffff pos:7 ino:61af sdev:7";
+        let entry = watched(3, line).expect("an entry");
+        assert_eq!((entry.tfd, entry.events, entry.data), (5, 0x1d, u64::MAX));
+        assert_eq!((entry.dev, entry.inode, entry.pos), (Some(7), Some(0x61af), Some(7)));
+    }
+}

@@ -1,0 +1,212 @@
+//! Open files. Every open file has an id; descriptors of any task that refer to the same one have the same.
+//!
+//! A file is looked at through a copy of its descriptor (pidfd_getfd(2)), so what is asked of it is asked by us, not by the
+//! task. Each kind has a module; `kind.rs` tells them apart, for a dump and for what is to be known before one.
+
+mod anonymous;
+mod kind;
+mod pipes;
+mod regular;
+
+pub(crate) use kind::Kind;
+
+use crate::error::{At, Error, Result};
+use crate::mounts::Mounts;
+use crate::proc::{self, Fdinfo};
+use crate::shared::Sorted;
+use crate::snapshot::Ghost;
+use crate::target::Externals;
+use crate::task::Numbers;
+use crate::tree::Member;
+use images::messages::{
+    FdTypes, FdinfoEntry, FileEntry, FownEntry, MemfdInodeEntry, PipeDataEntry, RemapFilePathEntry,
+};
+use nix::fcntl::OFlag;
+use nix::sys::stat::Mode;
+use std::collections::{BTreeMap, HashMap};
+use std::fs::{File, Metadata};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::PathBuf;
+use sys::inspect::{Shared, kcmp};
+
+/// All open files of a container, as far as they were looked at.
+#[derive(Debug)]
+pub(crate) struct Files<'a> {
+    /// By their ids.
+    pub(crate) entries: BTreeMap<u32, FileEntry>,
+    pub(crate) remaps: Vec<RemapFilePathEntry>,
+    /// Deleted files by the id of their remap, with what can be read of them.
+    pub(crate) ghosts: BTreeMap<u32, (Ghost, File)>,
+    pub(crate) memfds: Vec<MemfdInodeEntry>,
+    pub(crate) pipes: Vec<(PipeDataEntry, Vec<u8>)>,
+    pub(crate) fifos: Vec<(PipeDataEntry, Vec<u8>)>,
+    last_id: u32,
+    surroundings: Surroundings<'a>,
+    /// Descriptors by device and inode of what they refer to.
+    descriptors: HashMap<(u64, u64), Sorted<Descriptor>>,
+    /// Files that are in use without a descriptor: by device, inode and mount.
+    places: HashMap<(u64, u64, u32), u32>,
+}
+
+/// What a file is looked at with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Surroundings<'a> {
+    pub(crate) mounts: &'a Mounts,
+    pub(crate) externals: &'a Externals,
+    pub(crate) numbers: &'a Numbers,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Descriptor {
+    pid: i32,
+    fd: i32,
+}
+
+/// An open file that is being looked at.
+#[derive(Debug)]
+pub(crate) struct Open {
+    /// Who has it, for errors: `task 41 fd 7`.
+    owner: String,
+    id: u32,
+    file: File,
+    metadata: Metadata,
+    info: Fdinfo,
+    /// What its link in /proc says.
+    link: PathBuf,
+}
+
+impl<'a> Files<'a> {
+    pub(crate) fn new(surroundings: Surroundings<'a>) -> Files<'a> {
+        Files {
+            entries: BTreeMap::new(),
+            last_id: 0,
+            remaps: Vec::new(),
+            ghosts: BTreeMap::new(),
+            memfds: Vec::new(),
+            pipes: Vec::new(),
+            fifos: Vec::new(),
+            surroundings,
+            descriptors: HashMap::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    /// The descriptors of a process.
+    pub(crate) fn table(&mut self, member: &Member) -> Result<Vec<FdinfoEntry>> {
+        let numbers = proc::numbers(format!("/proc/{}/fd", member.pid))?;
+        numbers.into_iter().map(|fd| self.descriptor(member, fd)).collect()
+    }
+
+    fn descriptor(&mut self, member: &Member, fd: i32) -> Result<FdinfoEntry> {
+        let pid = member.pid;
+        let owner = format!("task {pid} fd {fd}");
+        let file = File::from(member.descriptor(fd)?);
+        let metadata = file.metadata().at(|| owner.clone())?;
+        let info = Fdinfo::of(pid, fd)?;
+        let next = self.last_id + 1;
+        let compare = |a: &Descriptor, b: &Descriptor| kcmp(a.pid, b.pid, Shared::File(a.fd, b.fd));
+        let known = self.descriptors.entry((metadata.dev(), metadata.ino())).or_default();
+        let (id, is_new) = known
+            .id(Descriptor { pid, fd }, compare, || next)
+            .at(|| format!("{owner}: compare with others"))?;
+        let is_cloexec = info.is_cloexec;
+        if is_new {
+            self.last_id = next;
+            let link = proc::link(format!("/proc/{pid}/fd/{fd}"))?;
+            let open = Open { owner, id, file, metadata, info, link };
+            let kind = Kind::of(&open.link, &open.metadata)
+                .map_err(|reason| Error::new(format!("{}: {reason}", open.owner)))?;
+            let entry = self.entry(kind, &open)?;
+            self.entries.insert(id, entry);
+        }
+        let kind = self.entries[&id].r#type;
+        Ok(FdinfoEntry {
+            id,
+            flags: is_cloexec.into(),
+            r#type: kind,
+            fd: fd as u32,
+            xattr_security_selinux: None,
+        })
+    }
+
+    fn new_id(&mut self) -> u32 {
+        self.last_id += 1;
+        self.last_id
+    }
+
+    fn entry(&mut self, kind: Kind, open: &Open) -> Result<FileEntry> {
+        match kind {
+            Kind::Named => self.named(open, open.id),
+            Kind::Pipe => self.pipe(open),
+            Kind::Fifo => self.fifo(open),
+            Kind::EventFd => self.eventfd(open),
+            Kind::Epoll => self.epoll(open),
+            Kind::SignalFd => self.signalfd(open),
+            Kind::TimerFd => self.timerfd(open),
+            other => Err(Error::new(format!("{}: {other:?} is not supported yet", open.owner))),
+        }
+    }
+
+    /// The id of a file that is in use without a descriptor of the task: what a link in its /proc leads to.
+    pub(crate) fn place(&mut self, link: &str) -> Result<u32> {
+        let file = nix::fcntl::open(link, OFlag::O_PATH | OFlag::O_CLOEXEC, Mode::empty());
+        let file = file.at(|| format!("open {link}"))?;
+        let path = proc::link(link)?;
+        self.placed(link, file, path)
+    }
+
+    /// The same for a file that was opened with `O_PATH`.
+    pub(crate) fn placed(&mut self, owner: &str, file: OwnedFd, link: PathBuf) -> Result<u32> {
+        use std::os::fd::AsRawFd;
+        let mut info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
+        info.flags = 0;
+        let file = File::from(file);
+        let metadata = file.metadata().at(|| owner.to_owned())?;
+        let key = (metadata.dev(), metadata.ino(), info.mnt_id);
+        if let Some(id) = self.places.get(&key) {
+            return Ok(*id);
+        }
+        let id = self.new_id();
+        let open = Open { owner: owner.to_owned(), id, file, metadata, info, link };
+        let entry = self.named(&open, id)?;
+        self.entries.insert(id, entry);
+        self.places.insert(key, id);
+        Ok(id)
+    }
+
+    /// Who gets signals about a file.
+    fn owner(&self, open: &Open) -> Result<FownEntry> {
+        const F_OWNER_PGRP: u32 = 2;
+        if open.info.flags & libc::O_PATH as u32 != 0 || open.info.flags == 0 {
+            return Ok(no_owner());
+        }
+        let owner = match sys::inspect::file_owner(open.file.as_fd()) {
+            Ok(owner) => owner,
+            // Opened with `O_PATH`, by us.
+            Err(errno) if errno.raw() == libc::EBADF => return Ok(no_owner()),
+            Err(errno) => return Err(Error::of_kernel(format!("{}: its owner", open.owner), errno)),
+        };
+        if owner.pid == 0 {
+            return Ok(FownEntry { signum: owner.signal, ..no_owner() });
+        }
+        let Some(pid) = self.surroundings.numbers.get(&owner.pid) else {
+            let what = if owner.kind == F_OWNER_PGRP { "group" } else { "process" };
+            return Err(Error::new(format!(
+                "{}: its signals go to {what} {}, which is outside",
+                open.owner, owner.pid
+            )));
+        };
+        let [uid, euid] = owner.uids;
+        Ok(FownEntry { uid, euid, signum: owner.signal, pid_type: owner.kind, pid: *pid })
+    }
+}
+
+fn no_owner() -> FownEntry {
+    FownEntry { uid: 0, euid: 0, signum: 0, pid_type: 0, pid: 0 }
+}
+
+/// An entry without its one member.
+fn entry(kind: FdTypes, id: u32) -> FileEntry {
+    FileEntry { r#type: kind as i32, id, ..FileEntry::default() }
+}

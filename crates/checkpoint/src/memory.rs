@@ -1,0 +1,384 @@
+//! The address space of a process: its mappings, and the content of those that are its own.
+
+use crate::error::{At, Error, Result};
+use crate::files::Files;
+use crate::proc::Mapping;
+use crate::snapshot::{PAGE_SIZE, pagemap, vma};
+use crate::task::Answers;
+use crate::tree::Member;
+use images::messages::{MmEntry, PagemapEntry, VmaEntry};
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::fs::File;
+use std::ops::Range;
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
+use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
+
+/// Bits of `vma_entry.status` that only this module sets.
+const REGULAR: u32 = 1 << 0;
+const VSYSCALL: u32 = 1 << 2;
+const VDSO: u32 = 1 << 3;
+const HEAP: u32 = 1 << 5;
+const ANON_PRIVATE: u32 = 1 << 9;
+const VVAR: u32 = 1 << 12;
+
+/// Bytes that are read at a time.
+const CHUNK: usize = 1 << 20;
+
+/// Where the content of shared memory can be read, by the inode of its file.
+pub(crate) type SharedMemory = BTreeMap<u64, File>;
+
+/// The mappings of a process, those of the stub left out.
+pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<Vec<Mapping>> {
+    let mut mappings: Vec<Mapping> = Vec::new();
+    for mapping in Mapping::of(pid)? {
+        if of_ours.iter().any(|ours| ours.contains(&mapping.start)) {
+            continue;
+        }
+        // Since 6.13 the clocks of virtual machines are a mapping of their own; images have one.
+        if mapping.name == b"[vvar_vclock]"
+            && let Some(last) = mappings.last_mut().filter(|last| last.end == mapping.start)
+        {
+            last.end = mapping.end;
+            continue;
+        }
+        mappings.push(mapping);
+    }
+    Ok(mappings)
+}
+
+/// The address space without its content. Files that are mapped get ids in `files`, and shared memory gets into `shared`.
+pub(crate) fn address_space(
+    member: &Member,
+    mappings: &[Mapping],
+    answers: &Answers,
+    files: &mut Files<'_>,
+    shared: &mut SharedMemory,
+) -> Result<MmEntry> {
+    let (pid, stat) = (member.pid, &member.stat);
+    let exe_file_id = files.place(&format!("/proc/{pid}/exe"))?;
+    let vmas: Result<Vec<VmaEntry>> =
+        mappings.iter().map(|mapping| vma_entry(pid, mapping, files, shared)).collect();
+    let vmas = vmas?;
+    let auxv = std::fs::read(format!("/proc/{pid}/auxv")).at(|| format!("read /proc/{pid}/auxv"))?;
+    let mut auxv: Vec<u64> =
+        auxv.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes"))).collect();
+    // The pair of zeros at the end is not part of it.
+    while auxv.last() == Some(&0) && auxv.len() > 2 && auxv[auxv.len() - 2] == 0 {
+        auxv.truncate(auxv.len() - 2);
+    }
+    Ok(MmEntry {
+        mm_start_code: stat.code.0,
+        mm_end_code: stat.code.1,
+        mm_start_data: stat.data.0,
+        mm_end_data: stat.data.1,
+        mm_start_stack: stat.start_stack,
+        mm_start_brk: stat.start_brk,
+        mm_brk: answers.brk,
+        mm_arg_start: stat.arg.0,
+        mm_arg_end: stat.arg.1,
+        mm_env_start: stat.env.0,
+        mm_env_end: stat.env.1,
+        exe_file_id,
+        mm_saved_auxv: auxv,
+        vmas,
+        dumpable: Some(answers.dumpable),
+        aios: Vec::new(),
+        thp_disabled: Some(member.status.is_thp_disabled),
+    })
+}
+
+fn vma_entry(
+    pid: i32,
+    mapping: &Mapping,
+    files: &mut Files<'_>,
+    shared: &mut SharedMemory,
+) -> Result<VmaEntry> {
+    let mut entry = VmaEntry {
+        start: mapping.start,
+        end: mapping.end,
+        pgoff: mapping.offset,
+        prot: mapping.prot,
+        flags: flags(mapping),
+        status: REGULAR,
+        fd: -1,
+        madv: Some(advice(mapping)).filter(|advice| *advice != 0),
+        ..VmaEntry::default()
+    };
+    let name = mapping.name.as_slice();
+    let has_file = mapping.ino != 0 || name.starts_with(b"/");
+    if !has_file {
+        entry.pgoff = 0;
+        entry.flags |= libc::MAP_ANONYMOUS as u32;
+        entry.status |= ANON_PRIVATE;
+        match name {
+            b"[vsyscall]" => entry.status = VSYSCALL | ANON_PRIVATE,
+            b"[vdso]" => entry.status |= VDSO,
+            b"[vvar]" => entry.status |= VVAR,
+            b"[heap]" => entry.status |= HEAP,
+            _ => {}
+        }
+        return Ok(entry);
+    }
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+    if mapping.is_shared && is_shared_memory(name) {
+        entry.flags |= libc::MAP_ANONYMOUS as u32;
+        entry.status |= vma::ANON_SHARED;
+        entry.shmid = mapping.ino;
+        if name.starts_with(b"/SYSV") {
+            entry.status |= vma::SYSVIPC;
+        } else if let Entry::Vacant(vacant) = shared.entry(mapping.ino) {
+            vacant.insert(File::open(&link).at(|| format!("open {link}"))?);
+        }
+        return Ok(entry);
+    }
+    entry.status |= if mapping.is_shared { vma::FILE_SHARED } else { vma::FILE_PRIVATE };
+    if name.starts_with(b"/memfd:") {
+        return Err(Error::new(format!("task {pid}: a mapped memfd is not supported yet")));
+    }
+    entry.shmid = files.place(&link)?.into();
+    entry.fdflags = Some(open_flags(&link)?);
+    Ok(entry)
+}
+
+fn is_shared_memory(name: &[u8]) -> bool {
+    name.starts_with(b"/dev/zero (deleted)") || name.starts_with(b"/SYSV")
+}
+
+/// How the file of a mapping was opened: the permissions of its link say it.
+fn open_flags(link: &str) -> Result<u32> {
+    let mode = std::fs::symlink_metadata(link).at(|| format!("look at {link}"))?.permissions().mode();
+    Ok(match mode & 0o600 {
+        0o600 => libc::O_RDWR,
+        0o200 => libc::O_WRONLY,
+        _ => libc::O_RDONLY,
+    } as u32)
+}
+
+/// `MAP_` flags of mmap(2).
+fn flags(mapping: &Mapping) -> u32 {
+    const MAP_DROPPABLE: i32 = 0x08;
+    let mut flags = match () {
+        () if mapping.has("dp") => MAP_DROPPABLE,
+        () if mapping.is_shared => libc::MAP_SHARED,
+        () => libc::MAP_PRIVATE,
+    };
+    for (flag, bit) in [
+        ("gd", libc::MAP_GROWSDOWN),
+        ("lo", libc::MAP_LOCKED),
+        ("nr", libc::MAP_NORESERVE),
+        ("ht", libc::MAP_HUGETLB),
+    ] {
+        if mapping.has(flag) {
+            flags |= bit;
+        }
+    }
+    flags as u32
+}
+
+/// Bit N for the advice N of madvise(2).
+fn advice(mapping: &Mapping) -> u64 {
+    let advice = [
+        ("rr", libc::MADV_RANDOM),
+        ("sr", libc::MADV_SEQUENTIAL),
+        ("dc", libc::MADV_DONTFORK),
+        ("mg", libc::MADV_MERGEABLE),
+        ("hg", libc::MADV_HUGEPAGE),
+        ("nh", libc::MADV_NOHUGEPAGE),
+        ("dd", libc::MADV_DONTDUMP),
+        ("wf", libc::MADV_WIPEONFORK),
+    ];
+    advice.iter().filter(|(flag, _)| mapping.has(flag)).map(|(_, advice)| 1 << advice).sum()
+}
+
+/// What a dump of pages has done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct PageCount {
+    pub(crate) scanned: u64,
+    pub(crate) written: u64,
+}
+
+impl PageCount {
+    pub(crate) fn add(&mut self, other: PageCount) {
+        self.scanned += other.scanned;
+        self.written += other.written;
+    }
+}
+
+/// Which pages of a process go into the images: those that are neither the file's nor zeros.
+pub(crate) fn own_pages(pid: i32, mm: &MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
+    let path = format!("/proc/{pid}/pagemap");
+    let pagemap = File::open(&path).at(|| format!("open {path}"))?;
+    let mut runs = Vec::new();
+    let mut count = PageCount::default();
+    for vma in &mm.vmas {
+        count.scanned += (vma.end - vma.start) / PAGE_SIZE;
+        if vma.status & VDSO != 0 {
+            // Its code may differ where it is restored.
+            add(&mut runs, vma.start, vma.end, pagemap::PRESENT);
+            continue;
+        }
+        if !has_own_pages(vma) {
+            continue;
+        }
+        let is_anonymous = vma.status & ANON_PRIVATE != 0;
+        let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
+        let bits = if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT };
+        scan(&pagemap, vma.start, vma.end, |region| add(&mut runs, region.start, region.end, bits))
+            .at(|| format!("scan {path}"))?;
+    }
+    count.written = runs.iter().filter_map(|run| run.nr_pages).sum();
+    Ok((runs, count))
+}
+
+/// Whether a mapping has pages that are its process's alone.
+fn has_own_pages(vma: &VmaEntry) -> bool {
+    const MAP_DROPPABLE: u32 = 0x08;
+    let is_private = vma.status & (ANON_PRIVATE | vma::FILE_PRIVATE) != 0;
+    is_private && vma.status & (VVAR | VSYSCALL) == 0 && vma.flags & libc::MAP_TYPE as u32 != MAP_DROPPABLE
+}
+
+fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
+    let unwanted = page::FILE | page::ZERO;
+    let mut scan = PageScan {
+        start,
+        end,
+        inverted: unwanted,
+        all: unwanted,
+        any: page::PRESENT | page::SWAPPED,
+        told: page::PRESENT | page::SWAPPED,
+    };
+    let mut regions = [PageRegion::default(); 512];
+    while scan.start < end {
+        let (count, up_to) = match pagemap_scan(pagemap.as_fd(), &scan, &mut regions) {
+            // FIXME: remove when 6.7 is the oldest supported kernel.
+            Err(errno) if errno.raw() == libc::ENOTTY => return scan_entries(pagemap, start, end, found),
+            result => result?,
+        };
+        regions[..count].iter().for_each(&mut found);
+        scan.start = up_to;
+    }
+    Ok(())
+}
+
+/// The same by the entries of /proc/PID/pagemap (Documentation/admin-guide/mm/pagemap.rst), which do not tell the page of
+/// zeros from others.
+fn scan_entries(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
+    const PRESENT_OR_SWAPPED: u64 = 3 << 62;
+    const FILE_OR_SHARED: u64 = 1 << 61;
+    let mut buffer = vec![0; CHUNK];
+    let mut at = start;
+    while at < end {
+        let len = (((end - at) / PAGE_SIZE) as usize * 8).min(buffer.len());
+        pagemap.read_exact_at(&mut buffer[..len], at / PAGE_SIZE * 8)?;
+        for entry in buffer[..len].chunks_exact(8) {
+            let entry = u64::from_le_bytes(entry.try_into().expect("eight bytes"));
+            if entry & PRESENT_OR_SWAPPED != 0 && entry & FILE_OR_SHARED == 0 {
+                found(&PageRegion { start: at, end: at + PAGE_SIZE, bits: 0 });
+            }
+            at += PAGE_SIZE;
+        }
+    }
+    Ok(())
+}
+
+/// Adds a run, or makes the last one longer.
+fn add(runs: &mut Vec<PagemapEntry>, start: u64, end: u64, flags: u32) {
+    let pages = (end - start) / PAGE_SIZE;
+    if let Some(last) = runs.last_mut() {
+        let last_pages = last.nr_pages.unwrap_or(0);
+        if last.vaddr + last_pages * PAGE_SIZE == start && last.flags == Some(flags) {
+            last.nr_pages = Some(last_pages + pages);
+            return;
+        }
+    }
+    runs.push(PagemapEntry {
+        vaddr: start,
+        compat_nr_pages: 0,
+        in_parent: None,
+        flags: Some(flags),
+        nr_pages: Some(pages),
+    });
+}
+
+/// Copies runs of pages from a source to the pages file, one behind the other. Returns how many bytes that were.
+pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &File) -> sys::Result<u64> {
+    let mut buffer = vec![0; CHUNK];
+    let mut to = 0;
+    for run in runs {
+        let end = run.vaddr + run.nr_pages.unwrap_or(0) * PAGE_SIZE;
+        let mut at = run.vaddr;
+        while at < end {
+            let len = ((end - at) as usize).min(buffer.len());
+            source.read_exact_at(&mut buffer[..len], at)?;
+            pages.write_all_at(&buffer[..len], to)?;
+            at += len as u64;
+            to += len as u64;
+        }
+    }
+    Ok(to)
+}
+
+/// The pages of shared memory that have content; addresses are offsets in it.
+pub(crate) fn shared_pages(id: u64, file: &File) -> Result<(Vec<PagemapEntry>, PageCount)> {
+    use nix::unistd::{Whence, lseek};
+    let what = || format!("shared memory {id}");
+    let size = file.metadata().at(what)?.size();
+    let mut runs = Vec::new();
+    let mut at = 0;
+    while at < size {
+        let start = match lseek(file.as_fd(), at as i64, Whence::SeekData) {
+            Ok(start) => start as u64,
+            // Nothing but a hole is left.
+            Err(nix::Error::ENXIO) => break,
+            Err(errno) => return Err(Error::of_kernel(what(), errno)),
+        };
+        let end = lseek(file.as_fd(), start as i64, Whence::SeekHole).at(what)? as u64;
+        add(&mut runs, start, end.next_multiple_of(PAGE_SIZE), pagemap::PRESENT);
+        at = end;
+    }
+    let written = runs.iter().filter_map(|run| run.nr_pages).sum();
+    Ok((runs, PageCount { scanned: size.div_ceil(PAGE_SIZE), written }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_grow() {
+        let mut runs = Vec::new();
+        add(&mut runs, 0x1000, 0x3000, pagemap::PRESENT);
+        add(&mut runs, 0x3000, 0x4000, pagemap::PRESENT);
+        add(&mut runs, 0x4000, 0x5000, pagemap::PRESENT | pagemap::LAZY);
+        add(&mut runs, 0x6000, 0x7000, pagemap::PRESENT | pagemap::LAZY);
+        let found: Vec<(u64, u64)> =
+            runs.iter().map(|run| (run.vaddr, run.nr_pages.expect("a number"))).collect();
+        assert_eq!(found, [(0x1000, 3), (0x4000, 1), (0x6000, 1)]);
+    }
+
+    #[test]
+    fn flags_of_mappings() {
+        let mapping = |flags: &str| Mapping {
+            flags: flags.split(' ').map(str::to_owned).collect(),
+            ..Mapping::default()
+        };
+        assert_eq!(flags(&mapping("rd wr gd")), (libc::MAP_PRIVATE | libc::MAP_GROWSDOWN) as u32);
+        assert_eq!(flags(&mapping("rd wr dp")), 8);
+        assert_eq!(advice(&mapping("rd dd hg")), 1 << 16 | 1 << 14);
+    }
+
+    #[test]
+    fn pages_of_this_process() {
+        let pagemap = File::open("/proc/self/pagemap").expect("pagemap");
+        let page = vec![1u8; 3 * PAGE_SIZE as usize];
+        let start = (page.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
+        let end = start + 2 * PAGE_SIZE;
+        let (mut found, mut found_by_entries) = (0, 0);
+        scan(&pagemap, start, end, |region| found += region.end - region.start).expect("a scan");
+        scan_entries(&pagemap, start, end, |region| found_by_entries += region.end - region.start)
+            .expect("a scan");
+        assert_eq!((found, found_by_entries), (2 * PAGE_SIZE, 2 * PAGE_SIZE));
+    }
+}

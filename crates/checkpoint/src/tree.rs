@@ -1,0 +1,330 @@
+//! The processes of a container: found, stopped, and let go again.
+//!
+//! The order is freeze, seize, thaw: frozen tasks cannot fork while they are being seized, but they do stop for ptrace(2);
+//! once they are stopped, the freezer would keep them from running the stub. Whatever ends a dump early, `Tree` undoes:
+//! the stub is taken out, the tasks go on, and a container that was paused is paused again.
+
+use crate::error::{At, Error, Result};
+use crate::guardian::Guardian;
+use crate::proc::{self, Stat, Status};
+use crate::snapshot::TaskState;
+use crate::target::Target;
+use cgroup::Cgroup;
+use images::messages::SeccompMode;
+use inject::{Process, RseqConfiguration, Stop, Supervisor, Thread, ThreadState};
+use std::ops::Range;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+/// For a task that sits in an uninterruptible read from a slow disk.
+const STOP: Duration = Duration::from_secs(10);
+
+/// A stopped container.
+#[derive(Debug)]
+pub(crate) struct Tree<'a> {
+    /// Parents before children.
+    pub(crate) members: Vec<Member>,
+    cgroup: Option<&'a Cgroup>,
+    is_paused: bool,
+    guardian: Option<Guardian>,
+    is_done: bool,
+}
+
+/// A process.
+#[derive(Debug)]
+pub(crate) struct Member {
+    /// In our pid namespace, as all ids of this crate are where it says nothing else.
+    pub(crate) pid: i32,
+    pub(crate) pidfd: OwnedFd,
+    /// Where its parent is in the tree; the first has none.
+    pub(crate) parent: Option<usize>,
+    pub(crate) stat: Stat,
+    /// Of its leader, before it was seized.
+    pub(crate) status: Status,
+    pub(crate) state: TaskState,
+    /// The signal that has stopped it, for one that is.
+    pub(crate) stop_signal: i32,
+    /// The leader first; none of a zombie.
+    pub(crate) threads: Vec<Stopped>,
+    /// Seized, but not entered yet.
+    seized: Vec<Thread>,
+    process: Option<Process>,
+}
+
+/// What only a thread that is stopped shows.
+#[derive(Debug)]
+pub(crate) struct Stopped {
+    pub(crate) tid: i32,
+    pub(crate) status: Status,
+    pub(crate) extended_state: Vec<u8>,
+    pub(crate) pending: Vec<[u8; 128]>,
+    /// Pending for the process; of the leader only.
+    pub(crate) pending_of_process: Vec<[u8; 128]>,
+    pub(crate) rseq: RseqConfiguration,
+    /// Programs and flags, the oldest first.
+    pub(crate) filters: Vec<(Vec<u8>, u64)>,
+}
+
+impl<'a> Tree<'a> {
+    /// Stops all processes of a container.
+    ///
+    /// # Errors
+    /// Everything is as it was before.
+    pub(crate) fn stop(target: &Target<'a>) -> Result<Tree<'a>> {
+        let guardian = target.cgroup.map(|cgroup| Guardian::new(cgroup, target.is_paused)).transpose()?;
+        let mut tree = Tree {
+            members: Vec::new(),
+            cgroup: target.cgroup,
+            is_paused: target.is_paused,
+            guardian,
+            is_done: false,
+        };
+        if let Some(cgroup) = tree.cgroup.filter(|_| !tree.is_paused) {
+            cgroup.freeze()?;
+        }
+        tree.seize(target.init)?;
+        if let Some(cgroup) = tree.cgroup {
+            cgroup.thaw()?;
+        }
+        Ok(tree)
+    }
+
+    /// Puts the stub into every process.
+    pub(crate) fn enter(&mut self, supervisor: &Supervisor) -> Result<()> {
+        for member in self.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
+            let threads = std::mem::take(&mut member.seized);
+            member.process = Some(Process::enter(supervisor, member.pid, threads)?);
+        }
+        Ok(())
+    }
+
+    /// Lets the container go on as if nothing had happened.
+    pub(crate) fn resume(mut self) -> Result<()> {
+        self.let_go()
+    }
+
+    /// Ends all processes. None of them runs again.
+    pub(crate) fn kill(mut self, target: &Target<'_>) -> Result<()> {
+        self.is_done = true;
+        let killed = match self.cgroup {
+            Some(cgroup) => cgroup.kill().map_err(Error::from),
+            None => sys::process::pidfd_send_signal(target.pidfd, libc::SIGKILL)
+                .at(|| format!("kill task {}", target.init)),
+        };
+        killed?;
+        self.wait_for_the_dead();
+        Ok(())
+    }
+
+    /// A tracer is told of the death of each thread that it has traced; only then do others get to reap it. A leader ends
+    /// after its threads, and the first process of a pid namespace after all others.
+    fn wait_for_the_dead(&self) {
+        for process in self.members.iter().rev().filter_map(|member| member.process.as_ref()) {
+            let threads: Vec<&Thread> = process.threads().map(|(thread, _)| thread).collect();
+            for thread in threads.into_iter().rev() {
+                while thread.wait(STOP).is_ok() {}
+            }
+        }
+    }
+
+    /// Seizes until nothing new is found: without a cgroup of its own, a container forks meanwhile.
+    fn seize(&mut self, init: i32) -> Result<()> {
+        while self.seize_new(init)? {}
+        for member in self.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
+            member.look()?;
+        }
+        Ok(())
+    }
+
+    fn seize_new(&mut self, init: i32) -> Result<bool> {
+        let mut is_new = false;
+        let mut found = vec![(init, None)];
+        while let Some((pid, parent)) = found.pop() {
+            let known = self.members.iter().position(|member| member.pid == pid);
+            let at = match known {
+                Some(at) => at,
+                None => {
+                    let Some(member) = Member::find(pid, parent)? else { continue };
+                    is_new = true;
+                    self.members.push(member);
+                    self.members.len() - 1
+                }
+            };
+            if self.members[at].state == TaskState::Zombie {
+                continue;
+            }
+            is_new |= self.members[at].seize_new_threads()?;
+            // The last is taken first, so that the tree is in the order of births.
+            found.extend(proc::children(pid)?.into_iter().rev().map(|child| (child, Some(at))));
+        }
+        Ok(is_new)
+    }
+
+    fn let_go(&mut self) -> Result<()> {
+        self.is_done = true;
+        let mut result = Ok(());
+        let mut threads = Vec::new();
+        for member in &mut self.members {
+            threads.append(&mut member.seized);
+            match member.process.take().map(Process::leave) {
+                Some(Ok(left)) => threads.extend(left),
+                // It finds its way home when we end.
+                Some(Err(error)) => result = Err(error.into()),
+                None => {}
+            }
+        }
+        // Before they run: tasks that are stopped for us count as frozen.
+        let freezer = match self.cgroup {
+            Some(cgroup) if self.is_paused => cgroup.freeze(),
+            Some(cgroup) => cgroup.thaw(),
+            None => Ok(()),
+        };
+        for thread in threads {
+            if let Err(error) = thread.detach()
+                && !error.has_ended()
+            {
+                result = Err(error.into());
+            }
+        }
+        freezer?;
+        drop(self.guardian.take());
+        result
+    }
+}
+
+impl Drop for Tree<'_> {
+    fn drop(&mut self) {
+        if !self.is_done {
+            // What has brought us here is told; a second error would hide it.
+            let _ = self.let_go();
+        }
+    }
+}
+
+impl Member {
+    /// `None` when it has ended meanwhile.
+    fn find(pid: i32, parent: Option<usize>) -> Result<Option<Member>> {
+        let pidfd = match sys::process::pidfd_open(pid) {
+            Ok(pidfd) => pidfd,
+            Err(errno) if errno.raw() == libc::ESRCH && parent.is_some() => return Ok(None),
+            Err(errno) => return Err(Error::of_kernel(format!("task {pid}: open"), errno)),
+        };
+        let stat = Stat::of(pid)?;
+        let status = Status::of(pid)?;
+        let state = if stat.state == 'Z' { TaskState::Zombie } else { TaskState::Alive };
+        let (threads, seized) = (Vec::new(), Vec::new());
+        Ok(Some(Member {
+            pid,
+            pidfd,
+            parent,
+            stat,
+            status,
+            state,
+            stop_signal: 0,
+            threads,
+            seized,
+            process: None,
+        }))
+    }
+
+    fn seize_new_threads(&mut self) -> Result<bool> {
+        let mut new = Vec::new();
+        // The leader has the lowest number unless numbers have wrapped around.
+        let mut tids = proc::numbers(format!("/proc/{}/task", self.pid))?;
+        tids.sort_by_key(|tid| (*tid != self.pid, *tid));
+        for tid in tids {
+            if self.seized.iter().any(|thread| thread.tid() == tid) {
+                continue;
+            }
+            let seized = Thread::seize(tid).and_then(|thread| thread.interrupt().map(|()| thread));
+            match seized {
+                Ok(thread) => new.push(thread),
+                Err(error) if error.has_ended() && tid != self.pid => {}
+                Err(error) => {
+                    self.seized.append(&mut new);
+                    return Err(error.into());
+                }
+            }
+        }
+        let is_new = !new.is_empty();
+        let from = self.seized.len();
+        self.seized.append(&mut new);
+        for thread in &self.seized[from..] {
+            let signal = stopped(thread)?;
+            if signal != libc::SIGTRAP {
+                self.state = TaskState::Stopped;
+                self.stop_signal = signal;
+            }
+        }
+        Ok(is_new)
+    }
+
+    /// Reads what is only to be had before the process is entered.
+    fn look(&mut self) -> Result<()> {
+        for (nth, thread) in self.seized.iter().enumerate() {
+            let status = Status::of(thread.tid())?;
+            let mut filters = Vec::new();
+            if status.seccomp == SeccompMode::Filter as u32 {
+                while let Some(filter) = thread.seccomp_filter(filters.len())? {
+                    filters.push(filter);
+                }
+            }
+            self.threads.push(Stopped {
+                tid: thread.tid(),
+                status,
+                extended_state: thread.extended_state()?,
+                pending: thread.pending_signals(false)?,
+                pending_of_process: if nth == 0 { thread.pending_signals(true)? } else { Vec::new() },
+                rseq: thread.rseq()?,
+                filters,
+            });
+        }
+        Ok(())
+    }
+
+    /// The process with the stub in it; every one that is no zombie has it once the tree is entered.
+    pub(crate) fn process(&mut self) -> &mut Process {
+        self.process.as_mut().expect("the tree is entered")
+    }
+
+    /// What the nth thread was doing.
+    pub(crate) fn state_of(&self, nth: usize) -> ThreadState {
+        let process = self.process.as_ref().expect("the tree is entered");
+        *process.threads().nth(nth).expect("a thread that was seized").1
+    }
+
+    /// Mappings that are ours.
+    pub(crate) fn of_ours(&self) -> [Range<u64>; 2] {
+        self.process.as_ref().expect("the tree is entered").regions()
+    }
+
+    /// A copy of one of its descriptors.
+    pub(crate) fn descriptor(&self, fd: i32) -> Result<OwnedFd> {
+        let copy = sys::process::pidfd_getfd(self.pidfd.as_fd(), fd);
+        copy.at(|| format!("task {} fd {fd}: copy", self.pid))
+    }
+}
+
+/// Waits until a thread is where it can be entered; what has stopped its process, or SIGTRAP.
+fn stopped(thread: &Thread) -> Result<i32> {
+    loop {
+        match thread.wait(STOP)? {
+            Stop::Interrupted { signal } => return Ok(signal),
+            // A signal that was on its way when we came; it goes on, and the interruption is next.
+            Stop::Signal(signal) => thread.deliver(signal)?,
+            _ => thread.resume()?,
+        }
+    }
+}
+
+/// All processes of a container, the first one first, as far as they do not end meanwhile.
+pub(crate) fn processes(init: i32) -> Vec<i32> {
+    let mut found = vec![init];
+    let mut at = 0;
+    while at < found.len() {
+        // One that has ended has no children any more.
+        found.extend(proc::children(found[at]).unwrap_or_default());
+        at += 1;
+    }
+    found
+}
