@@ -32,6 +32,7 @@ test-root: deps ## only the tests with containers
 
 test-criu: root deps peers ## programs to checkpoint, with runc and CRIU on the other side (root, network)
 	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- programs::
+	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- checkpoint::
 
 test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from Debian with floe (root, network)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test callers

@@ -8,6 +8,7 @@ mod callers;
 mod capabilities;
 mod cgroups;
 mod check;
+mod checkpoint;
 mod contract;
 mod descriptors;
 mod devices;
@@ -65,6 +66,7 @@ fn main() -> ExitCode {
         callers::cases(),
         contract::cases(),
         check::cases(),
+        checkpoint::cases(),
         features::cases(),
         bad_input::cases(),
         programs::cases(),

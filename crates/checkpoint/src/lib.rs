@@ -2,7 +2,6 @@
 //!
 //! The engine knows no OCI. What a container is made of, it is told in plain values: what came from outside and is
 //! not its to dump (`target.rs`), and what a restored task may have at most (`policy.rs`).
-#![forbid(unsafe_code)]
 
 mod arch;
 mod cgroups;

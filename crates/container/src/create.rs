@@ -670,6 +670,16 @@ impl<'a> Making<'a> {
         }
     }
 
+    /// Kills what runs of the container; the rest is left to the drop, as is the wait for it.
+    pub(crate) fn kill(&self) {
+        if let Some((_, pidfd)) = &self.child {
+            let _ = sys::process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        }
+        if let Some((cgroup, _)) = &self.cgroup {
+            let _ = cgroup.kill();
+        }
+    }
+
     pub(crate) fn keep(&mut self) {
         self.kept = true;
     }
@@ -687,17 +697,11 @@ impl Drop for Making<'_> {
             return;
         }
         // Best effort and in reverse: the error that brought us here is the one to tell.
-        if let Some((_, pidfd)) = &self.child {
-            let _ = sys::process::pidfd_send_signal(pidfd.as_fd(), libc::SIGKILL);
+        self.kill();
+        if let Some((pid, _)) = &self.child {
+            wait_for_all_until(*pid);
         }
-        let cgroup = self.cgroup.take();
-        if let Some((cgroup, _)) = &cgroup {
-            let _ = cgroup.kill();
-        }
-        if let Some((_, pidfd)) = &self.child {
-            let _ = sys::process::wait_pidfd(pidfd.as_fd(), true);
-        }
-        if let Some((_, created)) = cgroup {
+        if let Some((_, created)) = self.cgroup.take() {
             let _ = created.undo();
         }
         if let Some(dir) = &self.intel_rdt {
@@ -711,6 +715,19 @@ impl Drop for Making<'_> {
             let _ = fs::remove_file(pid_file);
         }
         let _ = state::release(&self.container.dir);
+    }
+}
+
+/// Waits for the end of init, and of what else ends before: init of a pid namespace ends last of all in it, and the tasks
+/// that the engine was tracing end for us to see (ptrace(2)).
+fn wait_for_all_until(init: i32) {
+    use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+    loop {
+        match waitpid(None, Some(WaitPidFlag::__WALL)) {
+            Ok(WaitStatus::Exited(pid, _) | WaitStatus::Signaled(pid, ..)) if pid.as_raw() == init => return,
+            Ok(_) | Err(nix::Error::EINTR) => {}
+            Err(_) => return,
+        }
     }
 }
 

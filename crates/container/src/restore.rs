@@ -66,10 +66,21 @@ fn bring_up<'a>(
     let mut tasks = Restore::open(images, policy, &mut log).map_err(engine)?;
     let (attachment, console) = Attachment::new(plan, run)?;
     let (mut making, child) = Making::start(rt, plan, binary, Starter::Restore(&tasks), console)?;
-    tasks.build(child.pid, &mut log).map_err(engine)?;
-    // Before the tasks run: if we are killed after this, there is a container to be found and deleted.
-    making.record()?;
-    let attached = attachment.connect()?;
+    let complete = || -> Result<Option<Attached>> {
+        tasks.build(child.pid, &mut log).map_err(engine)?;
+        // Before the tasks run: if we are killed after this, there is a container to be found and deleted.
+        making.record()?;
+        attachment.connect()
+    };
+    let attached = match complete() {
+        Ok(attached) => attached,
+        Err(e) => {
+            // Before the engine lets go of them, or they would run.
+            making.kill();
+            drop(tasks);
+            return Err(e);
+        }
+    };
     let statistics = tasks.resume(&mut log).map_err(engine)?;
     Ok(Restored { making, child, attached, statistics })
 }
