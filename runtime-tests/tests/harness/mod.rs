@@ -8,6 +8,7 @@ mod isolation;
 mod outcome;
 pub(crate) mod runner;
 pub(crate) mod sockets;
+pub(crate) mod subject;
 
 pub(crate) use isolation::remove_cgroup_tree;
 pub(crate) use outcome::skip;
@@ -229,6 +230,15 @@ impl Test {
         let pid = child.id();
         self.helpers.push(child);
         pid
+    }
+
+    /// A network namespace with a loopback interface, for as long as the test runs.
+    pub(crate) fn network(&mut self) -> PathBuf {
+        let mut holder = Command::new("unshare");
+        holder.args(["--net", "sh", "-c", "ip link set lo up && exec sleep 1000"]);
+        let holder = self.helper(holder);
+        wait_until("a network namespace", || read(format!("/proc/{holder}/comm")) == "sleep\n");
+        PathBuf::from(format!("/proc/{holder}/ns/net"))
     }
 
     /// A tmpfs outside the container, for as long as the test runs.

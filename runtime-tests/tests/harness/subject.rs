@@ -1,0 +1,266 @@
+//! Containers that are dumped and restored, by floe and by runc with CRIU: the ways to do so, and the container on its
+//! way.
+//!
+//! The ways with CRIU need `FLOE_CRIU`, a directory with runc and criu (`make test-criu`); without it their cases do not
+//! exist. What one of the two tools cannot do is in a list with its reason, and not run unless asked for (`--ignored`).
+
+use super::{Bundle, Case, Output, Test, read, wait_until};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Runtime {
+    Floe,
+    /// runc with CRIU.
+    Criu,
+}
+
+/// What happens to a container between two looks at it.
+pub(crate) struct Way {
+    pub(crate) name: &'static str,
+    /// Who runs the container, and dumps it first.
+    pub(crate) first: Runtime,
+    pub(crate) then: Then,
+}
+
+pub(crate) enum Then {
+    GoOn,
+    DumpAndGoOn,
+    /// One after the other; each dumps what it has restored for the next.
+    DumpAndRestore(&'static [Runtime]),
+}
+
+impl Way {
+    fn needs_criu(&self) -> bool {
+        let Then::DumpAndRestore(runtimes) = self.then else { return self.first == Runtime::Criu };
+        self.first == Runtime::Criu || runtimes.contains(&Runtime::Criu)
+    }
+}
+
+const fn way(name: &'static str, first: Runtime, then: Then) -> Way {
+    Way { name, first, then }
+}
+
+use Runtime::{Criu, Floe};
+
+pub(crate) const PLAIN: Way = way("plain", Floe, Then::GoOn);
+pub(crate) const LEAVE_RUNNING: Way = way("leave_running", Floe, Then::DumpAndGoOn);
+pub(crate) const RESTORE: Way = way("restore", Floe, Then::DumpAndRestore(&[Floe]));
+/// A restored container is as good as any.
+pub(crate) const TWICE: Way = way("twice", Floe, Then::DumpAndRestore(&[Floe, Floe]));
+pub(crate) const TWENTY_TIMES: Way = way("twenty_times", Floe, Then::DumpAndRestore(&[Floe; 20]));
+pub(crate) const TO_CRIU: Way = way("to_criu", Floe, Then::DumpAndRestore(&[Criu]));
+pub(crate) const FROM_CRIU: Way = way("from_criu", Criu, Then::DumpAndRestore(&[Floe]));
+/// Says nothing about floe: whether the test is right.
+pub(crate) const CRIU: Way = way("criu", Criu, Then::DumpAndRestore(&[Criu]));
+
+/// A case `MODULE::WAY::NAME` per way and name, without those that need what is not there.
+pub(crate) fn cases(
+    module: &str,
+    ways: &'static [Way],
+    names: &[String],
+    unsupported: &str,
+    run: fn(&mut Test, &Way, &str),
+) -> Vec<Case> {
+    let criu = criu_directory().is_some();
+    let mut cases = Vec::new();
+    for way in ways.iter().filter(|way| criu || !way.needs_criu()) {
+        for name in names {
+            let own = name.clone();
+            let name = format!("{}::{name}", way.name);
+            let mut case = Case::new(format!("{module}::{name}"), move |t| run(t, way, &own));
+            case.ignored = reason(unsupported, &name);
+            cases.push(case);
+        }
+    }
+    cases
+}
+
+/// The names of the files of a directory of the tests with this extension, sorted.
+pub(crate) fn names(directory: &str, extension: &str) -> Vec<String> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join(directory);
+    let mut names: Vec<String> = fs::read_dir(&directory)
+        .unwrap_or_else(|e| panic!("{}: {e}", directory.display()))
+        .map(|entry| entry.expect("entry").path())
+        .filter(|path| path.extension().is_some_and(|e| e == extension))
+        .map(|path| path.file_stem().expect("stem").to_string_lossy().into_owned())
+        .collect();
+    names.sort();
+    names
+}
+
+/// Why a case is not run, from lines `PATTERN: REASON`.
+fn reason(unsupported: &str, name: &str) -> Option<String> {
+    let lines = unsupported.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let mut reasons = lines.filter_map(|line| {
+        let (pattern, reason) = line.split_once(": ").unwrap_or_else(|| panic!("unsupported: {line}"));
+        matches(pattern, name).then(|| reason.to_owned())
+    });
+    reasons.next()
+}
+
+/// `*` at either end of a pattern stands for any text.
+fn matches(pattern: &str, name: &str) -> bool {
+    if let Some(end) = pattern.strip_prefix('*') {
+        name.ends_with(end)
+    } else if let Some(start) = pattern.strip_suffix('*') {
+        name.starts_with(start)
+    } else {
+        name == pattern
+    }
+}
+
+/// Where runc and criu are, absolute.
+fn criu_directory() -> Option<PathBuf> {
+    let directory = std::env::var_os("FLOE_CRIU")?;
+    Some(fs::canonicalize(&directory).unwrap_or_else(|e| panic!("FLOE_CRIU={}: {e}", directory.display())))
+}
+
+/// A container and who has it now.
+pub(crate) struct Subject<'a> {
+    t: &'a mut Test,
+    bundle: Bundle,
+    runtime: Runtime,
+    dumps: u32,
+}
+
+impl<'a> Subject<'a> {
+    /// Starts the container.
+    pub(crate) fn start(t: &'a mut Test, bundle: Bundle, runtime: Runtime) -> Subject<'a> {
+        bundle.write();
+        let mut subject = Subject { t, bundle, runtime, dumps: 0 };
+        subject.call_detached("run", &[]);
+        subject
+    }
+
+    /// Goes the way from beginning to end, with a look after every restore.
+    pub(crate) fn go(&mut self, way: &Way, mut look: impl FnMut(&mut Subject)) {
+        match way.then {
+            Then::GoOn => {}
+            Then::DumpAndGoOn => {
+                self.dump(&["--leave-running"]);
+                assert_eq!(self.call(&["state"]).ok().json()["status"], "running");
+                look(self);
+            }
+            Then::DumpAndRestore(runtimes) => {
+                for &runtime in runtimes {
+                    self.dump(&[]);
+                    let deleted = self.call(&["state"]);
+                    assert!(deleted.code != 0, "the container is still there: {}", deleted.stdout);
+                    self.runtime = runtime;
+                    self.restore();
+                    look(self);
+                }
+            }
+        }
+    }
+
+    /// The runtime that has the container now, with its own --root and an empty environment.
+    fn command(&self) -> Command {
+        if self.runtime == Runtime::Floe {
+            let mut command = self.t.floe();
+            if let Some(directory) = criu_directory() {
+                command.env("PATH", search_path(&directory));
+            }
+            return command;
+        }
+        let directory = criu_directory().expect("FLOE_CRIU is set");
+        let mut command = Command::new(directory.join("runc"));
+        // The network is the engine's; CRIU would lock it with iptables.
+        let options = self.t.path("criu.conf");
+        fs::write(&options, "network-lock skip\n").expect("write");
+        command.env_clear().env("PATH", search_path(&directory)).env("CRIU_CONFIG_FILE", options);
+        command.current_dir(&self.t.dir).arg("--root").arg(self.t.path("runc"));
+        command
+    }
+
+    /// Runs `RUNTIME ARGUMENTS... ID`.
+    pub(crate) fn call(&mut self, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.args(arguments).arg(&self.bundle.id);
+        self.t.run(command)
+    }
+
+    /// Runs `RUNTIME exec ID COMMAND...`.
+    pub(crate) fn exec(&mut self, arguments: &[&str]) -> Output {
+        let mut command = self.command();
+        command.arg("exec").arg(&self.bundle.id).args(arguments);
+        self.t.run(command)
+    }
+
+    /// Ends with the container: it stops by itself, and is deleted.
+    pub(crate) fn finish(&mut self) {
+        wait_until("the program has ended", || self.call(&["state"]).json()["status"] == "stopped");
+        self.call(&["delete"]).ok();
+    }
+
+    /// Runs `RUNTIME VERB --detach --bundle BUNDLE ... ID`. What it says goes to a log, because the container has its
+    /// standard streams.
+    fn call_detached(&mut self, verb: &str, arguments: &[&str]) {
+        let log = self.t.path(format!("{verb}.log"));
+        let mut command = self.command();
+        command.arg("--log").arg(&log).arg(verb).arg("--detach").arg("--bundle").arg(&self.bundle.dir);
+        command.args(arguments).arg(&self.bundle.id);
+        let code = self.t.run_silent(command);
+        assert!(code == 0, "{verb}: exit {code}\n{}\n{}", read(&log), self.engine_log());
+    }
+
+    fn images(&self) -> PathBuf {
+        self.t.path(format!("images-{}", self.dumps))
+    }
+
+    fn dump(&mut self, arguments: &[&str]) {
+        self.dumps += 1;
+        let images = self.images();
+        fs::create_dir(&images).expect("mkdir");
+        let path = images.to_str().expect("utf-8");
+        let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
+        // floe needs no permission to link a file back.
+        let link_remap: &[&str] = if self.runtime == Runtime::Criu { &["--link-remap"] } else { &[] };
+        let output = self.call(&[&["checkpoint"], &options[..], link_remap, arguments].concat());
+        let (code, stderr) = (output.code, output.stderr);
+        assert!(code == 0, "checkpoint {}: exit {code}\n{stderr}\n{}", self.dumps, self.engine_log());
+        assert!(images.join("inventory.img").exists(), "no inventory");
+    }
+
+    /// Restores the last dump, which is not needed any more then.
+    fn restore(&mut self) {
+        let images = self.images();
+        let path = images.to_str().expect("utf-8");
+        let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
+        self.call_detached("restore", &options);
+        fs::remove_dir_all(&images).expect("remove images");
+    }
+
+    /// What the engine has noted: its errors, each with a few lines before it.
+    fn engine_log(&self) -> String {
+        let mut text = String::new();
+        for name in ["dump.log", "restore.log"] {
+            let log = read(self.images().join(name));
+            let lines: Vec<&str> = log.lines().collect();
+            let is_error = |line: &&str| line.to_lowercase().contains("error");
+            text += &format!("{name}:\n");
+            for (at, line) in lines.iter().enumerate() {
+                if lines[at..lines.len().min(at + 5)].iter().any(is_error) {
+                    text += &format!("  {line}\n");
+                }
+            }
+        }
+        text
+    }
+}
+
+impl Drop for Subject<'_> {
+    /// A test ends its own runtime's containers, not the peer's.
+    fn drop(&mut self) {
+        if self.runtime == Runtime::Criu {
+            let _ =
+                self.command().args(["delete", "--force", &self.bundle.id]).stderr(Stdio::null()).status();
+        }
+    }
+}
+
+fn search_path(first: &Path) -> String {
+    format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", first.display())
+}
