@@ -5,17 +5,14 @@
 //! container that floe restores; but for those that are about floe's own dump.
 
 use crate::harness::sockets::{FdSocket, Terminal};
+use crate::harness::subject::{criu_directory, runc};
 use crate::harness::*;
-use crate::programs::{criu_directory, runc};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
-
-/// FIXME: remove when the engine dumps.
-const NO_DUMP: &str = "floe has no checkpoint yet";
 
 #[derive(Clone, Copy, PartialEq)]
 enum Dumper {
@@ -47,11 +44,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("pids_of_the_host", pids_of_the_host),
         ("user_namespace", user_namespace),
     ];
-    let case = |name: &str, dumper: Dumper, body: Body| {
-        let mut case = Case::new(name, move |t| Scene::play(t, dumper, body));
-        case.ignored = (dumper == Dumper::Floe).then(|| NO_DUMP.to_owned());
-        case
-    };
+    let case =
+        |name: &str, dumper: Dumper, body: Body| Case::new(name, move |t| Scene::play(t, dumper, body));
     let mut cases: Vec<Case> = any
         .iter()
         .chain(&own)

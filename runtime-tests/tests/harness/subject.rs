@@ -112,9 +112,21 @@ fn matches(pattern: &str, name: &str) -> bool {
 }
 
 /// Where runc and criu are, absolute.
-fn criu_directory() -> Option<PathBuf> {
+pub(crate) fn criu_directory() -> Option<PathBuf> {
     let directory = std::env::var_os("FLOE_CRIU")?;
     Some(fs::canonicalize(&directory).unwrap_or_else(|e| panic!("FLOE_CRIU={}: {e}", directory.display())))
+}
+
+/// runc with CRIU, with its own --root and an empty environment.
+pub(crate) fn runc(t: &Test) -> Command {
+    let directory = criu_directory().expect("FLOE_CRIU is set");
+    let mut command = Command::new(directory.join("runc"));
+    // The network is the engine's; CRIU would lock it with iptables.
+    let options = t.path("criu.conf");
+    fs::write(&options, "network-lock skip\n").expect("write");
+    command.env_clear().env("PATH", search_path(&directory)).env("CRIU_CONFIG_FILE", options);
+    command.current_dir(&t.dir).arg("--root").arg(t.path("runc"));
+    command
 }
 
 /// A container and who has it now.
@@ -165,14 +177,7 @@ impl<'a> Subject<'a> {
             }
             return command;
         }
-        let directory = criu_directory().expect("FLOE_CRIU is set");
-        let mut command = Command::new(directory.join("runc"));
-        // The network is the engine's; CRIU would lock it with iptables.
-        let options = self.t.path("criu.conf");
-        fs::write(&options, "network-lock skip\n").expect("write");
-        command.env_clear().env("PATH", search_path(&directory)).env("CRIU_CONFIG_FILE", options);
-        command.current_dir(&self.t.dir).arg("--root").arg(self.t.path("runc"));
-        command
+        runc(self.t)
     }
 
     /// Runs `RUNTIME ARGUMENTS... ID`.
