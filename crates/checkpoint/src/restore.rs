@@ -15,6 +15,7 @@ mod sockets;
 mod state;
 mod sysv;
 mod threads;
+mod tmpfs;
 mod tree;
 mod ttys;
 
@@ -119,6 +120,8 @@ impl Restore {
             Build::new(snapshot, policy, &self.images, &mut self.nursery, &self.layout, &self.pages, init)?;
         build.take_over()?;
         log("nursery: entered");
+        // Before there are files to be opened in them.
+        tmpfs::fill(&build)?;
         // Before there are children: they inherit both.
         files::open_all(&mut build)?;
         memory::make_shared(&mut build)?;

@@ -404,7 +404,19 @@ fn state_of(thread: &Thread, memory: &File, of_ours: &[Range<u64>]) -> Result<Th
         return Err(Error::new(format!("task {}: 32-bit programs are not supported", thread.tid())));
     }
     abort_critical_section(thread, memory, &mut registers)?;
-    Ok(ThreadState { registers, signal_mask: thread.signal_mask()? })
+    let signal_mask = thread.signal_mask()?;
+    if arch::is_interrupted_epoll(&registers) && !has_signals(thread, signal_mask)? {
+        arch::make_again(&mut registers);
+    }
+    Ok(ThreadState { registers, signal_mask })
+}
+
+/// Whether a signal waits that the thread does not block.
+fn has_signals(thread: &Thread, mask: u64) -> Result<bool> {
+    let mut pending = thread.pending_signals(false)?;
+    pending.extend(thread.pending_signals(true)?);
+    let number = |info: &[u8; 128]| u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
+    Ok(pending.iter().map(number).any(|signal| (1..=64).contains(&signal) && mask & 1 << (signal - 1) == 0))
 }
 
 /// A thread that is taken off the processor within a critical section of rseq(2) goes on at the section's abort address.

@@ -111,6 +111,15 @@ impl<'a> Build<'a> {
         Ok(place)
     }
 
+    /// A pid that nothing in the snapshot is called by.
+    pub(super) fn free_pid(&self) -> u32 {
+        let ids = self.snapshot.tasks.iter().flat_map(|task| {
+            let entry = &task.entry;
+            entry.threads.iter().chain([&entry.pid, &entry.pgid, &entry.sid])
+        });
+        ids.max().copied().unwrap_or(1) + self.helpers as u32
+    }
+
     /// Makes the process that has entered the nursery an empty one: no rseq area, no mappings, no blocked or handled
     /// signal that would stop it, as many descriptors as it may have.
     pub(super) fn take_over(&mut self) -> Result<()> {

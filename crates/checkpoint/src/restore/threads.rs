@@ -17,7 +17,7 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         let first = build.layout.first[index];
         let mut batch = Batch::new();
         for (nth, tid) in task.entry.threads.iter().enumerate().skip(1) {
-            clone3(&mut batch, FLAGS as u64, 0, Some(*tid), build.mailbox(first + nth));
+            clone3(&mut batch, FLAGS as u64, 0, *tid, build.mailbox(first + nth));
         }
         build.run(index, &batch)?;
     }

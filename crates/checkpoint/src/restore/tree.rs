@@ -102,10 +102,10 @@ fn make_one(build: &mut Build<'_>, index: usize) -> Result<()> {
     let shared = if shares_files(snapshot, index, from) { CLONE_FILES } else { 0 };
     match birth(snapshot, index) {
         Birth::Child => {
-            clone(build, build.layout.first[from], Some(entry.pid), place, shared)?;
+            clone(build, build.layout.first[from], entry.pid, place, shared)?;
         }
         Birth::Sibling { leader } => {
-            clone(build, build.layout.first[leader], Some(entry.pid), place, CLONE_PARENT | shared)?;
+            clone(build, build.layout.first[leader], entry.pid, place, CLONE_PARENT | shared)?;
         }
         Birth::Orphan { leader } => {
             if entry.ppid != snapshot.tasks[0].entry.pid {
@@ -115,18 +115,19 @@ fn make_one(build: &mut Build<'_>, index: usize) -> Result<()> {
                 )));
             }
             let helper = build.helper()?;
-            let pid = clone(build, build.layout.first[leader], None, helper, shared)?;
-            clone(build, helper, Some(entry.pid), place, shared)?;
+            let free = build.free_pid();
+            let pid = clone(build, build.layout.first[leader], free, helper, shared)?;
+            clone(build, helper, entry.pid, place, shared)?;
             end(build, helper, build.layout.first[leader], pid)?;
         }
         Birth::Bereaved => {
             let helper = build.helper()?;
             let parent = build.layout.first[from];
-            clone(build, parent, Some(entry.sid), helper, shared)?;
+            clone(build, parent, entry.sid, helper, shared)?;
             let mut batch = Batch::new();
             batch.call("setsid", libc::SYS_setsid, &[]);
             build.run_in(helper, &batch)?;
-            clone(build, helper, Some(entry.pid), place, CLONE_PARENT | shared)?;
+            clone(build, helper, entry.pid, place, CLONE_PARENT | shared)?;
             end(build, helper, parent, u64::from(entry.sid))?;
         }
     }
@@ -144,38 +145,30 @@ fn shares_files(snapshot: &Snapshot, index: usize, from: usize) -> bool {
 }
 
 /// Lets the task at a place of the nursery make a process at another.
-fn clone(build: &mut Build<'_>, from: usize, pid: Option<u32>, to: usize, flags: u64) -> Result<u64> {
+fn clone(build: &mut Build<'_>, from: usize, pid: u32, to: usize, flags: u64) -> Result<u64> {
     let mut batch = Batch::new();
     let child = clone3(&mut batch, flags, libc::SIGCHLD as u64, pid, build.mailbox(to));
     let outcome = build.run_in(from, &batch);
-    let outcome = outcome.map_err(|error| Error::new(format!("make task {}: {error}", pid.unwrap_or(0))))?;
+    let outcome = outcome.map_err(|error| Error::new(format!("make task {pid}: {error}")))?;
     Ok(outcome.result(child).unwrap_or(0))
 }
 
 /// Adds clone3(2); `exit_signal` is 0 for a thread.
-pub(super) fn clone3(
-    batch: &mut Batch,
-    flags: u64,
-    exit_signal: u64,
-    id: Option<u32>,
-    mailbox: u64,
-) -> inject::Call {
+pub(super) fn clone3(batch: &mut Batch, flags: u64, exit_signal: u64, id: u32, mailbox: u64) -> inject::Call {
     // CLONE_PARENT takes the signal of the one that calls.
     let exit_signal = if flags & CLONE_PARENT != 0 { 0 } else { exit_signal };
-    let count = u64::from(id.is_some());
     // flags, pidfd, child_tid, parent_tid, exit_signal, stack, stack_size, tls, set_tid, set_tid_size, cgroup
-    let arguments = batch.words(&[flags, 0, 0, 0, exit_signal, 0, 0, 0, 0, count, 0]);
-    if let Some(id) = id {
-        let ids = batch.bytes(&id.to_le_bytes());
-        batch.point(arguments.plus(64), ids);
-    }
+    let arguments = batch.words(&[flags, 0, 0, 0, exit_signal, 0, 0, 0, 0, 1, 0]);
+    let ids = batch.bytes(&id.to_le_bytes());
+    batch.point(arguments.plus(64), ids);
     batch.clone3(arguments, CLONE_ARGS, mailbox)
 }
 
-/// Makes a process with any pid as a child of a task: its place and its pid.
+/// Makes a process with a pid that nobody has as a child of a task: its place and its pid.
 pub(super) fn make_helper(build: &mut Build<'_>, index: usize) -> Result<(usize, u64)> {
     let helper = build.helper()?;
-    let pid = clone(build, build.layout.first[index], None, helper, 0)?;
+    let free = build.free_pid();
+    let pid = clone(build, build.layout.first[index], free, helper, 0)?;
     Ok((helper, pid))
 }
 
@@ -218,7 +211,7 @@ pub(super) fn join_groups(build: &mut Build<'_>) -> Result<()> {
         let is_led = snapshot.tasks.iter().any(|task| task.entry.pid == entry.pgid);
         if !is_led && !helpers.iter().any(|(group, ..)| *group == entry.pgid) {
             let helper = build.helper()?;
-            clone(build, build.layout.first[index], Some(entry.pgid), helper, 0)?;
+            clone(build, build.layout.first[index], entry.pgid, helper, 0)?;
             let mut batch = Batch::new();
             batch.call("setpgid", libc::SYS_setpgid, &[0.into(), 0.into()]);
             build.run_in(helper, &batch)?;
