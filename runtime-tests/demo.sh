@@ -104,8 +104,26 @@ else
 	try floe update --resources limits.json web
 fi
 
+say "checkpoint: the container goes to disk. It counts; afterwards it is gone, and its count is in the images."
+try floe kill web KILL
+while [ "$(floe_state)" != stopped ]; do sleep 0.1; done
+try floe delete web
+configure sh -c 'n=0; while true; do n=$((n + 1)); echo $n >/tmp/count; sleep 0.1; done'
+sed -i 's/"readonly": *true/"readonly": false/' config.json
+try floe run --detach web
+count() { cat rootfs/tmp/count; }
+until [ "$(count 2>/dev/null || echo 0)" -ge 5 ] 2>/dev/null; do sleep 0.1; done
+try floe checkpoint --image-path "$work/images" web
+before=$(count)
+echo "  counted to $before"
+try ls "$work/images"
+say "restore: it goes on where it was."
+try floe restore --detach --image-path "$work/images" web
+until [ "$(count)" -gt "$((before + 5))" ] 2>/dev/null; do sleep 0.1; done
+echo "  counts on: $(count)"
+
 say "kill sends a signal; the program ends, its state stays until delete."
-try floe kill web TERM
+try floe kill web KILL
 for _ in $(seq 100); do
 	[ "$(floe_state)" = stopped ] && break
 	sleep 0.1

@@ -9,6 +9,7 @@ use flate2::read::GzDecoder;
 use images::messages::{Fstype, MntEntry};
 use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
+use nix::sys::statvfs::FsFlags;
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid};
 use std::ffi::OsStr;
@@ -54,6 +55,10 @@ fn fill_one(root: BorrowedFd<'_>, mount: &MntEntry, archive: File) -> Result<()>
     let statistics = nix::sys::statfs::fstatfs(&top).at(place)?;
     if statistics.filesystem_type().0 != TMPFS_MAGIC {
         return Err(Error::new(format!("{} is no tmpfs in config.json", path.display())));
+    }
+    // Masks, and what config.json lets nobody write to.
+    if nix::sys::statvfs::fstatvfs(&top).at(place)?.flags().contains(FsFlags::ST_RDONLY) {
+        return Ok(());
     }
     let mut archive = Archive::new(GzDecoder::new(archive));
     let mut directories = Vec::new();
