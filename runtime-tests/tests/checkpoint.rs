@@ -523,12 +523,13 @@ fn attached_run_ends(scene: &mut Scene<'_>) {
 /// In a pid namespace of a pod the first process has its pid again; where somebody else has it, that is said.
 fn pid_namespace_of_others(scene: &mut Scene<'_>) {
     let mut pod = Command::new("unshare");
-    pod.args(["--pid", "--fork", "--kill-child", "sleep", "1000"]);
+    // It reaps what is left to it, as the first process of a pod does.
+    pod.args(["--pid", "--fork", "--kill-child", "sh", "-c", "sleep 1000 & wait"]);
     let pod = scene.t.helper(pod);
     let children = format!("/proc/{pod}/task/{pod}/children");
     wait_until("the pod's first process", || {
         let child = read(&children).trim().to_owned();
-        !child.is_empty() && read(format!("/proc/{child}/comm")) == "sleep\n"
+        !child.is_empty() && read(format!("/proc/{child}/comm")) == "sh\n"
     });
     let namespace = format!("/proc/{}/ns/pid", read(&children).trim());
     scene.bundle.namespace("pid", Some(Path::new(&namespace)));

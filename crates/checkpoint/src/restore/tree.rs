@@ -8,6 +8,7 @@ use super::build::Build;
 use super::memory;
 use crate::error::{Error, Result};
 use crate::snapshot::{Snapshot, Task, TaskState};
+use crate::target::{NamespaceKind, Origin};
 use inject::Batch;
 
 pub(super) fn is_zombie(task: &Task) -> bool {
@@ -62,9 +63,9 @@ pub(super) fn born_from(snapshot: &Snapshot, index: usize) -> Option<usize> {
 pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     let snapshot = build.snapshot;
     let root = &snapshot.tasks[0].entry;
-    if root.pid != 1 {
+    if root.pid != 1 && build.policy.namespaces.contains(&(NamespaceKind::Pid, Origin::Own)) {
         return Err(Error::new(format!(
-            "pstree.img: the first task is {}, not 1 of a pid namespace",
+            "pstree.img: the first task is {}, not 1 of its own pid namespace",
             root.pid
         )));
     }
