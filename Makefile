@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root test-criu test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
+.PHONY: help demo build test test-root test-criu test-workloads test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,6 +33,11 @@ test-root: deps ## only the tests with containers
 test-criu: root deps peers ## programs to checkpoint, with runc and CRIU on the other side (root, network)
 	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- programs::
 	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- checkpoint::
+
+test-workloads: root deps peers ## databases, servers and interpreters to checkpoint, also with runc and CRIU (root, network)
+	runtime-tests/workloads.sh
+	FLOE_WORKLOADS=$(FLOE_PEERS)/workloads FLOE_CRIU=$(FLOE_PEERS)/bin \
+		cargo test --locked --package runtime-tests --test containers -- workloads::
 
 test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from Debian with floe (root, network)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test callers

@@ -34,6 +34,7 @@ mod stress;
 mod sysctl;
 mod terminal;
 mod user_namespace;
+mod workloads;
 
 use harness::{Case, environment, runner};
 use std::process::ExitCode;
@@ -70,6 +71,7 @@ fn main() -> ExitCode {
         features::cases(),
         bad_input::cases(),
         programs::cases(),
+        workloads::cases(),
         stress::cases(),
     ]
     .into_iter()

@@ -101,7 +101,7 @@ fn set_up_mounts(work: &Path) {
         none,
     )
     .expect("mount proc");
-    mount(Some("tmpfs"), work, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=755,size=1g"))
+    mount(Some("tmpfs"), work, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=755,size=4g"))
         .expect("mount tmpfs");
     if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;

@@ -248,6 +248,20 @@ impl Test {
         self.own_mounts.push(path.to_owned());
     }
 
+    /// A writable view of a tree at an existing directory, for as long as the test runs. What is written stays in
+    /// memory.
+    pub(crate) fn mount_overlay(&mut self, lower: &Path, target: &Path) {
+        let name = target.display().to_string().replace('/', "-");
+        let (upper, work) = (self.path(format!("upper{name}")), self.path(format!("work{name}")));
+        fs::create_dir(&upper).expect("mkdir");
+        fs::create_dir(&work).expect("mkdir");
+        let options =
+            format!("lowerdir={},upperdir={},workdir={}", lower.display(), upper.display(), work.display());
+        mount(Some("overlay"), target, Some("overlay"), MsFlags::empty(), Some(options.as_str()))
+            .expect("mount overlay");
+        self.own_mounts.push(target.to_owned());
+    }
+
     pub(crate) fn make_shared(&self, path: &Path) {
         let none: Option<&str> = None;
         mount(none, path, none, MsFlags::MS_SHARED, none).expect("make shared");

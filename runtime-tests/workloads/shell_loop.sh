@@ -1,0 +1,26 @@
+# A shell that counts, with a short-lived child most of the time.
+start() {
+	count=0
+	while :; do
+		count=$((count + 1))
+		echo $count >/data/count.new
+		mv /data/count.new /data/count
+		sleep 0.02
+	done
+}
+
+prepare() {
+	until [ -e /data/count ]; do sleep 0.05; done
+	cp /data/count /data/before
+}
+
+# It has gone on from where it was, and still does.
+check() {
+	before=$(cat /data/before)
+	now=$(cat /data/count)
+	sleep 0.5
+	later=$(cat /data/count)
+	[ "$now" -ge "$before" ] || fail "the count was $before and is $now"
+	[ "$later" -gt "$now" ] || fail "the count stays at $now"
+	echo "$later" >/data/before
+}
