@@ -11,7 +11,7 @@ use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
 use crate::snapshot::{Ghost, PageMap, Snapshot, Task, TaskState, write_ghost};
-use crate::target::Target;
+use crate::target::{NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
 use crate::tmpfs;
 use crate::tree::{Member, Tree};
@@ -85,8 +85,9 @@ pub(crate) fn collect(target: &Target<'_>, tree: &mut Tree<'_>) -> Result<Collec
         namespaces,
         ..Snapshot::default()
     };
-    if ids.id(crate::NamespaceKind::Mnt) != host.id(crate::NamespaceKind::Mnt) {
-        snapshot.namespaces.mnt.insert(ids.id(crate::NamespaceKind::Mnt), mounts.entries());
+    if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
+        let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
+        snapshot.namespaces.mnt.insert(id, mounts.entries(has_own_cgroups));
     }
     Ok(Collection { snapshot, ghosts, shared, mounts })
 }

@@ -68,9 +68,16 @@ impl Mounts {
         own
     }
 
-    /// The youngest first, as CRIU has them.
-    pub(crate) fn entries(&self) -> Vec<MntEntry> {
-        self.list.iter().zip(&self.keys).rev().map(|(mount, key)| entry(mount, key.clone())).collect()
+    /// The youngest first, as CRIU has them. In a cgroup namespace of its own, a container sees its cgroup as the root.
+    pub(crate) fn entries(&self, has_own_cgroups: bool) -> Vec<MntEntry> {
+        let entry = |(mount, key): (&Mountinfo, &Option<Vec<u8>>)| {
+            let mut entry = entry(mount, key.clone());
+            if has_own_cgroups && mount.fstype.starts_with("cgroup") {
+                entry.root = b"/".to_vec();
+            }
+            entry
+        };
+        self.list.iter().zip(&self.keys).rev().map(entry).collect()
     }
 
     fn is_null_device(&self, at: usize) -> bool {

@@ -62,6 +62,11 @@ impl Ids {
         self.0[at].1
     }
 
+    /// The id of one that is not the host's.
+    pub(crate) fn own(&self, kind: NamespaceKind, host: &Ids) -> Option<u32> {
+        Some(self.id(kind)).filter(|id| *id != host.id(kind))
+    }
+
     /// Of which kinds these are others.
     pub(crate) fn differences<'a>(&'a self, others: &'a Ids) -> impl Iterator<Item = &'static str> + 'a {
         KINDS
@@ -95,7 +100,7 @@ pub(crate) fn collect(
     externals: &Externals,
 ) -> Result<Namespaces> {
     let mut namespaces = Namespaces::default();
-    let own = |kind| Some(ids.id(kind)).filter(|id| *id != host.id(kind));
+    let own = |kind| ids.own(kind, host);
     let is_joined = |kind| externals.namespaces.contains(&(kind, Origin::Joined));
     if let Some(id) = own(NamespaceKind::Uts) {
         let (nodename, domainname) = (answers.host_name.clone(), answers.domain_name.clone());
