@@ -21,8 +21,13 @@ const WAYS: [Way; 7] = [
     subject::CRIU,
 ];
 
+/// For one program that never rests.
+const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
+
 pub(crate) fn cases() -> Vec<Case> {
-    subject::cases("programs", &WAYS, &subject::names("programs", "c"), UNSUPPORTED, run)
+    let mut cases = subject::cases("programs", &WAYS, &subject::names("programs", "c"), UNSUPPORTED, run);
+    cases.extend(subject::cases("programs", &HARD_WAYS, &["busy".to_owned()], UNSUPPORTED, run));
+    cases
 }
 
 /// Compiles a program unless what is there is newer than its source.

@@ -155,8 +155,16 @@ impl Restore {
     /// Lets all tasks run. From here on there is no way back.
     pub fn resume(self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
         registers::restore(&self.snapshot, &self.layout, &self.nursery, &self.threads)?;
+        // The commit. The first task comes last: as long as it dies with us, all others die with it.
+        for thread in self.threads.iter().rev() {
+            thread.release()?;
+        }
         for thread in &self.threads {
-            thread.detach()?;
+            match thread.detach() {
+                // Those that run already may have ended it.
+                Err(error) if error.has_ended() => {}
+                detached => detached?,
+            }
         }
         log("tasks: resumed");
         let time = self.began.elapsed().as_micros() as u32;

@@ -405,7 +405,7 @@ fn state_of(thread: &Thread, memory: &File, of_ours: &[Range<u64>]) -> Result<Th
     }
     abort_critical_section(thread, memory, &mut registers)?;
     let signal_mask = thread.signal_mask()?;
-    if arch::is_interrupted_epoll(&registers) && !has_signals(thread, signal_mask)? {
+    if arch::is_interrupted(&registers) && !has_signals(thread, signal_mask)? {
         arch::make_again(&mut registers);
     }
     Ok(ThreadState { registers, signal_mask })

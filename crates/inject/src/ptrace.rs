@@ -78,6 +78,15 @@ impl Thread {
         Ok(thread)
     }
 
+    /// A stopped thread of `seize_for_life` is no longer killed when we end.
+    pub fn release(&self) -> Result<()> {
+        let options = libc::PTRACE_O_TRACESYSGOOD as usize;
+        let set = |options| self.request(libc::PTRACE_SETOPTIONS, 0, options);
+        let changed = set(options | PTRACE_O_SUSPEND_SECCOMP).or_else(|_| set(options));
+        changed.at(|| format!("task {}: ptrace options", self.tid))?;
+        Ok(())
+    }
+
     /// The thread's id in our pid namespace.
     pub fn tid(&self) -> i32 {
         self.tid

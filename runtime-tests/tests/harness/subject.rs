@@ -8,6 +8,7 @@ use super::{Bundle, Case, Output, Test, read, wait_until};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Runtime {
@@ -29,6 +30,7 @@ pub(crate) enum Then {
     DumpAndGoOn,
     /// One after the other; each dumps what it has restored for the next.
     DumpAndRestore(&'static [Runtime]),
+    KillDumps,
 }
 
 impl Way {
@@ -50,6 +52,8 @@ pub(crate) const RESTORE: Way = way("restore", Floe, Then::DumpAndRestore(&[Floe
 /// A restored container is as good as any.
 pub(crate) const TWICE: Way = way("twice", Floe, Then::DumpAndRestore(&[Floe, Floe]));
 pub(crate) const TWENTY_TIMES: Way = way("twenty_times", Floe, Then::DumpAndRestore(&[Floe; 20]));
+/// Dumped by a floe that is killed at any moment, `FLOE_KILLS` times (60).
+pub(crate) const KILLED: Way = way("killed", Floe, Then::KillDumps);
 pub(crate) const TO_CRIU: Way = way("to_criu", Floe, Then::DumpAndRestore(&[Criu]));
 pub(crate) const FROM_CRIU: Way = way("from_criu", Criu, Then::DumpAndRestore(&[Floe]));
 /// Says nothing about floe: whether the test is right.
@@ -155,6 +159,11 @@ impl<'a> Subject<'a> {
                 assert_eq!(self.call(&["state"]).ok().json()["status"], "running");
                 look(self);
             }
+            Then::KillDumps => {
+                let count = std::env::var("FLOE_KILLS").map_or(60, |count| count.parse().expect("a number"));
+                self.kill_dumps(count);
+                look(self);
+            }
             Then::DumpAndRestore(runtimes) => {
                 for &runtime in runtimes {
                     self.dump(&[]);
@@ -246,6 +255,39 @@ impl<'a> Subject<'a> {
         let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
         self.call_detached("restore", &options);
         fs::remove_dir_all(&images).expect("remove images");
+    }
+
+    /// Begins dumps that leave the container running, and kills floe at moments from the first to the last of one.
+    fn kill_dumps(&mut self, count: u32) {
+        let began = Instant::now();
+        self.dump(&["--leave-running"]);
+        let whole = began.elapsed();
+        let images = self.t.path("killed");
+        for instant in 0..count {
+            let mut command = self.command();
+            command
+                .arg("checkpoint")
+                .arg("--leave-running")
+                .arg("--image-path")
+                .arg(&images)
+                .arg(&self.bundle.id);
+            command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            let mut floe = command.spawn().expect("spawn");
+            std::thread::sleep(whole * instant / count);
+            let _ = floe.kill();
+            floe.wait().expect("wait");
+            // Whoever has to thaw it needs a moment.
+            let mut status = String::new();
+            for _ in 0..500 {
+                status = self.call(&["state"]).ok().json()["status"].as_str().expect("text").to_owned();
+                if status == "running" {
+                    break;
+                }
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            assert_eq!(status, "running", "after instant {instant}");
+            let _ = fs::remove_dir_all(&images);
+        }
     }
 
     /// What the engine has noted: its errors, each with a few lines before it.

@@ -17,6 +17,7 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileExt;
 use std::path::{Component, Path, PathBuf};
 use sys::path::{
     RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2,
@@ -103,10 +104,10 @@ fn extract<R: Read>(
     name: &Path,
     directories: &mut Vec<(PathBuf, TimeSpec)>,
 ) -> io::Result<()> {
+    let time = modified(entry)?;
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), Mode::from_bits_truncate(header.mode()? & 0o7777));
     let owner = (Uid::from_raw(header.uid()? as u32), Gid::from_raw(header.gid()? as u32));
-    let time = TimeSpec::new(header.mtime()? as i64, 0);
     let Some(last) = name.file_name() else {
         // The mount itself.
         nix::sys::stat::fchmod(top, mode)?;
@@ -144,7 +145,7 @@ fn extract<R: Read>(
             let flags =
                 OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_WRONLY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
             nix::fcntl::openat(&parent, last, flags, Mode::empty()).and_then(|file| {
-                let copied = io::copy(entry, &mut File::from(file));
+                let copied = copy_sparsely(entry, &File::from(file));
                 copied
                     .map(drop)
                     .map_err(|error| nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(libc::EIO)))
@@ -178,6 +179,38 @@ fn extract<R: Read>(
         nix::sys::stat::utimensat(&parent, last, &time, &time, UtimensatFlags::NoFollowSymlink)?;
     }
     Ok(())
+}
+
+/// Copies an entry's content, and leaves holes where pages are zeros.
+fn copy_sparsely(from: &mut impl Read, to: &File) -> io::Result<()> {
+    const PAGE: usize = 4096;
+    let mut page = Vec::with_capacity(PAGE);
+    let mut at = 0;
+    while from.by_ref().take(PAGE as u64).read_to_end(&mut page)? > 0 {
+        if page.iter().any(|byte| *byte != 0) {
+            to.write_all_at(&page, at)?;
+        }
+        at += page.len() as u64;
+        page.clear();
+    }
+    to.set_len(at)
+}
+
+/// When an entry was last modified. Parts of a second are in an extended header.
+fn modified<R: Read>(entry: &mut Entry<'_, R>) -> io::Result<TimeSpec> {
+    let mut text = None;
+    for extension in entry.pax_extensions()?.into_iter().flatten() {
+        let extension = extension?;
+        if extension.key_bytes() == b"mtime" {
+            text = extension.value().ok().map(str::to_owned);
+        }
+    }
+    let Some((seconds, parts)) = text.as_deref().and_then(|text| text.split_once('.')) else {
+        return Ok(TimeSpec::new(entry.header().mtime()? as i64, 0));
+    };
+    let number = |text: &str| text.parse::<i64>().map_err(|_| io::Error::other("mtime is no number"));
+    let parts = format!("{parts:0<9}");
+    Ok(TimeSpec::new(number(seconds)?, number(parts.get(..9).unwrap_or("0"))?))
 }
 
 fn of_kernel(errno: sys::Errno) -> io::Error {

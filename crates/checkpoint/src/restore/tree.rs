@@ -44,7 +44,10 @@ fn birth(snapshot: &Snapshot, index: usize) -> Birth {
     if entry.sid == entry.pid || entry.sid == snapshot.tasks[parent].entry.sid {
         return Birth::Child;
     }
-    match snapshot.tasks.iter().position(|task| task.entry.pid == entry.sid && !is_zombie(task)) {
+    let leader = snapshot.tasks.iter().position(|task| task.entry.pid == entry.sid && !is_zombie(task));
+    // Where it has ended, its number is taken for as long as there is another in its session: the first one leads.
+    let first = || snapshot.tasks.iter().position(|task| task.entry.sid == entry.sid && !is_zombie(task));
+    match leader.or_else(first).filter(|leader| *leader != index) {
         Some(leader) if parent_of(snapshot, leader) == Some(parent) => Birth::Sibling { leader },
         Some(leader) => Birth::Orphan { leader },
         None => Birth::Bereaved,

@@ -336,18 +336,23 @@ pub(crate) fn running(registers: &Registers, code: u64, mailbox: u64) -> Registe
     Registers { rip: code, rbx: mailbox, orig_rax: u64::MAX, ..*registers }
 }
 
-/// Whether the thread waits for events of an epoll file without a time limit, and was told that a signal had ended the
-/// wait. The kernel has no restart for these calls, so being frozen or stopped ends them.
-pub(crate) fn is_interrupted_epoll(registers: &Registers) -> bool {
-    let is_forever = match registers.orig_rax as i64 {
-        libc::SYS_epoll_wait | libc::SYS_epoll_pwait => registers.r10 as i32 == -1,
-        libc::SYS_epoll_pwait2 => registers.r10 == 0,
-        _ => false,
-    };
-    is_forever && registers.rax as i64 == -i64::from(libc::EINTR)
+/// Whether a call has failed with EINTR that the kernel cannot restart: being frozen or stopped is enough to end it
+/// (signal(7), "Interruption of system calls by stop signals").
+pub(crate) fn is_interrupted(registers: &Registers) -> bool {
+    let is_such = matches!(
+        registers.orig_rax as i64,
+        libc::SYS_epoll_wait
+            | libc::SYS_epoll_pwait
+            | libc::SYS_epoll_pwait2
+            | libc::SYS_rt_sigtimedwait
+            | libc::SYS_semop
+            | libc::SYS_semtimedop
+            | libc::SYS_io_getevents
+    );
+    is_such && registers.rax as i64 == -i64::from(libc::EINTR)
 }
 
-/// Has an interrupted call made again, as if it had said ERESTARTNOHAND.
+/// Has an interrupted call made again, as if it had said ERESTARTNOHAND. One with a time limit gets all of it once more.
 pub(crate) fn make_again(registers: &mut Registers) {
     registers.rax = -514i64 as u64;
 }
