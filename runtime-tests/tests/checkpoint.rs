@@ -244,7 +244,7 @@ fn attached(scene: &mut Scene<'_>) {
 
 /// Standard streams are the caller's: pipes of the first are replaced by pipes of the second.
 fn streams(scene: &mut Scene<'_>) {
-    scene.script("while read word; do echo got $word; echo error $word >&2; done; echo end").set(
+    scene.script("while read word; do echo error $word >&2; echo got $word; done; echo end").set(
         // CRIU takes no console from a container that has none, and pipes are all that runc gives back.
         "/process/terminal",
         json!(false),

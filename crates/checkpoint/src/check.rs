@@ -5,8 +5,9 @@ use crate::files::Kind;
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
-use crate::target::{Blocker, DumpOptions, Target};
+use crate::target::{Blocker, DumpOptions, Externals, Target};
 use crate::tree;
+use std::os::unix::fs::MetadataExt;
 use sys::inspect::{Shared, kcmp};
 
 /// All that keeps the container from being dumped, while it runs: nothing is stopped or frozen. What ends meanwhile is
@@ -17,6 +18,7 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         namespaces: known.of(&target.init.to_string())?,
         mounts: proc::Mountinfo::of(target.init)?.iter().map(|mount| mount.id).collect(),
         options,
+        externals: &target.externals,
         known,
         memory: Sorted::default(),
         blockers: Vec::new(),
@@ -30,6 +32,7 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
 
 struct Check<'a> {
     options: &'a DumpOptions<'a>,
+    externals: &'a Externals,
     namespaces: Ids,
     known: Known,
     mounts: Vec<u32>,
@@ -103,7 +106,8 @@ impl Check<'_> {
         match Kind::of(&link, &metadata) {
             Ok(Kind::Named) => {
                 let Ok(info) = Fdinfo::of(pid, fd) else { return Ok(()) };
-                if !self.mounts.contains(&info.mnt_id) {
+                let is_external = self.externals.file(metadata.dev(), metadata.ino()).is_some();
+                if !self.mounts.contains(&info.mnt_id) && !is_external {
                     let reason = format!("{} is on a mount that the container does not have", link.display());
                     self.block(object(), reason, "give the container a pipe instead");
                 }

@@ -32,6 +32,13 @@ pub struct Externals {
     pub has_console: bool,
 }
 
+impl Externals {
+    /// The file with this device and inode.
+    pub(crate) fn file(&self, dev: u64, ino: u64) -> Option<&ExternalFile> {
+        self.files.iter().find(|file| (file.dev, file.ino) == (dev, ino))
+    }
+}
+
 /// A mount that was made for the container: a bind mount, a mask, a device.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ExternalMount {

@@ -32,8 +32,7 @@ impl Files<'_> {
 
     /// Whether a file was given to the container from outside.
     pub(super) fn is_external(&self, open: &Open) -> bool {
-        let key = (open.metadata.dev(), open.metadata.ino());
-        self.surroundings.externals.files.iter().any(|file| (file.dev, file.ino) == key)
+        self.surroundings.externals.file(open.metadata.dev(), open.metadata.ino()).is_some()
     }
 }
 

@@ -21,11 +21,7 @@ impl Files<'_> {
         let link = open.link.as_os_str().as_bytes();
         let path = link.strip_suffix(DELETED).filter(|_| open.metadata.nlink() == 0).unwrap_or(link);
         let Some(mount) = self.surroundings.mounts.find(open.info.mnt_id) else {
-            return Err(Error::new(format!(
-                "{}: {} is on a mount that the container does not have",
-                open.owner,
-                open.link.display()
-            )));
+            return self.external(open, id);
         };
         if open.metadata.nlink() == 0 && open.metadata.is_file() {
             self.ghost(open, id)?;
@@ -41,6 +37,29 @@ impl Files<'_> {
             mnt_id: Some(mount as i32),
             size: open.metadata.is_file().then(|| open.metadata.size()),
             mode: Some(open.metadata.mode()),
+            ..RegFileEntry::default()
+        };
+        Ok(FileEntry { reg: Some(Box::new(reg)), ..entry(FdTypes::Reg, id) })
+    }
+
+    /// The entry of a file from outside, which has a key in place of a name and keeps nothing of its own but its id: what
+    /// takes its place has an offset and flags.
+    fn external(&self, open: &Open, id: u32) -> Result<FileEntry> {
+        let Some(file) = self.surroundings.externals.file(open.metadata.dev(), open.metadata.ino()) else {
+            return Err(Error::new(format!(
+                "{}: {} is on a mount that the container does not have",
+                open.owner,
+                open.link.display()
+            )));
+        };
+        let reg = RegFileEntry {
+            id,
+            flags: open.info.flags,
+            pos: open.info.pos,
+            fown: self.owner(open)?,
+            name: file.key.clone().into_bytes(),
+            mode: Some(open.metadata.mode()),
+            ext: Some(true),
             ..RegFileEntry::default()
         };
         Ok(FileEntry { reg: Some(Box::new(reg)), ..entry(FdTypes::Reg, id) })

@@ -32,7 +32,7 @@ pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
         |(kind, origin): &(NamespaceKind, Origin)| *kind == NamespaceKind::Uts && *origin == Origin::Own;
     let id = build.snapshot.tasks[0].ids().and_then(|ids| ids.uts_ns_id);
     let Some(uts) = id.and_then(|id| build.snapshot.namespaces.uts.get(&id)) else { return Ok(()) };
-    if !build.policy.namespaces.iter().any(|namespace| is_own(namespace)) {
+    if !build.policy.namespaces.iter().any(is_own) {
         return Ok(());
     }
     let mut batch = Batch::new();
