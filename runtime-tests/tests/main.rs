@@ -27,6 +27,7 @@ mod network;
 mod process;
 mod programs;
 mod races;
+mod refused;
 mod rootfs;
 mod rootless;
 mod seccomp;
@@ -71,6 +72,7 @@ fn main() -> ExitCode {
         features::cases(),
         bad_input::cases(),
         programs::cases(),
+        refused::cases(),
         workloads::cases(),
         stress::cases(),
     ]

@@ -36,7 +36,7 @@ fn build(program: &str) -> PathBuf {
     let one_at_a_time = COMPILER.lock();
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
-    fs::create_dir_all(&directory).expect("mkdir");
+    fs::create_dir_all(directory.join("refused")).expect("mkdir");
     let (source, built) = (sources.join(format!("{program}.c")), directory.join(program));
     let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
     let headers = ["program.h", "seccomp.h"].map(|name| time(&sources.join(name)));
@@ -63,17 +63,34 @@ fn build(program: &str) -> PathBuf {
     built
 }
 
+/// A container for a program, not yet started.
+pub(crate) struct Program {
+    pub(crate) bundle: Bundle,
+    /// The container's /state.
+    pub(crate) state: PathBuf,
+}
+
+impl Program {
+    /// `program` is its source's path in `programs`, without the extension.
+    pub(crate) fn prepare(t: &mut Test, program: &str) -> Program {
+        let mut bundle = t.bundle();
+        let built = build(program);
+        let name = built.file_name().expect("name").to_str().expect("utf-8");
+        fs::copy(&built, bundle.rootfs("bin").join(name)).expect("copy the program");
+        let state = t.path("program");
+        fs::create_dir(&state).expect("mkdir");
+        fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("chmod");
+        fs::create_dir(bundle.rootfs("state")).expect("mkdir");
+        bundle.args([&format!("/bin/{name}")]).bind(&state, "/state", &["rbind", "rw"]);
+        // As engines do it, the network is made before the container and belongs to somebody else.
+        let network = t.network();
+        bundle.namespace("network", Some(&network));
+        Program { bundle, state }
+    }
+}
+
 fn run(t: &mut Test, way: &Way, program: &str) {
-    let mut bundle = t.bundle();
-    fs::copy(build(program), bundle.rootfs("bin").join(program)).expect("copy the program");
-    let state = t.path("program");
-    fs::create_dir(&state).expect("mkdir");
-    fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("chmod");
-    fs::create_dir(bundle.rootfs("state")).expect("mkdir");
-    bundle.args([&format!("/bin/{program}")]).bind(&state, "/state", &["rbind", "rw"]);
-    // As engines do it, the network is made before the container and belongs to somebody else.
-    let network = t.network();
-    bundle.namespace("network", Some(&network));
+    let Program { mut bundle, state } = Program::prepare(t, program);
     adapt(program, &mut bundle);
 
     let mut subject = Subject::start(t, bundle, way.first);
@@ -88,7 +105,7 @@ fn run(t: &mut Test, way: &Way, program: &str) {
 }
 
 /// Waits for a file that the program makes; panics when the program says that it has failed.
-fn wait_for(state: &Path, name: &str) {
+pub(crate) fn wait_for(state: &Path, name: &str) {
     let failure = || result(state).filter(|result| result != "pass");
     wait_until(name, || state.join(name).exists() || failure().is_some());
     if let Some(failure) = failure() {

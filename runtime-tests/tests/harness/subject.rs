@@ -228,10 +228,9 @@ impl<'a> Subject<'a> {
         self.dumps += 1;
         let images = self.images();
         let path = images.to_str().expect("utf-8");
-        let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
-        // floe needs no permission to link a file back.
-        let link_remap: &[&str] = if self.runtime == Runtime::Criu { &["--link-remap"] } else { &[] };
-        let arguments = [&["checkpoint"], &options[..], link_remap, arguments].concat();
+        let options =
+            ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks", "--link-remap"];
+        let arguments = [&["checkpoint"], &options[..], arguments].concat();
         for tries_left in (0..3).rev() {
             fs::create_dir(&images).expect("mkdir");
             let output = self.call(&arguments);

@@ -1,0 +1,74 @@
+//! Programs with a state that cannot be dumped (`programs/refused/*.c`): floe says which in one line, before anything is
+//! stopped, and they run on unharmed.
+
+use crate::harness::subject::{Runtime, Subject};
+use crate::harness::*;
+use crate::programs::{self, Program};
+use std::os::unix::net::UnixListener;
+use std::path::Path;
+
+/// What the line has to say about each.
+const REASONS: [(&str, &[&str]); 16] = [
+    ("aio", &["io_setup"]),
+    ("io_uring", &["io_uring"]),
+    ("leader_gone", &["first thread"]),
+    ("link_gone", &["/data/one", "--link-remap"]),
+    ("locked", &["lock", "--file-locks"]),
+    ("memory_secret", &["memfd_secret"]),
+    ("memory_shared_by_processes", &["shares its memory"]),
+    ("mount_gone", &["mount"]),
+    ("namespace", &["namespace", "uts"]),
+    ("perf_event", &["perf_event"]),
+    ("seccomp_listener", &["seccomp"]),
+    ("tcp", &["tcp", "--tcp-established"]),
+    ("traced", &["traced"]),
+    ("unix_outside", &["outside", "--ext-unix-sk"]),
+    ("userfaultfd", &["userfaultfd"]),
+    ("vsock", &["vsock"]),
+];
+
+/// FIXME: remove when sockets and locks are looked at.
+const NOT_YET: [&str; 5] = ["link_gone", "locked", "tcp", "unix_outside", "vsock"];
+
+pub(crate) fn cases() -> Vec<Case> {
+    let case = |&(name, words): &(&'static str, &'static [&'static str])| {
+        let mut case = Case::new(format!("refused::{name}"), move |t| refused(t, name, words));
+        case.ignored = NOT_YET.contains(&name).then(|| "floe does not see it yet".to_owned());
+        case
+    };
+    REASONS.iter().map(case).collect()
+}
+
+fn refused(t: &mut Test, name: &str, words: &[&str]) {
+    needs_floe();
+    let mut program = Program::prepare(t, &format!("refused/{name}"));
+    if matches!(name, "mount_gone" | "namespace") {
+        program.bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+    }
+    let Program { bundle, state } = program;
+    let _outside = UnixListener::bind(state.join("outside")).expect("bind");
+    let cgroup = cgroup_dir(&bundle.id);
+    let images = t.path("images").display().to_string();
+    let mut subject = Subject::start(t, bundle, Runtime::Floe);
+    programs::wait_for(&state, "ready");
+
+    let check = subject.call(&["checkpoint", "--check"]).exits(1);
+    let blockers: Vec<&str> = check.stdout.lines().collect();
+    let names_a_task = |line: &&str| line.starts_with("task ");
+    assert!(!blockers.is_empty() && blockers.iter().all(names_a_task), "{}{}", check.stdout, check.stderr);
+    for word in words {
+        assert!(blockers[0].to_lowercase().contains(word), "`{word}` is not in: {}", check.stdout);
+    }
+    let output = subject.call(&["checkpoint", "--image-path", &images]).exits(1);
+    let first = output.stderr.lines().next().unwrap_or_default();
+    assert!(first.ends_with(blockers[0]), "expected `… {}`, found `{first}`", blockers[0]);
+    assert!(!Path::new(&images).join("inventory.img").exists(), "there is an image");
+    assert_eq!(subject.call(&["state"]).ok().json()["status"], "running");
+    // Microseconds that the cgroup was frozen, since Linux 6.18.
+    let statistics = read(cgroup.join("cgroup.stat.local"));
+    assert!(statistics.is_empty() || statistics.contains("frozen_usec 0\n"), "{statistics}");
+
+    subject.call(&["kill"]).ok();
+    programs::wait_for(&state, "result");
+    subject.finish();
+}
