@@ -22,6 +22,7 @@ const VDSO: u32 = 1 << 3;
 const HEAP: u32 = 1 << 5;
 const ANON_PRIVATE: u32 = 1 << 9;
 const VVAR: u32 = 1 << 12;
+const MEMFD: u32 = 1 << 14;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
@@ -48,18 +49,16 @@ pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<Vec<Mapping>>
     Ok(mappings)
 }
 
-/// The address space without its content. Files that are mapped get ids in `files`, and shared memory gets into `shared`.
+/// The address space without its content. Files that are mapped get ids in `files`, shared memory is noted there.
 pub(crate) fn address_space(
     member: &Member,
     mappings: &[Mapping],
     answers: &Answers,
     files: &mut Files<'_>,
-    shared: &mut SharedMemory,
 ) -> Result<MmEntry> {
     let (pid, stat) = (member.pid, &member.stat);
     let exe_file_id = files.place(&format!("/proc/{pid}/exe"))?;
-    let vmas: Result<Vec<VmaEntry>> =
-        mappings.iter().map(|mapping| vma_entry(pid, mapping, files, shared)).collect();
+    let vmas: Result<Vec<VmaEntry>> = mappings.iter().map(|mapping| vma_entry(pid, mapping, files)).collect();
     let vmas = vmas?;
     let auxv = std::fs::read(format!("/proc/{pid}/auxv")).at(|| format!("read /proc/{pid}/auxv"))?;
     let mut auxv: Vec<u64> =
@@ -89,12 +88,7 @@ pub(crate) fn address_space(
     })
 }
 
-fn vma_entry(
-    pid: i32,
-    mapping: &Mapping,
-    files: &mut Files<'_>,
-    shared: &mut SharedMemory,
-) -> Result<VmaEntry> {
+fn vma_entry(pid: i32, mapping: &Mapping, files: &mut Files<'_>) -> Result<VmaEntry> {
     let mut entry = VmaEntry {
         start: mapping.start,
         end: mapping.end,
@@ -128,14 +122,15 @@ fn vma_entry(
         entry.shmid = mapping.ino;
         if name.starts_with(b"/SYSV") {
             entry.status |= vma::SYSVIPC;
-        } else if let Entry::Vacant(vacant) = shared.entry(mapping.ino) {
+        }
+        if let Entry::Vacant(vacant) = files.shared.entry(mapping.ino) {
             vacant.insert(File::open(&link).at(|| format!("open {link}"))?);
         }
         return Ok(entry);
     }
     entry.status |= if mapping.is_shared { vma::FILE_SHARED } else { vma::FILE_PRIVATE };
     if name.starts_with(b"/memfd:") {
-        return Err(Error::new(format!("task {pid}: a mapped memfd is not supported yet")));
+        entry.status |= MEMFD;
     }
     entry.shmid = files.place(&link)?.into();
     entry.fdflags = Some(open_flags(&link)?);
