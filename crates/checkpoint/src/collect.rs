@@ -82,7 +82,7 @@ pub(crate) fn collect(
     }
     collector.files.check_peers(options.ext_unix_sk)?;
     let answers = answered[0].answers();
-    let Collector { files, filters, tables, .. } = collector;
+    let Collector { files, filters, tables, sets, .. } = collector;
     let Files { entries, remaps, ghosts, memfds, pipes, fifos, locks, queues, terminals, mut shared, .. } =
         files;
     let namespaces =
@@ -101,6 +101,7 @@ pub(crate) fn collect(
         queues,
         ttys: terminals,
         seccomp: Some(filters.into_entry()),
+        cgroup: sets.into_entry(target.cgroup, ids.own(NamespaceKind::Cgroup, &host).is_some())?,
         namespaces,
         ..Snapshot::default()
     };
@@ -121,7 +122,7 @@ impl Collection {
         let mut written = Written::default();
         let mut pages_id = 0;
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
-            let Some(mm) = &task.mm else { continue };
+            let Some(mm) = &mut task.mm else { continue };
             let (runs, count) = memory::own_pages(member.pid, mm)?;
             written.pages.add(count);
             let pid = member.pid;

@@ -202,10 +202,12 @@ impl PageCount {
 }
 
 /// Which pages of a process go into the images: those that are neither the file's nor zeros.
-pub(crate) fn own_pages(pid: i32, mm: &MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
+/// Guard pages have no content; they become entries of `mm`, behind all others.
+pub(crate) fn own_pages(pid: i32, mm: &mut MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).at(|| format!("open {path}"))?;
     let mut runs = Vec::new();
+    let mut guards: Vec<VmaEntry> = Vec::new();
     let mut count = PageCount::default();
     for vma in &mm.vmas {
         count.scanned += (vma.end - vma.start) / PAGE_SIZE;
@@ -220,11 +222,19 @@ pub(crate) fn own_pages(pid: i32, mm: &MmEntry) -> Result<(Vec<PagemapEntry>, Pa
         let is_anonymous = vma.status & ANON_PRIVATE != 0;
         let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
         let bits = if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT };
-        scan(&pagemap, vma.start, vma.end, |region| add(&mut runs, region.start, region.end, bits))
-            .at(|| format!("scan {path}"))?;
+        let found = |region: &PageRegion| match region.bits & page::GUARD {
+            0 => add(&mut runs, region.start, region.end, bits),
+            _ => guards.push(guard(region)),
+        };
+        scan(&pagemap, vma.start, vma.end, found).at(|| format!("scan {path}"))?;
     }
+    mm.vmas.append(&mut guards);
     count.written = runs.iter().filter_map(|run| run.nr_pages).sum();
     Ok((runs, count))
+}
+
+fn guard(region: &PageRegion) -> VmaEntry {
+    VmaEntry { start: region.start, end: region.end, status: vma::GUARD, fd: -1, ..VmaEntry::default() }
 }
 
 /// Whether a mapping has pages that are its process's alone.
@@ -234,6 +244,7 @@ fn has_own_pages(vma: &VmaEntry) -> bool {
     is_private && vma.status & (VVAR | VSYSCALL) == 0 && vma.flags & libc::MAP_TYPE as u32 != MAP_DROPPABLE
 }
 
+/// `found` gets stretches of own pages and of guard pages.
 fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
     let unwanted = page::FILE | page::ZERO;
     let mut scan = PageScan {
@@ -241,12 +252,18 @@ fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)
         end,
         inverted: unwanted,
         all: unwanted,
-        any: page::PRESENT | page::SWAPPED,
-        told: page::PRESENT | page::SWAPPED,
+        any: page::PRESENT | page::SWAPPED | page::GUARD,
+        told: page::GUARD,
     };
     let mut regions = [PageRegion::default(); 512];
     while scan.start < end {
         let (count, up_to) = match pagemap_scan(pagemap.as_fd(), &scan, &mut regions) {
+            // FIXME: remove when 6.15 is the oldest supported kernel.
+            Err(errno) if errno.raw() == libc::EINVAL && scan.told != 0 => {
+                scan.any &= !page::GUARD;
+                scan.told = 0;
+                continue;
+            }
             // FIXME: remove when 6.7 is the oldest supported kernel.
             Err(errno) if errno.raw() == libc::ENOTTY => return scan_entries(pagemap, start, end, found),
             result => result?,
@@ -306,13 +323,28 @@ pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &File) -> sys::R
         let mut at = run.vaddr;
         while at < end {
             let len = ((end - at) as usize).min(buffer.len());
-            source.read_exact_at(&mut buffer[..len], at)?;
+            read_or_zeros(source, &mut buffer[..len], at)?;
             pages.write_all_at(&buffer[..len], to)?;
             at += len as u64;
             to += len as u64;
         }
     }
     Ok(to)
+}
+
+/// Behind the end of a file, whose last page it does not fill, there are zeros.
+fn read_or_zeros(source: &File, buffer: &mut [u8], at: u64) -> sys::Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match source.read_at(&mut buffer[done..], at + done as u64)? {
+            0 => {
+                buffer[done..].fill(0);
+                break;
+            }
+            read => done += read,
+        }
+    }
+    Ok(())
 }
 
 /// The pages of shared memory that have content; addresses are offsets in it.

@@ -58,3 +58,11 @@ pub fn property(terminal: BorrowedFd<'_>, property: Property) -> Result<i32> {
     Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), request, &raw mut value) }.into())?;
     Ok(value)
 }
+
+/// Rows, columns, and the size in pixels, width first.
+pub fn window(terminal: BorrowedFd<'_>) -> Result<[u16; 4]> {
+    let mut size = [0u16; 4];
+    // SAFETY: the kernel writes a struct winsize, which is four numbers of 16 bits.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) }.into())?;
+    Ok(size)
+}

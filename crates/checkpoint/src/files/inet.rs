@@ -59,7 +59,7 @@ impl Files<'_> {
         let what = || format!("{}: its state", open.owner);
         let own = Address::parse(&address(fd, false).at(what)?, socket.family);
         let peer = address(fd, true).ok().map(|bytes| Address::parse(&bytes, socket.family));
-        let is_tcp = socket.protocol == libc::IPPROTO_TCP && socket.kind == libc::SOCK_STREAM;
+        let is_tcp = socket.is_tcp();
         let (state, backlog) = match is_tcp {
             true => tcp_state(fd).at(what)?,
             false => (if peer.is_some() { ESTABLISHED } else { CLOSE }, 0),

@@ -16,6 +16,7 @@ mod unix;
 mod watches;
 
 pub(crate) use kind::Kind;
+pub(crate) use sockets::socket_refused;
 pub(crate) use terminals::Controlling;
 pub(crate) use unix::UnixSockets;
 
@@ -96,6 +97,7 @@ struct Descriptor {
 pub(crate) struct Open {
     /// Who has it, for errors: `task 41 fd 7`.
     owner: String,
+    descriptor: Descriptor,
     id: u32,
     file: File,
     metadata: Metadata,
@@ -160,7 +162,7 @@ impl<'a> Files<'a> {
         let known = self.descriptors.entry((metadata.dev(), metadata.ino())).or_default();
         let (id, is_new) =
             known.id(descriptor, compare, || next).at(|| format!("{owner}: compare with others"))?;
-        let open = Open { owner, id, file, metadata, info, link };
+        let open = Open { owner, descriptor, id, file, metadata, info, link };
         if is_new {
             self.last_id = next;
             let kind = Kind::of(&open.link, &open.metadata);
@@ -214,7 +216,8 @@ impl<'a> Files<'a> {
     /// The same for a file that was opened with `O_PATH`.
     pub(crate) fn placed(&mut self, owner: &str, file: OwnedFd, link: PathBuf) -> Result<u32> {
         use std::os::fd::AsRawFd;
-        let mut info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
+        let descriptor = Descriptor { pid: std::process::id() as i32, fd: file.as_raw_fd() };
+        let mut info = Fdinfo::of(descriptor.pid, descriptor.fd)?;
         info.flags = 0;
         let file = File::from(file);
         let metadata = file.metadata().at(|| owner.to_owned())?;
@@ -223,7 +226,7 @@ impl<'a> Files<'a> {
             return Ok(*id);
         }
         let id = self.new_id();
-        let open = Open { owner: owner.to_owned(), id, file, metadata, info, link };
+        let open = Open { owner: owner.to_owned(), descriptor, id, file, metadata, info, link };
         let entry = match open.link.to_string_lossy().starts_with("/memfd:") {
             true => self.memfd(&open, id)?,
             false => self.named(&open, id)?,

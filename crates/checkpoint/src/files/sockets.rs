@@ -1,7 +1,8 @@
 //! Sockets: what all kinds have, and which kinds there are.
 
-use super::{Files, Open};
+use super::{Files, Open, inet};
 use crate::error::{At, Error, Result};
+use crate::target::DumpOptions;
 use images::messages::{FileEntry, SkOptsEntry};
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::socket::{option, option_number};
@@ -28,6 +29,10 @@ impl Socket {
         })
     }
 
+    pub(super) fn is_tcp(self) -> bool {
+        self.kind == libc::SOCK_STREAM && self.protocol == libc::IPPROTO_TCP
+    }
+
     /// Why such a socket cannot be dumped.
     pub(super) fn refused(self) -> Option<String> {
         const MPTCP: i32 = 262;
@@ -47,6 +52,21 @@ impl Socket {
             (family, kind, _) => Some(format!("a socket of family {family}, type {kind} is not supported")),
         }
     }
+}
+
+/// Why a socket cannot be dumped, and what to do about it.
+pub(crate) fn socket_refused(
+    fd: BorrowedFd<'_>,
+    options: &DumpOptions<'_>,
+) -> sys::Result<Option<(String, &'static str)>> {
+    let socket = Socket::of(fd)?;
+    if let Some(reason) = socket.refused() {
+        return Ok(Some((reason, "")));
+    }
+    if socket.is_tcp() && inet::is_connection(inet::tcp_state(fd)?.0) && !options.tcp_close {
+        return Ok(Some(("an established TCP connection is not supported".to_owned(), "use --tcp-close")));
+    }
+    Ok(None)
 }
 
 impl Files<'_> {

@@ -7,7 +7,7 @@ use images::messages::{
 };
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
-use sys::terminal::{Property, Termios, locked_termios, property, termios};
+use sys::terminal::{Property, Termios, locked_termios, property, termios, window};
 
 /// The controlling terminal of a process.
 #[derive(Clone, Copy, Debug)]
@@ -53,7 +53,7 @@ impl Files<'_> {
         // Master and slave have one session, which belongs to the slave's number.
         let dev = libc::makedev(136 + index / 256, index % 256);
         let controlling = self.surroundings.terminals.iter().find(|terminal| terminal.dev == dev);
-        let (rows, columns) = sys::process::window_size(fd).at(what)?;
+        let [ws_row, ws_col, ws_xpixel, ws_ypixel] = window(fd).at(what)?.map(u32::from);
         self.terminals.push(TtyInfoEntry {
             id,
             r#type: TtyType::Pty as i32,
@@ -65,12 +65,7 @@ impl Files<'_> {
             rdev: kernel_device(open.metadata.rdev()),
             termios: Some(settings(&termios(fd).at(what)?)),
             termios_locked: Some(settings(&locked_termios(fd).at(what)?)),
-            winsize: Some(WinsizeEntry {
-                ws_row: rows.into(),
-                ws_col: columns.into(),
-                ws_xpixel: 0,
-                ws_ypixel: 0,
-            }),
+            winsize: Some(WinsizeEntry { ws_row, ws_col, ws_xpixel, ws_ypixel }),
             pty: Some(TtyPtyEntry { index }),
             dev: Some(open.metadata.dev() as u32),
             uid: Some(open.metadata.uid()),
@@ -94,6 +89,26 @@ fn settings(termios: &Termios) -> TermiosEntry {
         c_line: termios.line.into(),
         c_ispeed: 0,
         c_ospeed: 0,
-        c_cc: termios.characters.iter().map(|character| u32::from(*character)).collect(),
+        c_cc: characters(&termios.characters),
+    }
+}
+
+/// CRIU copies the bytes into an array of as many words.
+fn characters(bytes: &[u8; 19]) -> Vec<u32> {
+    let mut padded = [0; 19 * 4];
+    padded[..bytes.len()].copy_from_slice(bytes);
+    padded.chunks_exact(4).map(|word| u32::from_le_bytes(word.try_into().expect("four bytes"))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_as_criu_has_them() {
+        let mut bytes = [0; 19];
+        bytes[..5].copy_from_slice(&[3, 0x1c, 0x7f, 0x15, 4]);
+        let words = characters(&bytes);
+        assert_eq!((words.len(), words[0], words[1]), (19, 360651779, 4));
     }
 }

@@ -32,7 +32,9 @@ impl Files<'_> {
             None => return Err(Error::new(format!("{}: fdinfo: Pid: missing", open.owner))),
         };
         let ino = open.metadata.ino() as u32;
-        let pidfd = PidfdEntry { id: open.id, ino, flags: open.info.flags, nspid, fown: self.owner(open)? };
+        // As pidfd_open(2) takes them.
+        let flags = open.info.flags & libc::O_NONBLOCK as u32;
+        let pidfd = PidfdEntry { id: open.id, ino, flags, nspid, fown: self.owner(open)? };
         Ok(FileEntry { pidfd: Some(Box::new(pidfd)), ..entry(FdTypes::Pidfd, open.id) })
     }
 

@@ -125,7 +125,8 @@ fn attributes(termios: &TermiosEntry) -> Vec<u8> {
     let words = [termios.c_iflag, termios.c_oflag, termios.c_cflag, termios.c_lflag];
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     bytes.push(termios.c_line as u8);
-    bytes.extend(termios.c_cc.iter().take(19).map(|code| *code as u8));
+    // CRIU copies the bytes into an array of as many words.
+    bytes.extend(termios.c_cc.iter().flat_map(|word| word.to_le_bytes()).take(19));
     bytes.resize(36, 0);
     bytes
 }
