@@ -1,7 +1,16 @@
-//! The cgroups that tasks are in. What is set in them belongs to whoever makes the container.
+//! The cgroups that tasks are in, and those that the container has made below its own. What is set in its own belongs to
+//! whoever makes the container.
 
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
 use crate::proc;
+use cgroup::Cgroup;
+use images::messages::{
+    CgControllerEntry, CgMemberEntry, CgSetEntry, CgroupDirEntry, CgroupEntry, CgroupPerms, CgroupPropEntry,
+};
+use std::fs::Metadata;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 
 /// Paths below the mount of cgroup v2, each with the id of its set in images; the first is that of the first process.
 #[derive(Debug, Default)]
@@ -20,4 +29,84 @@ impl Sets {
         });
         Ok(at as u32 + 1)
     }
+
+    /// The image. Without one, a restore leaves all tasks in the cgroup of the first: nothing else is needed for a container
+    /// that has made none.
+    pub(crate) fn into_entry(
+        self,
+        own: Option<&Cgroup>,
+        is_namespace_own: bool,
+    ) -> Result<Option<CgroupEntry>> {
+        let Some(own) = own else { return Ok(None) };
+        let top = directory(own.path(), true)?;
+        if top.children.is_empty() && self.0.len() < 2 {
+            return Ok(None);
+        }
+        let path = own.path().strip_prefix(cgroup::MOUNT).unwrap_or(own.path());
+        let name = path.as_os_str().as_bytes().to_vec();
+        // What the container does not see of its path, the slash in front included.
+        let prefix = is_namespace_own.then_some(name.len() as u32 + 1);
+        let member = |path: &String| CgMemberEntry {
+            name: Vec::new(),
+            path: path.clone().into(),
+            cgns_prefix: prefix,
+        };
+        let set = |(at, path): (usize, &String)| CgSetEntry { id: at as u32 + 1, ctls: vec![member(path)] };
+        Ok(Some(CgroupEntry {
+            sets: self.0.iter().enumerate().map(set).collect(),
+            controllers: vec![CgControllerEntry {
+                // The name of cgroup v2.
+                cnames: vec![Vec::new()],
+                dirs: vec![CgroupDirEntry { dir_name: name, ..top }],
+                is_threaded: None,
+            }],
+        }))
+    }
+}
+
+/// What may be set in a cgroup that a container has made, beside its children.
+const PROPERTIES: [&str; 15] = [
+    "cgroup.subtree_control",
+    "cgroup.max.descendants",
+    "cgroup.max.depth",
+    "memory.min",
+    "memory.low",
+    "memory.high",
+    "memory.max",
+    "memory.swap.max",
+    "memory.oom.group",
+    "pids.max",
+    "cpu.weight",
+    "cpu.max",
+    "cpuset.cpus",
+    "cpuset.mems",
+    "io.weight",
+];
+
+/// A cgroup with all below it. Of the container's own, only what divides it among its children.
+fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
+    let what = || format!("cgroup {}: read", path.display());
+    let metadata = std::fs::metadata(path).at(what)?;
+    let mut children = Vec::new();
+    for entry in std::fs::read_dir(path).at(what)? {
+        let entry = entry.at(what)?;
+        if entry.file_type().at(what)?.is_dir() {
+            let name = entry.file_name().as_bytes().to_vec();
+            children.push(CgroupDirEntry { dir_name: name, ..directory(&entry.path(), false)? });
+        }
+    }
+    let names = if is_own { &PROPERTIES[..1] } else { &PROPERTIES[..] };
+    // A controller that is not enabled has no files.
+    let property = |name: &&str| {
+        let file = path.join(name);
+        let value = std::fs::read_to_string(&file).ok()?.trim_end().to_owned();
+        let perms = perms(&std::fs::metadata(&file).ok()?);
+        Some(CgroupPropEntry { name: name.as_bytes().to_vec(), value: value.into(), perms: Some(perms) })
+    };
+    let properties = names.iter().filter_map(property).collect();
+    Ok(CgroupDirEntry { dir_name: Vec::new(), children, properties, dir_perms: Some(perms(&metadata)) })
+}
+
+fn perms(metadata: &Metadata) -> CgroupPerms {
+    CgroupPerms { mode: metadata.mode(), uid: metadata.uid(), gid: metadata.gid() }
 }

@@ -1,12 +1,13 @@
 //! What keeps a container from being dumped, found while it runs: nothing is stopped, frozen or changed.
 
-use crate::error::Result;
-use crate::files::Kind;
+use crate::error::{At, Result};
+use crate::files::{Kind, socket_refused};
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
 use crate::target::{Blocker, DumpOptions, Externals, Target};
 use crate::tree;
+use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use sys::inspect::{Shared, kcmp};
 
@@ -99,17 +100,31 @@ impl Check<'_> {
         Ok(())
     }
 
-    fn descriptor(&mut self, pid: i32, fd: i32) -> std::io::Result<()> {
+    fn descriptor(&mut self, pid: i32, fd: i32) -> Result<()> {
         let object = || format!("task {pid} fd {fd}");
         let path = format!("/proc/{pid}/fd/{fd}");
-        let (link, metadata) = (std::fs::read_link(&path)?, std::fs::metadata(&path)?);
+        let (link, metadata) = (proc::link(&path)?, std::fs::metadata(&path).at(object)?);
+        let info = Fdinfo::of(pid, fd)?;
+        if info.value("lock").is_some() && !self.options.file_locks {
+            self.block(object(), format!("{} is locked", link.display()), "use --file-locks");
+        }
         match Kind::of(&link, &metadata) {
-            Ok(Kind::Named) => {
-                let Ok(info) = Fdinfo::of(pid, fd) else { return Ok(()) };
-                let is_external = self.externals.file(metadata.dev(), metadata.ino()).is_some();
-                if !self.mounts.contains(&info.mnt_id) && !is_external {
-                    let reason = format!("{} is on a mount that the container does not have", link.display());
-                    self.block(object(), reason, "give the container a pipe instead");
+            Ok(Kind::Named)
+                if !self.mounts.contains(&info.mnt_id)
+                    && self.externals.file(metadata.dev(), metadata.ino()).is_none() =>
+            {
+                let reason = format!("{} is on a mount that the container does not have", link.display());
+                self.block(object(), reason, "give the container a pipe instead");
+            }
+            Ok(Kind::Named) if metadata.nlink() > 0 && link.to_string_lossy().ends_with(" (deleted)") => {
+                let reason = format!("{}: the name was removed, and the file has others", link.display());
+                self.block(object(), reason, "");
+            }
+            Ok(Kind::Socket) => {
+                let pidfd = sys::process::pidfd_open(pid).at(object)?;
+                let socket = sys::process::pidfd_getfd(pidfd.as_fd(), fd).at(object)?;
+                if let Some((reason, remedy)) = socket_refused(socket.as_fd(), self.options).at(object)? {
+                    self.block(object(), reason, remedy);
                 }
             }
             Ok(_) => {}

@@ -3,7 +3,7 @@
 use crate::cgroups::Sets;
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
-use crate::files::{Files, Surroundings};
+use crate::files::{Controlling, Files, Surroundings, UnixSockets};
 use crate::memory::{self, PageCount, SharedMemory};
 use crate::mounts::Mounts;
 use crate::namespaces::{self, Ids, Known};
@@ -11,7 +11,7 @@ use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
 use crate::snapshot::{Ghost, PageMap, Snapshot, Task, TaskState, write_ghost};
-use crate::target::{NamespaceKind, Target};
+use crate::target::{DumpOptions, NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
 use crate::tmpfs;
 use crate::tree::{Member, Tree};
@@ -42,7 +42,11 @@ pub(crate) struct Written {
 }
 
 /// Asks everything of every task. They answer at the same time.
-pub(crate) fn collect(target: &Target<'_>, tree: &mut Tree<'_>) -> Result<Collection> {
+pub(crate) fn collect(
+    target: &Target<'_>,
+    options: &DumpOptions<'_>,
+    tree: &mut Tree<'_>,
+) -> Result<Collection> {
     let mounts = Mounts::of(target.init, &target.externals)?;
     let numbers = numbers(tree);
     let maps = IdMaps::of(target.init)?;
@@ -52,7 +56,17 @@ pub(crate) fn collect(target: &Target<'_>, tree: &mut Tree<'_>) -> Result<Collec
     let mut known = Known::default();
     let host = known.of("self")?;
     let ids = known.of(&target.init.to_string())?;
-    let surroundings = Surroundings { mounts: &mounts, externals: &target.externals, numbers: &numbers };
+    let unix = UnixSockets::of(target.init)?;
+    let terminals = controlling(tree, &numbers);
+    let surroundings = Surroundings {
+        mounts: &mounts,
+        externals: &target.externals,
+        numbers: &numbers,
+        namespaces: &ids,
+        tcp_close: options.tcp_close,
+        unix: &unix,
+        terminals: &terminals,
+    };
     let mut collector = Collector {
         context: Context { numbers: &numbers, maps: &maps, security_module: module },
         ids: &ids,
@@ -61,27 +75,33 @@ pub(crate) fn collect(target: &Target<'_>, tree: &mut Tree<'_>) -> Result<Collec
         sets: Sets::default(),
         objects: Objects::default(),
         tables: BTreeMap::new(),
-        shared: SharedMemory::new(),
     };
     let mut tasks = Vec::new();
     for (at, answered) in answered.iter().enumerate() {
         tasks.push(collector.task(&tree.members, at, answered)?);
     }
+    collector.files.check_peers(options.ext_unix_sk)?;
     let answers = answered[0].answers();
-    let namespaces = namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals)?;
-    let Collector { files, filters, tables, shared, .. } = collector;
-    let Files { entries, remaps, ghosts, memfds, pipes, fifos, .. } = files;
+    let Collector { files, filters, tables, sets, .. } = collector;
+    let Files { entries, remaps, ghosts, memfds, pipes, fifos, locks, queues, terminals, mut shared, .. } =
+        files;
+    let namespaces =
+        namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals, &mut shared)?;
     let mut snapshot = Snapshot {
-        inventory: inventory(&host, module),
+        inventory: inventory(&host, module, options),
         tasks,
         tables,
         files: entries.into_values().collect(),
         remaps,
         ghosts: ghosts.iter().map(|(id, (ghost, _))| (*id, ghost.clone())).collect(),
         memfds,
+        locks: locks.into_iter().map(|(_, lock)| lock).collect(),
         pipes,
         fifos,
+        queues,
+        ttys: terminals,
         seccomp: Some(filters.into_entry()),
+        cgroup: sets.into_entry(target.cgroup, ids.own(NamespaceKind::Cgroup, &host).is_some())?,
         namespaces,
         ..Snapshot::default()
     };
@@ -102,7 +122,7 @@ impl Collection {
         let mut written = Written::default();
         let mut pages_id = 0;
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
-            let Some(mm) = &task.mm else { continue };
+            let Some(mm) = &mut task.mm else { continue };
             let (runs, count) = memory::own_pages(member.pid, mm)?;
             written.pages.add(count);
             let pid = member.pid;
@@ -183,7 +203,22 @@ fn numbers(tree: &Tree<'_>) -> Numbers {
     processes.chain(threads.map(|thread| (thread.tid, thread.status.pid))).collect()
 }
 
-fn inventory(host: &Ids, module: Lsmtype) -> InventoryEntry {
+/// The controlling terminals of the container's sessions.
+fn controlling(tree: &Tree<'_>, numbers: &Numbers) -> Vec<Controlling> {
+    let living = tree.members.iter().filter(|member| member.stat.terminal != 0);
+    let terminal = |member: &Member| {
+        let dev = member.stat.terminal;
+        Controlling {
+            // The kernel's new_encode_dev: the minor number is on both sides of the major.
+            dev: libc::makedev(dev >> 8 & 0xfff, dev & 0xff | dev >> 12 & 0xfff00),
+            session: member.status.sid,
+            foreground: numbers.get(&member.stat.foreground).copied().unwrap_or(0),
+        }
+    };
+    living.map(terminal).collect()
+}
+
+fn inventory(host: &Ids, module: Lsmtype, options: &DumpOptions<'_>) -> InventoryEntry {
     /// CRIU's `NETWORK_LOCK_SKIP`: nothing is locked, so nothing is to be unlocked.
     const NO_LOCK: u32 = 2;
     // Of the dumper, so that CRIU knows which namespaces are the container's own.
@@ -197,6 +232,7 @@ fn inventory(host: &Ids, module: Lsmtype) -> InventoryEntry {
         ns_per_id: Some(true),
         root_cg_set: Some(1),
         lsmtype: Some(module as i32),
+        tcp_close: options.tcp_close.then_some(true),
         network_lock_method: Some(NO_LOCK),
         // Without it CRIU asks for all plugins that it has.
         plugins_entry: Some(PluginsEntry::default()),
@@ -247,7 +283,6 @@ struct Collector<'a> {
     sets: Sets,
     objects: Objects,
     tables: BTreeMap<u32, Vec<FdinfoEntry>>,
-    shared: SharedMemory,
 }
 
 impl Collector<'_> {
@@ -299,6 +334,6 @@ impl Collector<'_> {
 
     fn address_space(&mut self, member: &Member, answers: &Answers) -> Result<MmEntry> {
         let mappings: Vec<Mapping> = memory::mappings(member.pid, &member.of_ours())?;
-        memory::address_space(member, &mappings, answers, &mut self.files, &mut self.shared)
+        memory::address_space(member, &mappings, answers, &mut self.files)
     }
 }

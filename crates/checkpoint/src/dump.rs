@@ -64,7 +64,7 @@ pub fn dump(
     phase(Phase::Enter);
     tree.enter(&supervisor)?;
     phase(Phase::Collect);
-    let mut collection = collect(target, &mut tree)?;
+    let mut collection = collect(target, options, &mut tree)?;
     phase(Phase::Content);
     let start_of_content = Instant::now();
     let written = collection.write_content(&mut tree, &mut directory)?;

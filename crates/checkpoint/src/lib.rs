@@ -22,6 +22,7 @@ mod seccomp;
 mod shared;
 mod signals;
 pub mod snapshot;
+mod sysv;
 mod target;
 mod task;
 mod timers;

@@ -22,6 +22,7 @@ const VDSO: u32 = 1 << 3;
 const HEAP: u32 = 1 << 5;
 const ANON_PRIVATE: u32 = 1 << 9;
 const VVAR: u32 = 1 << 12;
+const MEMFD: u32 = 1 << 14;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;
@@ -48,18 +49,16 @@ pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<Vec<Mapping>>
     Ok(mappings)
 }
 
-/// The address space without its content. Files that are mapped get ids in `files`, and shared memory gets into `shared`.
+/// The address space without its content. Files that are mapped get ids in `files`, shared memory is noted there.
 pub(crate) fn address_space(
     member: &Member,
     mappings: &[Mapping],
     answers: &Answers,
     files: &mut Files<'_>,
-    shared: &mut SharedMemory,
 ) -> Result<MmEntry> {
     let (pid, stat) = (member.pid, &member.stat);
     let exe_file_id = files.place(&format!("/proc/{pid}/exe"))?;
-    let vmas: Result<Vec<VmaEntry>> =
-        mappings.iter().map(|mapping| vma_entry(pid, mapping, files, shared)).collect();
+    let vmas: Result<Vec<VmaEntry>> = mappings.iter().map(|mapping| vma_entry(pid, mapping, files)).collect();
     let vmas = vmas?;
     let auxv = std::fs::read(format!("/proc/{pid}/auxv")).at(|| format!("read /proc/{pid}/auxv"))?;
     let mut auxv: Vec<u64> =
@@ -89,12 +88,7 @@ pub(crate) fn address_space(
     })
 }
 
-fn vma_entry(
-    pid: i32,
-    mapping: &Mapping,
-    files: &mut Files<'_>,
-    shared: &mut SharedMemory,
-) -> Result<VmaEntry> {
+fn vma_entry(pid: i32, mapping: &Mapping, files: &mut Files<'_>) -> Result<VmaEntry> {
     let mut entry = VmaEntry {
         start: mapping.start,
         end: mapping.end,
@@ -128,14 +122,15 @@ fn vma_entry(
         entry.shmid = mapping.ino;
         if name.starts_with(b"/SYSV") {
             entry.status |= vma::SYSVIPC;
-        } else if let Entry::Vacant(vacant) = shared.entry(mapping.ino) {
+        }
+        if let Entry::Vacant(vacant) = files.shared.entry(mapping.ino) {
             vacant.insert(File::open(&link).at(|| format!("open {link}"))?);
         }
         return Ok(entry);
     }
     entry.status |= if mapping.is_shared { vma::FILE_SHARED } else { vma::FILE_PRIVATE };
     if name.starts_with(b"/memfd:") {
-        return Err(Error::new(format!("task {pid}: a mapped memfd is not supported yet")));
+        entry.status |= MEMFD;
     }
     entry.shmid = files.place(&link)?.into();
     entry.fdflags = Some(open_flags(&link)?);
@@ -207,10 +202,12 @@ impl PageCount {
 }
 
 /// Which pages of a process go into the images: those that are neither the file's nor zeros.
-pub(crate) fn own_pages(pid: i32, mm: &MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
+/// Guard pages have no content; they become entries of `mm`, behind all others.
+pub(crate) fn own_pages(pid: i32, mm: &mut MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).at(|| format!("open {path}"))?;
     let mut runs = Vec::new();
+    let mut guards: Vec<VmaEntry> = Vec::new();
     let mut count = PageCount::default();
     for vma in &mm.vmas {
         count.scanned += (vma.end - vma.start) / PAGE_SIZE;
@@ -225,11 +222,19 @@ pub(crate) fn own_pages(pid: i32, mm: &MmEntry) -> Result<(Vec<PagemapEntry>, Pa
         let is_anonymous = vma.status & ANON_PRIVATE != 0;
         let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
         let bits = if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT };
-        scan(&pagemap, vma.start, vma.end, |region| add(&mut runs, region.start, region.end, bits))
-            .at(|| format!("scan {path}"))?;
+        let found = |region: &PageRegion| match region.bits & page::GUARD {
+            0 => add(&mut runs, region.start, region.end, bits),
+            _ => guards.push(guard(region)),
+        };
+        scan(&pagemap, vma.start, vma.end, found).at(|| format!("scan {path}"))?;
     }
+    mm.vmas.append(&mut guards);
     count.written = runs.iter().filter_map(|run| run.nr_pages).sum();
     Ok((runs, count))
+}
+
+fn guard(region: &PageRegion) -> VmaEntry {
+    VmaEntry { start: region.start, end: region.end, status: vma::GUARD, fd: -1, ..VmaEntry::default() }
 }
 
 /// Whether a mapping has pages that are its process's alone.
@@ -239,6 +244,7 @@ fn has_own_pages(vma: &VmaEntry) -> bool {
     is_private && vma.status & (VVAR | VSYSCALL) == 0 && vma.flags & libc::MAP_TYPE as u32 != MAP_DROPPABLE
 }
 
+/// `found` gets stretches of own pages and of guard pages.
 fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
     let unwanted = page::FILE | page::ZERO;
     let mut scan = PageScan {
@@ -246,12 +252,18 @@ fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)
         end,
         inverted: unwanted,
         all: unwanted,
-        any: page::PRESENT | page::SWAPPED,
-        told: page::PRESENT | page::SWAPPED,
+        any: page::PRESENT | page::SWAPPED | page::GUARD,
+        told: page::GUARD,
     };
     let mut regions = [PageRegion::default(); 512];
     while scan.start < end {
         let (count, up_to) = match pagemap_scan(pagemap.as_fd(), &scan, &mut regions) {
+            // FIXME: remove when 6.15 is the oldest supported kernel.
+            Err(errno) if errno.raw() == libc::EINVAL && scan.told != 0 => {
+                scan.any &= !page::GUARD;
+                scan.told = 0;
+                continue;
+            }
             // FIXME: remove when 6.7 is the oldest supported kernel.
             Err(errno) if errno.raw() == libc::ENOTTY => return scan_entries(pagemap, start, end, found),
             result => result?,
@@ -311,13 +323,28 @@ pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &File) -> sys::R
         let mut at = run.vaddr;
         while at < end {
             let len = ((end - at) as usize).min(buffer.len());
-            source.read_exact_at(&mut buffer[..len], at)?;
+            read_or_zeros(source, &mut buffer[..len], at)?;
             pages.write_all_at(&buffer[..len], to)?;
             at += len as u64;
             to += len as u64;
         }
     }
     Ok(to)
+}
+
+/// Behind the end of a file, whose last page it does not fill, there are zeros.
+fn read_or_zeros(source: &File, buffer: &mut [u8], at: u64) -> sys::Result<()> {
+    let mut done = 0;
+    while done < buffer.len() {
+        match source.read_at(&mut buffer[done..], at + done as u64)? {
+            0 => {
+                buffer[done..].fill(0);
+                break;
+            }
+            read => done += read,
+        }
+    }
+    Ok(())
 }
 
 /// The pages of shared memory that have content; addresses are offsets in it.

@@ -2,8 +2,10 @@
 
 use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
+use crate::memory::SharedMemory;
 use crate::proc;
 use crate::snapshot::{Ipc, Namespaces, Net};
+use crate::sysv;
 use crate::target::{Externals, NamespaceKind, Origin};
 use crate::task::Answers;
 use images::messages::{
@@ -67,6 +69,11 @@ impl Ids {
         Some(self.id(kind)).filter(|id| *id != host.id(kind))
     }
 
+    /// The id of the namespace with this inode, if it is one of these.
+    pub(crate) fn id_of(&self, inode: u64) -> Option<u32> {
+        self.0.iter().find(|(known, _)| *known == inode).map(|(_, id)| *id)
+    }
+
     /// Of which kinds these are others.
     pub(crate) fn differences<'a>(&'a self, others: &'a Ids) -> impl Iterator<Item = &'static str> + 'a {
         KINDS
@@ -98,6 +105,7 @@ pub(crate) fn collect(
     answers: &Answers,
     maps: &IdMaps,
     externals: &Externals,
+    shared: &mut SharedMemory,
 ) -> Result<Namespaces> {
     let mut namespaces = Namespaces::default();
     let own = |kind| ids.own(kind, host);
@@ -107,7 +115,7 @@ pub(crate) fn collect(
         namespaces.uts.insert(id, UtsnsEntry { nodename, domainname });
     }
     if let Some(id) = own(NamespaceKind::Ipc) {
-        namespaces.ipc.insert(id, inside(init, NamespaceKind::Ipc, ipc)?);
+        namespaces.ipc.insert(id, inside(init, NamespaceKind::Ipc, || ipc(maps, shared))?);
     }
     if let Some(id) = own(NamespaceKind::User) {
         let (uid_map, gid_map) = (maps.uids.clone(), maps.gids.clone());
@@ -129,7 +137,7 @@ pub(crate) fn collect(
 }
 
 /// Does something in a namespace of a process, and comes back.
-fn inside<T>(pid: i32, kind: NamespaceKind, action: impl FnOnce() -> Result<T>) -> Result<T> {
+pub(crate) fn inside<T>(pid: i32, kind: NamespaceKind, action: impl FnOnce() -> Result<T>) -> Result<T> {
     let (_, name, flag) =
         KINDS.iter().find(|(known, ..)| *known == kind).expect("all kinds are in the table");
     let open = |pid: &str| {
@@ -144,8 +152,8 @@ fn inside<T>(pid: i32, kind: NamespaceKind, action: impl FnOnce() -> Result<T>) 
 }
 
 /// What the IPC namespace that we are in has.
-fn ipc() -> Result<Ipc> {
-    Ok(Ipc { variables: Some(ipc_variables()?), ..Ipc::default() })
+fn ipc(maps: &IdMaps, shared: &mut SharedMemory) -> Result<Ipc> {
+    Ok(Ipc { variables: Some(ipc_variables()?), ..sysv::collect(maps, shared)? })
 }
 
 fn ipc_variables() -> Result<IpcVarEntry> {

@@ -1,4 +1,5 @@
-//! Filters of seccomp(2). Threads share them: a filter is in the images once, behind the one that was there before it.
+//! Filters of seccomp(2). In images a thread has its oldest filter, and `prev` of a filter is the one that was installed
+//! after it: the order in which a restore installs them.
 
 use images::messages::{SeccompEntry, SeccompFilter};
 
@@ -7,18 +8,19 @@ use images::messages::{SeccompEntry, SeccompFilter};
 pub(crate) struct Filters(SeccompEntry);
 
 impl Filters {
-    /// Adds the filters of a thread, the oldest first, and returns the index of the newest.
+    /// Adds the filters of a thread, the oldest first, and returns the index of the oldest. Threads with the same filters
+    /// have the same index.
     pub(crate) fn add(&mut self, chain: &[(Vec<u8>, u64)]) -> Option<u32> {
-        let mut prev = None;
-        for (program, flags) in chain {
-            let filter = SeccompFilter { filter: program.clone(), prev, flags: Some(*flags as u32) };
+        let mut next = None;
+        for (program, flags) in chain.iter().rev() {
+            let filter = SeccompFilter { filter: program.clone(), prev: next, flags: Some(*flags as u32) };
             let known = self.0.seccomp_filters.iter().position(|known| *known == filter);
-            prev = Some(known.unwrap_or_else(|| {
+            next = Some(known.unwrap_or_else(|| {
                 self.0.seccomp_filters.push(filter);
                 self.0.seccomp_filters.len() - 1
             }) as u32);
         }
-        prev
+        next
     }
 
     pub(crate) fn into_entry(self) -> SeccompEntry {
@@ -36,10 +38,11 @@ mod tests {
         let mut filters = Filters::default();
         assert_eq!(filters.add(&[]), None);
         assert_eq!(filters.add(&[a.clone(), b.clone()]), Some(1));
-        assert_eq!(filters.add(&[a.clone(), c]), Some(2));
+        assert_eq!(filters.add(&[a.clone(), c]), Some(3));
         assert_eq!(filters.add(&[a.clone(), b.clone()]), Some(1));
+        assert_eq!(filters.add(&[b]), Some(0));
         // The same program on top of itself is another one.
-        assert_eq!(filters.add(&[a.clone(), a]), Some(3));
-        assert_eq!(filters.into_entry().seccomp_filters[2].prev, Some(0));
+        assert_eq!(filters.add(&[a.clone(), a]), Some(5));
+        assert_eq!(filters.into_entry().seccomp_filters[1].prev, Some(0));
     }
 }

@@ -15,6 +15,9 @@ pub mod probe;
 pub mod process;
 pub mod sched;
 pub mod security;
+pub mod socket;
+pub mod sysv;
+pub mod terminal;
 pub mod time;
 
 pub use errno::{Errno, Result};

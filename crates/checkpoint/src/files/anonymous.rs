@@ -1,7 +1,8 @@
 //! Files that are nothing but a state in the kernel: eventfd, signalfd, timerfd, epoll. /proc says it all.
 
-use super::{Files, Open, entry};
+use super::{Descriptor, Files, Open, entry};
 use crate::error::{Error, Result};
+use crate::proc;
 use images::messages::{
     EventfdFileEntry, EventpollFileEntry, EventpollTfdEntry, FdTypes, FileEntry, SignalfdEntry, TimerfdEntry,
 };
@@ -55,9 +56,39 @@ impl Files<'_> {
     pub(super) fn epoll(&mut self, open: &Open) -> Result<FileEntry> {
         let lines = open.info.more.lines().filter(|line| line.starts_with("tfd:"));
         let tfd: Option<Vec<EventpollTfdEntry>> = lines.map(|line| watched(open.id, line)).collect();
-        let tfd = tfd.ok_or_else(|| unexpected(open, "tfd"))?;
+        let mut tfd = tfd.ok_or_else(|| unexpected(open, "tfd"))?;
+        self.find_watched(open, &mut tfd)?;
         let epfd = EventpollFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, tfd };
         Ok(FileEntry { epfd: Some(Box::new(epfd)), ..entry(FdTypes::Eventpoll, open.id) })
+    }
+}
+
+impl Files<'_> {
+    /// A registration has the number under which it was made; the file may have others by now, and the number another
+    /// file.
+    fn find_watched(&self, open: &Open, watched: &mut [EventpollTfdEntry]) -> Result<()> {
+        let Descriptor { pid, fd } = open.descriptor;
+        let numbers: Vec<u32> = watched.iter().map(|each| each.tfd).collect();
+        for (at, each) in watched.iter_mut().enumerate() {
+            // Of those with the same number, the how manyeth.
+            let nth = numbers[..at].iter().filter(|number| **number == each.tfd).count() as u32;
+            let is_it = |candidate: i32| {
+                sys::inspect::epoll_watches(pid, candidate, fd as u32, each.tfd, nth).unwrap_or(false)
+            };
+            if is_it(each.tfd as i32) {
+                continue;
+            }
+            let all = proc::numbers(format!("/proc/{pid}/fd"))?;
+            let Some(found) = all.into_iter().find(|candidate| is_it(*candidate)) else {
+                let what = format!(
+                    "{}: it watches a file, once fd {}, that task {pid} has no more",
+                    open.owner, each.tfd
+                );
+                return Err(Error::new(what));
+            };
+            each.tfd = found as u32;
+        }
+        Ok(())
     }
 }
 

@@ -4,14 +4,26 @@
 //! task. Each kind has a module; `kind.rs` tells them apart, for a dump and for what is to be known before one.
 
 mod anonymous;
+mod inet;
 mod kind;
+mod locks;
+mod memfds;
 mod pipes;
 mod regular;
+mod sockets;
+mod terminals;
+mod unix;
+mod watches;
 
 pub(crate) use kind::Kind;
+pub(crate) use sockets::socket_refused;
+pub(crate) use terminals::Controlling;
+pub(crate) use unix::UnixSockets;
 
 use crate::error::{At, Error, Result};
+use crate::memory::SharedMemory;
 use crate::mounts::Mounts;
+use crate::namespaces::Ids;
 use crate::proc::{self, Fdinfo};
 use crate::shared::Sorted;
 use crate::snapshot::Ghost;
@@ -19,7 +31,8 @@ use crate::target::Externals;
 use crate::task::Numbers;
 use crate::tree::Member;
 use images::messages::{
-    FdTypes, FdinfoEntry, FileEntry, FownEntry, MemfdInodeEntry, PipeDataEntry, RemapFilePathEntry,
+    FdTypes, FdinfoEntry, FileEntry, FileLockEntry, FownEntry, MemfdInodeEntry, PipeDataEntry,
+    RemapFilePathEntry, SkPacketEntry, TtyInfoEntry,
 };
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -41,7 +54,16 @@ pub(crate) struct Files<'a> {
     pub(crate) memfds: Vec<MemfdInodeEntry>,
     pub(crate) pipes: Vec<(PipeDataEntry, Vec<u8>)>,
     pub(crate) fifos: Vec<(PipeDataEntry, Vec<u8>)>,
+    /// With device and inode of their files.
+    pub(crate) locks: Vec<((u64, u64), FileLockEntry)>,
+    /// What unix sockets have received, by the ids of the sockets.
+    pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
+    pub(crate) terminals: Vec<TtyInfoEntry>,
+    /// Shared memory of mappings and memfds.
+    pub(crate) shared: SharedMemory,
     last_id: u32,
+    /// Descriptors that were on their way through sockets; open as long as others are compared with them.
+    in_flight: Vec<OwnedFd>,
     surroundings: Surroundings<'a>,
     /// Descriptors by device and inode of what they refer to.
     descriptors: HashMap<(u64, u64), Sorted<Descriptor>>,
@@ -55,6 +77,13 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) mounts: &'a Mounts,
     pub(crate) externals: &'a Externals,
     pub(crate) numbers: &'a Numbers,
+    pub(crate) namespaces: &'a Ids,
+    /// Connections of TCP are dumped as closed ones.
+    pub(crate) tcp_close: bool,
+    /// The unix sockets of the container's network namespace.
+    pub(crate) unix: &'a UnixSockets,
+    /// Of processes: a terminal, its session and its foreground process group.
+    pub(crate) terminals: &'a [Controlling],
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -68,6 +97,7 @@ struct Descriptor {
 pub(crate) struct Open {
     /// Who has it, for errors: `task 41 fd 7`.
     owner: String,
+    descriptor: Descriptor,
     id: u32,
     file: File,
     metadata: Metadata,
@@ -86,6 +116,11 @@ impl<'a> Files<'a> {
             memfds: Vec::new(),
             pipes: Vec::new(),
             fifos: Vec::new(),
+            locks: Vec::new(),
+            queues: Vec::new(),
+            terminals: Vec::new(),
+            shared: SharedMemory::new(),
+            in_flight: Vec::new(),
             surroundings,
             descriptors: HashMap::new(),
             places: HashMap::new(),
@@ -99,35 +134,52 @@ impl<'a> Files<'a> {
     }
 
     fn descriptor(&mut self, member: &Member, fd: i32) -> Result<FdinfoEntry> {
-        let pid = member.pid;
-        let owner = format!("task {pid} fd {fd}");
-        let file = File::from(member.descriptor(fd)?);
-        let metadata = file.metadata().at(|| owner.clone())?;
-        let info = Fdinfo::of(pid, fd)?;
-        let next = self.last_id + 1;
-        let compare = |a: &Descriptor, b: &Descriptor| kcmp(a.pid, b.pid, Shared::File(a.fd, b.fd));
-        let known = self.descriptors.entry((metadata.dev(), metadata.ino())).or_default();
-        let (id, is_new) = known
-            .id(Descriptor { pid, fd }, compare, || next)
-            .at(|| format!("{owner}: compare with others"))?;
-        let is_cloexec = info.is_cloexec;
-        if is_new {
-            self.last_id = next;
-            let link = proc::link(format!("/proc/{pid}/fd/{fd}"))?;
-            let open = Open { owner, id, file, metadata, info, link };
-            let kind = Kind::of(&open.link, &open.metadata)
-                .map_err(|reason| Error::new(format!("{}: {reason}", open.owner)))?;
-            let entry = self.entry(kind, &open)?;
-            self.entries.insert(id, entry);
-        }
-        let kind = self.entries[&id].r#type;
+        let copy = member.descriptor(fd)?;
+        let descriptor = Descriptor { pid: member.pid, fd };
+        let (open, is_new) = self.open(descriptor, copy)?;
+        self.locks(&open, member.status.pid, fd, is_new)?;
+        let kind = self.entries[&open.id].r#type;
         Ok(FdinfoEntry {
-            id,
-            flags: is_cloexec.into(),
+            id: open.id,
+            flags: open.info.is_cloexec.into(),
             r#type: kind,
             fd: fd as u32,
             xattr_security_selinux: None,
         })
+    }
+
+    /// Looks at what a descriptor refers to, unless another has led to it; `copy` is one of ours. Also says whether it was
+    /// new.
+    fn open(&mut self, descriptor: Descriptor, copy: OwnedFd) -> Result<(Open, bool)> {
+        let Descriptor { pid, fd } = descriptor;
+        let owner = format!("task {pid} fd {fd}");
+        let file = File::from(copy);
+        let metadata = file.metadata().at(|| owner.clone())?;
+        let info = Fdinfo::of(pid, fd)?;
+        let link = proc::link(format!("/proc/{pid}/fd/{fd}"))?;
+        let next = self.last_id + 1;
+        let compare = |a: &Descriptor, b: &Descriptor| kcmp(a.pid, b.pid, Shared::File(a.fd, b.fd));
+        let known = self.descriptors.entry((metadata.dev(), metadata.ino())).or_default();
+        let (id, is_new) =
+            known.id(descriptor, compare, || next).at(|| format!("{owner}: compare with others"))?;
+        let open = Open { owner, descriptor, id, file, metadata, info, link };
+        if is_new {
+            self.last_id = next;
+            let kind = Kind::of(&open.link, &open.metadata);
+            let kind = kind.map_err(|reason| Error::new(format!("{}: {reason}", open.owner)))?;
+            let entry = self.entry(kind, &open)?;
+            self.entries.insert(id, entry);
+        }
+        Ok((open, is_new))
+    }
+
+    /// The id of an open file that we were given by a socket.
+    fn in_flight(&mut self, copy: OwnedFd) -> Result<u32> {
+        use std::os::fd::AsRawFd;
+        let descriptor = Descriptor { pid: std::process::id() as i32, fd: copy.as_raw_fd() };
+        let ours = copy.try_clone().at(|| "copy a descriptor of ours".to_owned())?;
+        self.in_flight.push(copy);
+        Ok(self.open(descriptor, ours)?.0.id)
     }
 
     fn new_id(&mut self) -> u32 {
@@ -144,7 +196,12 @@ impl<'a> Files<'a> {
             Kind::Epoll => self.epoll(open),
             Kind::SignalFd => self.signalfd(open),
             Kind::TimerFd => self.timerfd(open),
-            other => Err(Error::new(format!("{}: {other:?} is not supported yet", open.owner))),
+            Kind::Inotify => self.inotify(open),
+            Kind::PidFd => self.pidfd(open),
+            Kind::Namespace => self.namespace(open),
+            Kind::MemFd => self.memfd(open, open.id),
+            Kind::Socket => self.socket(open),
+            Kind::Terminal => self.terminal(open),
         }
     }
 
@@ -159,7 +216,8 @@ impl<'a> Files<'a> {
     /// The same for a file that was opened with `O_PATH`.
     pub(crate) fn placed(&mut self, owner: &str, file: OwnedFd, link: PathBuf) -> Result<u32> {
         use std::os::fd::AsRawFd;
-        let mut info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
+        let descriptor = Descriptor { pid: std::process::id() as i32, fd: file.as_raw_fd() };
+        let mut info = Fdinfo::of(descriptor.pid, descriptor.fd)?;
         info.flags = 0;
         let file = File::from(file);
         let metadata = file.metadata().at(|| owner.to_owned())?;
@@ -168,8 +226,11 @@ impl<'a> Files<'a> {
             return Ok(*id);
         }
         let id = self.new_id();
-        let open = Open { owner: owner.to_owned(), id, file, metadata, info, link };
-        let entry = self.named(&open, id)?;
+        let open = Open { owner: owner.to_owned(), descriptor, id, file, metadata, info, link };
+        let entry = match open.link.to_string_lossy().starts_with("/memfd:") {
+            true => self.memfd(&open, id)?,
+            false => self.named(&open, id)?,
+        };
         self.entries.insert(id, entry);
         self.places.insert(key, id);
         Ok(id)

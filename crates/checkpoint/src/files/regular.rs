@@ -10,7 +10,7 @@ use images::messages::{
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 
 /// What the kernel appends to the path of a file that was deleted.
 const DELETED: &[u8] = b" (deleted)";
@@ -23,7 +23,7 @@ impl Files<'_> {
         let Some(mount) = self.surroundings.mounts.find(open.info.mnt_id) else {
             return self.external(open, id);
         };
-        if open.metadata.nlink() == 0 && open.metadata.is_file() {
+        if open.metadata.nlink() == 0 {
             self.ghost(open, id)?;
         } else {
             self.check_path(open, path)?;
@@ -110,9 +110,12 @@ impl Files<'_> {
 
 fn ghost(open: &Open) -> Result<(Ghost, File)> {
     let metadata = &open.metadata;
+    let is_regular = metadata.is_file();
+    let flags = if is_regular { libc::O_RDONLY } else { libc::O_PATH };
     // Whatever it was opened for, for reading.
     let path = format!("/proc/self/fd/{}", open.file.as_raw_fd());
-    let file = File::open(path).at(|| format!("{}: open the deleted file", open.owner))?;
+    let file = File::options().read(true).custom_flags(flags).open(path);
+    let file = file.at(|| format!("{}: open the deleted file", open.owner))?;
     let time = |sec: i64, nsec: i64| Some(Timeval { tv_sec: sec as u64, tv_usec: (nsec / 1000) as u64 });
     let entry = GhostFileEntry {
         uid: metadata.uid(),
@@ -120,14 +123,17 @@ fn ghost(open: &Open) -> Result<(Ghost, File)> {
         mode: metadata.mode(),
         dev: Some(metadata.dev() as u32),
         ino: Some(metadata.ino()),
-        rdev: None,
+        rdev: (metadata.rdev() != 0).then_some(metadata.rdev() as u32),
         atim: time(metadata.atime(), metadata.atime_nsec()),
         mtim: time(metadata.mtime(), metadata.mtime_nsec()),
-        chunks: Some(true),
-        size: Some(metadata.size()),
+        chunks: is_regular.then_some(true),
+        size: is_regular.then(|| metadata.size()),
         symlnk_target: None,
     };
-    let chunks = chunks(&file, metadata.size()).at(|| format!("{}: look for its content", open.owner))?;
+    let chunks = match is_regular {
+        true => chunks(&file, metadata.size()).at(|| format!("{}: look for its content", open.owner))?,
+        false => Vec::new(),
+    };
     Ok((Ghost { entry, chunks }, file))
 }
 

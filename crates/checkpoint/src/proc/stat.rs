@@ -7,6 +7,9 @@ use crate::error::{Error, Result};
 pub(crate) struct Stat {
     pub(crate) state: char,
     pub(crate) ppid: i32,
+    /// The controlling terminal as the kernel encodes a device number, and its foreground process group; 0 and -1 for none.
+    pub(crate) terminal: u32,
+    pub(crate) foreground: i32,
     /// `PF_` flags of the kernel's task_struct.
     pub(crate) flags: u32,
     pub(crate) nice: i32,
@@ -40,6 +43,8 @@ impl Stat {
         Some(Stat {
             state: field(3)?.chars().next()?,
             ppid: signed(4)?,
+            terminal: signed(7)? as u32,
+            foreground: signed(8)?,
             flags: number(9)? as u32,
             nice: signed(19)?,
             start_time: number(22)?,

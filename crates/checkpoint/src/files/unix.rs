@@ -1,0 +1,281 @@
+//! unix(7) sockets: who is whose peer is told by sock_diag(7), what they have received by peeking.
+
+use super::sockets::{Socket, options};
+use super::{Files, Open, entry};
+use crate::error::{At, Error, Result};
+use crate::namespaces;
+use crate::proc::Fdinfo;
+use crate::target::NamespaceKind;
+use images::messages::{
+    FdTypes, FileEntry, FilePermsEntry, ScmEntry, SkPacketEntry, SkShutdown, UnixSkEntry,
+};
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use std::collections::BTreeMap;
+use std::ffi::OsStr;
+use std::fs::File;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use sys::socket::{Peeked, option_number, peek, set_option_number, unix_file};
+
+/// States of sockets (net/tcp_states.h).
+const LISTEN: u8 = 10;
+
+/// Longer than what unix sockets take unless their buffers were made larger.
+const MESSAGE: usize = 1 << 20;
+
+/// All unix sockets of a network namespace, by their inodes.
+#[derive(Debug, Default)]
+pub(crate) struct UnixSockets {
+    sockets: BTreeMap<u32, UnixSocket>,
+    /// Of connections that were not accepted yet: the socket that listens.
+    waiting: BTreeMap<u32, u32>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct UnixSocket {
+    kind: u8,
+    state: u8,
+    name: Vec<u8>,
+    peer: u32,
+    /// Inodes of those that were not accepted yet.
+    waiting: Vec<u32>,
+    received: u32,
+    /// Of one that listens, how many may wait.
+    sent: u32,
+    shutdown: u8,
+}
+
+impl UnixSockets {
+    /// Those in the network namespace of a process.
+    pub(crate) fn of(pid: i32) -> Result<UnixSockets> {
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let make = || socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag);
+        let diag = namespaces::inside(pid, NamespaceKind::Net, || {
+            make().at(|| "make a socket for sock_diag".to_owned())
+        })?;
+        let mut unix = UnixSockets::default();
+        for (inode, socket) in ask(&diag).at(|| "ask for unix sockets".to_owned())? {
+            unix.waiting.extend(socket.waiting.iter().map(|waiting| (*waiting, inode)));
+            unix.sockets.insert(inode, socket);
+        }
+        Ok(unix)
+    }
+}
+
+/// All of them, by SOCK_DIAG_BY_FAMILY (sock_diag(7)).
+fn ask(diag: &OwnedFd) -> sys::Result<Vec<(u32, UnixSocket)>> {
+    const SOCK_DIAG_BY_FAMILY: u16 = 20;
+    const REQUEST_DUMP: u16 = 0x301;
+    const SHOW_NAME_PEER_ICONS_RQLEN: u32 = 0x1d;
+    const ALL_STATES: u32 = u32::MAX;
+    const HEADER: usize = 16;
+    let mut request = Vec::new();
+    request.extend_from_slice(&40u32.to_le_bytes());
+    request.extend_from_slice(&SOCK_DIAG_BY_FAMILY.to_le_bytes());
+    request.extend_from_slice(&REQUEST_DUMP.to_le_bytes());
+    request.extend_from_slice(&[0; 8]);
+    request.extend_from_slice(&[libc::AF_UNIX as u8, 0, 0, 0]);
+    request.extend_from_slice(&ALL_STATES.to_le_bytes());
+    request.extend_from_slice(&[0; 4]);
+    request.extend_from_slice(&SHOW_NAME_PEER_ICONS_RQLEN.to_le_bytes());
+    request.extend_from_slice(&[0; 8]);
+    send(diag.as_raw_fd(), &request, MsgFlags::empty())?;
+    let mut sockets = Vec::new();
+    let mut buffer = vec![0u8; 64 << 10];
+    loop {
+        let len = recv(diag.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
+        let mut rest = &buffer[..len];
+        while rest.len() >= HEADER {
+            let size = (word(rest, 0) as usize).clamp(HEADER, rest.len());
+            match u16::from_le_bytes([rest[4], rest[5]]) as i32 {
+                libc::NLMSG_DONE => return Ok(sockets),
+                libc::NLMSG_ERROR => {
+                    return Err(sys::Errno::from_raw((word(rest, HEADER) as i32).wrapping_neg()));
+                }
+                _ => sockets.extend(parse(&rest[HEADER..size])),
+            }
+            rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+        }
+    }
+}
+
+/// A struct unix_diag_msg and its attributes.
+fn parse(message: &[u8]) -> Option<(u32, UnixSocket)> {
+    const MESSAGE: usize = 16;
+    const NAME: u16 = 0;
+    const PEER: u16 = 2;
+    const ICONS: u16 = 3;
+    const RQLEN: u16 = 4;
+    const SHUTDOWN: u16 = 6;
+    if message.len() < MESSAGE {
+        return None;
+    }
+    let mut socket = UnixSocket { kind: message[1], state: message[2], ..UnixSocket::default() };
+    let mut rest = &message[MESSAGE..];
+    while rest.len() >= 4 {
+        let size = usize::from(u16::from_le_bytes([rest[0], rest[1]])).clamp(4, rest.len());
+        let value = &rest[4..size];
+        match u16::from_le_bytes([rest[2], rest[3]]) {
+            NAME => socket.name = value.to_vec(),
+            PEER => socket.peer = word(value, 0),
+            ICONS => socket.waiting = (0..value.len() / 4).map(|nth| word(value, nth * 4)).collect(),
+            RQLEN => (socket.received, socket.sent) = (word(value, 0), word(value, 4)),
+            SHUTDOWN => socket.shutdown = value.first().copied().unwrap_or(0),
+            _ => {}
+        }
+        rest = rest.get(size.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Some((word(message, 4), socket))
+}
+
+fn word(bytes: &[u8], at: usize) -> u32 {
+    bytes.get(at..at + 4).map_or(0, |word| u32::from_le_bytes(word.try_into().expect("four bytes")))
+}
+
+impl Files<'_> {
+    pub(super) fn unix_socket(&mut self, open: &Open) -> Result<FileEntry> {
+        let ino = open.metadata.ino() as u32;
+        let unix = self.surroundings.unix;
+        let Some(socket) = unix.sockets.get(&ino) else {
+            return Err(Error::new(format!("{}: its network namespace is not the container's", open.owner)));
+        };
+        let made = Socket::of(open.file.as_fd()).at(|| format!("{}: its kind", open.owner))?;
+        let peer = match unix.waiting.get(&socket.peer) {
+            // The connection is there, but nobody has accepted it: it is made again.
+            Some(listener) => *listener,
+            None => socket.peer,
+        };
+        let shutdown = match socket.shutdown {
+            0 => None,
+            1 => Some(SkShutdown::Read as i32),
+            2 => Some(SkShutdown::Write as i32),
+            _ => Some(SkShutdown::Both as i32),
+        };
+        let mut usk = UnixSkEntry {
+            id: open.id,
+            ino,
+            r#type: socket.kind.into(),
+            state: socket.state.into(),
+            flags: open.info.flags,
+            uflags: 0,
+            backlog: socket.sent,
+            peer,
+            fown: self.owner(open)?,
+            opts: options(open, made)?,
+            name: socket.name.clone(),
+            shutdown,
+            ns_id: Some(self.surroundings.namespaces.id(NamespaceKind::Net)),
+            ..UnixSkEntry::default()
+        };
+        if socket.name.first().is_some_and(|first| *first != 0) {
+            self.bound(open, &mut usk)?;
+        }
+        if socket.state != LISTEN && socket.received != 0 {
+            self.received(open)?;
+        }
+        Ok(FileEntry { usk: Some(Box::new(usk)), ..entry(FdTypes::Unixsk, open.id) })
+    }
+
+    /// The file that a socket is bound to.
+    fn bound(&self, open: &Open, usk: &mut UnixSkEntry) -> Result<()> {
+        let file = unix_file(open.file.as_fd()).at(|| format!("{}: the file of its name", open.owner))?;
+        let info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
+        let link = crate::proc::link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
+        let metadata = File::from(file).metadata().at(|| format!("{}: the file of its name", open.owner))?;
+        usk.file_perms =
+            Some(FilePermsEntry { mode: metadata.mode(), uid: metadata.uid(), gid: metadata.gid() });
+        usk.mnt_id = self.surroundings.mounts.find(info.mnt_id).map(|id| id as i32);
+        let path = link.as_os_str().as_bytes();
+        let found = sys::path::resolve_in_root(
+            self.surroundings.mounts.root(),
+            OsStr::from_bytes(path),
+            libc::O_NOFOLLOW,
+        );
+        let found = found.ok().and_then(|file| File::from(file).metadata().ok());
+        let is_there =
+            found.is_some_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()));
+        usk.deleted = (!is_there).then_some(true);
+        // A relative name: where it began.
+        let name: Vec<u8> = usk.name.iter().copied().take_while(|byte| *byte != 0).collect();
+        if !name.starts_with(b"/") {
+            let path = path.strip_suffix(b" (deleted)".as_slice()).unwrap_or(path);
+            usk.name_dir = path.strip_suffix(name.as_slice()).map(<[u8]>::to_vec);
+        }
+        Ok(())
+    }
+
+    /// What it has received, with descriptors that are on their way.
+    fn received(&mut self, open: &Open) -> Result<()> {
+        let fd = open.file.as_fd();
+        let what = || format!("{}: look at what it has received", open.owner);
+        let before = option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF).at(what)?;
+        set_option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, 0).at(what)?;
+        let messages = peek_all(open);
+        set_option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, before).at(what)?;
+        for message in messages.at(what)? {
+            if message.has_more {
+                return Err(Error::new(format!(
+                    "{}: credentials in its queue are not supported",
+                    open.owner
+                )));
+            }
+            let rights: Result<Vec<u32>> =
+                message.files.into_iter().map(|file| self.in_flight(file)).collect();
+            let rights = rights?;
+            let scm = if rights.is_empty() { Vec::new() } else { vec![ScmEntry { r#type: 1, rights }] };
+            let packet = SkPacketEntry { id_for: open.id, length: message.bytes.len() as u32, scm };
+            self.queues.push((packet, message.bytes));
+        }
+        Ok(())
+    }
+
+    /// All that are connected must be there at both ends.
+    pub(crate) fn check_peers(&self, are_external_allowed: bool) -> Result<()> {
+        let sockets = || self.entries.values().filter_map(|entry| entry.usk.as_ref());
+        for socket in sockets().filter(|socket| socket.peer != 0) {
+            let is_inside = sockets().any(|other| other.ino == socket.peer);
+            // A stream whose peer has ended is told apart by nothing else.
+            let is_gone = !self.surroundings.unix.sockets.contains_key(&socket.peer);
+            if !is_inside && !is_gone && !are_external_allowed {
+                return Err(Error::new(format!(
+                    "unix socket {}: its peer {} is outside of the container; use --ext-unix-sk",
+                    socket.ino, socket.peer
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn peek_all(open: &Open) -> sys::Result<Vec<Peeked>> {
+    let mut messages = Vec::new();
+    while let Some(message) = peek(open.file.as_fd(), MESSAGE)? {
+        // The end of a stream, or an empty datagram, at which peeking does not get on.
+        if message.bytes.is_empty() {
+            break;
+        }
+        messages.push(message);
+    }
+    Ok(messages)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_of_this_process() {
+        let (one, other) = std::os::unix::net::UnixStream::pair().expect("a pair");
+        let inode = |fd: &std::os::unix::net::UnixStream| {
+            File::from(fd.as_fd().try_clone_to_owned().expect("a copy")).metadata().expect("metadata").ino()
+                as u32
+        };
+        let flags = SockFlag::SOCK_CLOEXEC;
+        let diag = socket(AddressFamily::Netlink, SockType::Raw, flags, SockProtocol::NetlinkSockDiag)
+            .expect("a socket");
+        let sockets: BTreeMap<u32, UnixSocket> = ask(&diag).expect("answers").into_iter().collect();
+        let found = &sockets[&inode(&one)];
+        assert_eq!((found.kind, found.state, found.peer), (1, 1, inode(&other)));
+    }
+}

@@ -1,0 +1,95 @@
+//! inotify(7), pidfds and files of namespaces.
+
+use super::{Files, Open, entry};
+use crate::error::{At, Error, Result};
+use images::messages::{
+    FdTypes, FhEntry, FileEntry, InotifyFileEntry, InotifyWdEntry, NsFileEntry, PidfdEntry,
+};
+use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
+
+/// Words of a file handle in images.
+const HANDLE_WORDS: usize = 16;
+
+impl Files<'_> {
+    pub(super) fn inotify(&mut self, open: &Open) -> Result<FileEntry> {
+        let lines = open.info.more.lines().filter(|line| line.starts_with("inotify "));
+        let watches: Option<Vec<InotifyWdEntry>> = lines.map(watch).collect();
+        let wd = watches.ok_or_else(|| Error::new(format!("{}: fdinfo: not as expected", open.owner)))?;
+        let ify = InotifyFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, wd };
+        Ok(FileEntry { ify: Some(Box::new(ify)), ..entry(FdTypes::Inotify, open.id) })
+    }
+
+    pub(super) fn pidfd(&mut self, open: &Open) -> Result<FileEntry> {
+        let pid = open.info.value("Pid").and_then(|pid| pid.parse::<i32>().ok());
+        let nspid = match pid {
+            // It has ended, and was waited for.
+            Some(-1) => -1,
+            Some(pid) => match self.surroundings.numbers.get(&pid) {
+                Some(number) => *number as i32,
+                None => return Err(Error::new(format!("{}: its process, {pid}, is outside", open.owner))),
+            },
+            None => return Err(Error::new(format!("{}: fdinfo: Pid: missing", open.owner))),
+        };
+        let ino = open.metadata.ino() as u32;
+        // As pidfd_open(2) takes them.
+        let flags = open.info.flags & libc::O_NONBLOCK as u32;
+        let pidfd = PidfdEntry { id: open.id, ino, flags, nspid, fown: self.owner(open)? };
+        Ok(FileEntry { pidfd: Some(Box::new(pidfd)), ..entry(FdTypes::Pidfd, open.id) })
+    }
+
+    pub(super) fn namespace(&mut self, open: &Open) -> Result<FileEntry> {
+        let kind =
+            sys::process::namespace_kind(open.file.as_fd()).at(|| format!("{}: its kind", open.owner))?;
+        let Some(ns_id) = self.surroundings.namespaces.id_of(open.metadata.ino()) else {
+            return Err(Error::new(format!(
+                "{}: the namespace {} is outside",
+                open.owner,
+                open.link.display()
+            )));
+        };
+        let nsf = NsFileEntry { id: open.id, ns_id, ns_cflag: kind as u32, flags: open.info.flags };
+        Ok(FileEntry { nsf: Some(Box::new(nsf)), ..entry(FdTypes::Ns, open.id) })
+    }
+}
+
+/// "inotify wd:1 ino:2 sdev:2b mask:100 ignored_mask:0 fhandle-bytes:c fhandle-type:1 f_handle:8c19..."
+fn watch(line: &str) -> Option<InotifyWdEntry> {
+    let value = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix(':'));
+    let hex = |key| u64::from_str_radix(value(key)?, 16).ok();
+    let digits = value("f_handle")?;
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let mut bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    bytes.resize(bytes.len().max(HANDLE_WORDS * 8), 0);
+    let handle = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    Some(InotifyWdEntry {
+        id: 0,
+        i_ino: hex("ino")?,
+        mask: hex("mask")? as u32,
+        ignored_mask: hex("ignored_mask")? as u32,
+        s_dev: hex("sdev")? as u32,
+        // Decimal before 6.10, where hexadecimal would have been meant.
+        wd: hex("wd")? as u32,
+        f_handle: FhEntry {
+            bytes: hex("fhandle-bytes")? as u32,
+            r#type: hex("fhandle-type")? as u32,
+            handle: handle.collect(),
+            path: None,
+            mnt_id: None,
+        },
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch() {
+        let line = "inotify wd:1 ino:2 sdev:2b mask:100 ignored_mask:0 fhandle-bytes:c fhandle-type:1 \
+            f_handle:8c1991190100000000000000";
+        let watch = watch(line).expect("a watch");
+        assert_eq!((watch.wd, watch.s_dev, watch.mask, watch.f_handle.bytes), (1, 0x2b, 0x100, 12));
+        assert_eq!(watch.f_handle.handle[..2], [0x1_1991_198c, 0]);
+    }
+}

@@ -1,0 +1,124 @@
+//! Options of sockets whose kind is known only when they are looked at, and calls of unix(7) that nix lacks.
+#![allow(unsafe_code)] // getsockopt(2) takes any option's memory.
+
+use crate::{Errno, Result};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// An option that is at most `len` bytes, as the kernel has written it.
+pub fn option(fd: BorrowedFd<'_>, level: i32, name: i32, len: usize) -> Result<Vec<u8>> {
+    let mut bytes = vec![0u8; len];
+    let mut written = len as libc::socklen_t;
+    let at = bytes.as_mut_ptr().cast();
+    // SAFETY: the kernel writes `written` bytes at most, and then how many it has written.
+    let result = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, at, &raw mut written) };
+    Errno::check(result.into())?;
+    bytes.truncate(written as usize);
+    Ok(bytes)
+}
+
+/// An option that is an int.
+pub fn option_number(fd: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32> {
+    let mut bytes = option(fd, level, name, 4)?;
+    bytes.resize(4, 0);
+    Ok(i32::from_le_bytes(bytes.try_into().expect("four bytes")))
+}
+
+/// Sets an option that is an int.
+pub fn set_option_number(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<()> {
+    let len = size_of::<i32>() as libc::socklen_t;
+    // SAFETY: `value` is an int that outlives the call.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+    Errno::check(result.into())?;
+    Ok(())
+}
+
+/// The address that a socket is bound to, or connected to, as the kernel's sockaddr.
+pub fn address(fd: BorrowedFd<'_>, of_peer: bool) -> Result<Vec<u8>> {
+    let mut bytes = vec![0u8; size_of::<libc::sockaddr_storage>()];
+    let mut written = bytes.len() as libc::socklen_t;
+    let at = bytes.as_mut_ptr().cast();
+    // SAFETY: the kernel writes `written` bytes at most, and then how many there are.
+    let result = unsafe {
+        match of_peer {
+            true => libc::getpeername(fd.as_raw_fd(), at, &raw mut written),
+            false => libc::getsockname(fd.as_raw_fd(), at, &raw mut written),
+        }
+    };
+    Errno::check(result.into())?;
+    bytes.truncate(written as usize);
+    Ok(bytes)
+}
+
+/// The file that a unix(7) socket is bound to, opened with `O_PATH` (`SIOCUNIXFILE`).
+///
+/// # Errors
+/// `ENOENT`: it is bound to none. `EPERM`: without CAP_NET_ADMIN.
+pub fn unix_file(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const SIOCUNIXFILE: libc::Ioctl = 0x89e0;
+    // SAFETY: no pointers are passed.
+    let file = Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCUNIXFILE) }.into())?;
+    // SAFETY: the call succeeded, so `file` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(file as i32) })
+}
+
+/// A message that waits in a socket, with the descriptors that came with it.
+#[derive(Debug)]
+pub struct Peeked {
+    pub bytes: Vec<u8>,
+    pub files: Vec<OwnedFd>,
+    /// There were control messages of other kinds.
+    pub has_more: bool,
+}
+
+/// Looks at the next message or stretch of a socket, from `SO_PEEK_OFF` on, and leaves it there. `None` when there is no
+/// more. A message of more than `len` bytes is `EMSGSIZE`.
+pub fn peek(fd: BorrowedFd<'_>, len: usize) -> Result<Option<Peeked>> {
+    let mut bytes = vec![0u8; len];
+    // SCM_MAX_FD descriptors, and credentials.
+    let mut control = [0u64; 160];
+    let mut iov = libc::iovec { iov_base: bytes.as_mut_ptr().cast(), iov_len: bytes.len() };
+    // SAFETY: a structure of integers and pointers, for which zero is a value.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut iov;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control) as _;
+    let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_CMSG_CLOEXEC;
+    // SAFETY: everything that `message` points to outlives the call.
+    let read =
+        match Errno::check(unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) } as libc::c_long)
+        {
+            Ok(read) => read as usize,
+            Err(errno) if errno.raw() == libc::EAGAIN => return Ok(None),
+            Err(errno) => return Err(errno),
+        };
+    let mut peeked = Peeked { bytes: Vec::new(), files: Vec::new(), has_more: false };
+    // SAFETY: the kernel has filled the control messages, and the macros stay within their length.
+    let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
+    while !header.is_null() {
+        // SAFETY: `header` is a control message within `control`, which is aligned for it.
+        let (level, kind, len) =
+            unsafe { ((*header).cmsg_level, (*header).cmsg_type, (*header).cmsg_len as usize) };
+        if (level, kind) == (libc::SOL_SOCKET, libc::SCM_RIGHTS) {
+            // SAFETY: as above.
+            let data = unsafe { libc::CMSG_DATA(header) };
+            let count = (len - (data as usize - header as usize)) / 4;
+            for nth in 0..count {
+                // SAFETY: the message has `count` descriptors, which the kernel has just installed for us.
+                let number = unsafe { data.cast::<i32>().add(nth).read_unaligned() };
+                // SAFETY: as above; nobody else owns it.
+                peeked.files.push(unsafe { OwnedFd::from_raw_fd(number) });
+            }
+        } else {
+            peeked.has_more = true;
+        }
+        // SAFETY: as for the first.
+        header = unsafe { libc::CMSG_NXTHDR(&raw const message, header) };
+    }
+    if message.msg_flags & (libc::MSG_TRUNC | libc::MSG_CTRUNC) != 0 {
+        return Err(Errno::from_raw(libc::EMSGSIZE));
+    }
+    bytes.truncate(read);
+    peeked.bytes = bytes;
+    Ok(Some(peeked))
+}

@@ -1,0 +1,68 @@
+//! What ioctl_tty(2) tells about a terminal.
+#![allow(unsafe_code)] // ioctl(2) takes any request's memory.
+
+use crate::{Errno, Result};
+use std::os::fd::{AsRawFd, BorrowedFd};
+
+/// The kernel's struct termios.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Termios {
+    pub input: u32,
+    pub output: u32,
+    pub control: u32,
+    pub local: u32,
+    pub line: u8,
+    pub characters: [u8; 19],
+}
+
+/// A property that is an int.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Property {
+    /// The number of a pseudo terminal, of its master (`TIOCGPTN`).
+    Number,
+    /// Its slave cannot be opened (`TIOCGPTLCK`).
+    Locked,
+    /// `TIOCGEXCL`
+    Exclusive,
+    /// `TIOCGPKT`
+    PacketMode,
+}
+
+pub fn termios(terminal: BorrowedFd<'_>) -> Result<Termios> {
+    settings(terminal, libc::TCGETS)
+}
+
+/// Which bits of the settings cannot be changed (`TIOCGLCKTRMIOS`).
+pub fn locked_termios(terminal: BorrowedFd<'_>) -> Result<Termios> {
+    const TIOCGLCKTRMIOS: libc::Ioctl = 0x5456;
+    settings(terminal, TIOCGLCKTRMIOS)
+}
+
+fn settings(terminal: BorrowedFd<'_>, request: libc::Ioctl) -> Result<Termios> {
+    let mut termios = Termios::default();
+    // SAFETY: both requests write a struct termios of the kernel, which `Termios` is.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), request, &raw mut termios) }.into())?;
+    Ok(termios)
+}
+
+pub fn property(terminal: BorrowedFd<'_>, property: Property) -> Result<i32> {
+    let request: libc::Ioctl = match property {
+        Property::Number => 0x8004_5430,
+        Property::Locked => 0x8004_5439,
+        Property::Exclusive => 0x8004_5440,
+        Property::PacketMode => 0x8004_5438,
+    };
+    let mut value: libc::c_int = 0;
+    // SAFETY: all of them write an int.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), request, &raw mut value) }.into())?;
+    Ok(value)
+}
+
+/// Rows, columns, and the size in pixels, width first.
+pub fn window(terminal: BorrowedFd<'_>) -> Result<[u16; 4]> {
+    let mut size = [0u16; 4];
+    // SAFETY: the kernel writes a struct winsize, which is four numbers of 16 bits.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCGWINSZ, size.as_mut_ptr()) }.into())?;
+    Ok(size)
+}
