@@ -28,7 +28,7 @@ const MESSAGE: usize = 1 << 20;
 #[derive(Debug, Default)]
 pub(crate) struct UnixSockets {
     sockets: BTreeMap<u32, UnixSocket>,
-    /// Of connections that were not accepted yet: the socket that listens.
+    /// Of those that wait to be accepted: the socket that listens.
     waiting: BTreeMap<u32, u32>,
 }
 
@@ -38,7 +38,7 @@ struct UnixSocket {
     state: u8,
     name: Vec<u8>,
     peer: u32,
-    /// Inodes of those that were not accepted yet.
+    /// Inodes of those that wait to be accepted.
     waiting: Vec<u32>,
     received: u32,
     /// Of one that listens, how many may wait.
@@ -141,7 +141,7 @@ impl Files<'_> {
             return Err(Error::new(format!("{}: its network namespace is not the container's", open.owner)));
         };
         let made = Socket::of(open.file.as_fd()).at(|| format!("{}: its kind", open.owner))?;
-        let peer = match unix.waiting.get(&socket.peer) {
+        let peer = match unix.waiting.get(&ino) {
             // The connection is there, but nobody has accepted it: it is made again.
             Some(listener) => *listener,
             None => socket.peer,
