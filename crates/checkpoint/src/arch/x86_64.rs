@@ -35,8 +35,11 @@ pub(crate) fn thread_info(registers: &Registers, xsave: &[u8], tid_address: u64)
     }
 }
 
-/// Registers with which an interrupted call goes on elsewhere: it is made again where that is the same, and otherwise it
-/// has been interrupted.
+/// Registers with which an interrupted call goes on elsewhere: it is made again.
+///
+/// What is left of a relative time limit only the kernel knows, unless the call writes it for the program: then that is
+/// what it is made again with. Otherwise it gets all of its time once more, which is late but no error; EINTR is one to
+/// many programs.
 fn restarted(registers: &Registers) -> Registers {
     const SYSCALL: u64 = inject::CALL_INSTRUCTION.len() as u64;
     let again = Registers { rip: registers.rip - SYSCALL, rax: registers.orig_rax, ..*registers };
@@ -46,24 +49,15 @@ fn restarted(registers: &Registers) -> Registers {
     match -(registers.rax as i64) {
         // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND
         512..=514 => again,
-        // ERESTART_RESTARTBLOCK: what is left of the time is in the kernel, unless the call has written it where it
-        // reads it, or has none.
-        516 if is_repeatable(registers) => again,
-        516 => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
+        // ERESTART_RESTARTBLOCK
+        516 => match registers.orig_rax as i64 {
+            libc::SYS_nanosleep if registers.rsi != 0 => Registers { rdi: registers.rsi, ..again },
+            libc::SYS_clock_nanosleep if registers.r10 != 0 => Registers { rdx: registers.r10, ..again },
+            // It was restarted before, and which call it was is not known any more.
+            libc::SYS_restart_syscall => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
+            _ => again,
+        },
         _ => *registers,
-    }
-}
-
-/// Whether a call with a relative time limit takes the rest of the time when it is made again with the same arguments.
-fn is_repeatable(r: &Registers) -> bool {
-    const FUTEX_COMMAND: u64 = 0x7f;
-    match r.orig_rax as i64 {
-        libc::SYS_nanosleep => r.rdi == r.rsi,
-        libc::SYS_clock_nanosleep => r.rdx == r.r10,
-        libc::SYS_poll => (r.rdx as i32) < 0,
-        // Its time limit is absolute.
-        libc::SYS_futex => r.rsi & FUTEX_COMMAND == libc::FUTEX_WAIT_BITSET as u64,
-        _ => false,
     }
 }
 
@@ -224,14 +218,11 @@ mod tests {
         // Not in a call: the number in rax is the program's own.
         assert_eq!(again(&interrupted(-1, -512)), (0x1002, -512));
 
-        let block = |call| Registers { rdi: 0x10, rsi: 0x10, rdx: 0x10, ..interrupted(call, -516) };
+        let block = |call| Registers { rdi: 0x10, rsi: 0x20, rdx: 0x30, r10: 0, ..interrupted(call, -516) };
         assert_eq!(again(&block(libc::SYS_nanosleep)), (0x1000, libc::SYS_nanosleep));
-        assert_eq!(again(&Registers { rsi: 0, ..block(libc::SYS_nanosleep) }), (0x1002, -4));
-        assert_eq!(again(&block(libc::SYS_poll)), (0x1002, -4));
-        let for_ever = Registers { rdx: 0xffff_ffff, ..block(libc::SYS_poll) };
-        assert_eq!(again(&for_ever), (0x1000, libc::SYS_poll));
-        let bitset = Registers { rsi: libc::FUTEX_WAIT_BITSET as u64 | 0x80, ..block(libc::SYS_futex) };
-        assert_eq!(again(&bitset), (0x1000, libc::SYS_futex));
-        assert_eq!(again(&Registers { rsi: 0x80, ..bitset }), (0x1002, -4));
+        assert_eq!(restarted(&block(libc::SYS_nanosleep)).rdi, 0x20);
+        assert_eq!(restarted(&Registers { rsi: 0, ..block(libc::SYS_nanosleep) }).rdi, 0x10);
+        assert_eq!(again(&block(libc::SYS_poll)), (0x1000, libc::SYS_poll));
+        assert_eq!(again(&block(libc::SYS_restart_syscall)), (0x1002, -4));
     }
 }
