@@ -6,7 +6,7 @@
 int main(void)
 {
 	volatile int *ready = share(sizeof(int));
-	char text[256];
+	char text[4096];
 	must(mkdir(ROOT "inner", 0755));
 	must(mkdir(ROOT "inner/most", 0755));
 	must(mkdir(ROOT "empty", 0755));
@@ -16,7 +16,9 @@ int main(void)
 		write_file(ROOT "inner/most/cgroup.procs", "0");
 		raise_flag(ready);
 		wait_for_sigterm();
-		expect_text(read_file("/proc/self/cgroup", text, sizeof text) + strlen(text) - 15, "0::/inner/most\n");
+		read_file("/proc/self/cgroup", text, sizeof text);
+		if (strstr(text, "0::/inner/most\n") == NULL)
+			fail("the child's cgroup is %s", text);
 		_exit(0);
 	}
 	wait_for_flag(ready, 1);
