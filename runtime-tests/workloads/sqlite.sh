@@ -5,6 +5,7 @@ start() {
 	sqlite3 $database 'pragma journal_mode = wal; create table pairs (number integer primary key, twice integer);
 		create index twice on pairs (twice); create table total (count integer, sum integer); insert into total values (0, 0);' \
 		>/dev/null
+	touch /data/made
 	# A transaction stays open for most of the time.
 	number=0
 	while :; do
@@ -21,6 +22,8 @@ query() {
 }
 
 prepare() {
+	# A reader would keep the journal's mode from being set.
+	until [ -e /data/made ]; do sleep 0.05; done
 	until [ "$(query 'select count from total' 2>/dev/null || echo 0)" -gt 10 ]; do sleep 0.05; done
 	query 'select count from total' >/data/before
 }
