@@ -1,4 +1,4 @@
-/* A file whose name is gone but which has another, without --link-remap. */
+/* A file whose name is gone but which has another, and it stays so. */
 #include "../program.h"
 
 int main(void)
