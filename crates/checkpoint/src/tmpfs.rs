@@ -114,6 +114,7 @@ impl<W: Write> Archive<W> {
         }
         if kind.is_symlink() {
             let target = nix::fcntl::readlinkat(file.as_fd(), "")?;
+            self.time(&metadata)?;
             let mut header = header(&metadata, EntryType::Symlink);
             return self.tar.append_link(&mut header, path, target);
         }
@@ -128,6 +129,12 @@ impl<W: Write> Archive<W> {
         self.entry(path, &metadata, EntryType::Regular, File::open(link)?)
     }
 
+    /// The time of the next entry's last change with what is smaller than a second, which its header has no place for.
+    fn time(&mut self, metadata: &Metadata) -> io::Result<()> {
+        let time = format!("{}.{:09}", metadata.mtime(), metadata.mtime_nsec());
+        self.tar.append_pax_extensions([("mtime", time.as_bytes())])
+    }
+
     fn entry(
         &mut self,
         path: &Path,
@@ -135,6 +142,7 @@ impl<W: Write> Archive<W> {
         kind: EntryType,
         content: impl io::Read,
     ) -> io::Result<()> {
+        self.time(metadata)?;
         let mut header = header(metadata, kind);
         if kind == EntryType::Regular {
             header.set_size(metadata.size());

@@ -39,6 +39,23 @@ pub fn resolve_in_root(root: BorrowedFd<'_>, path: impl AsRef<OsStr>, flags: i32
     openat2(root, path, libc::O_PATH | flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
 }
 
+/// Opens the file with this handle (open_by_handle_at(2)) with `O_PATH`; `mount` is any file of its file system.
+///
+/// # Errors
+/// `ESTALE`: there is no such file any more. `EOPNOTSUPP`: the file system has no handles.
+pub fn open_by_handle(mount: BorrowedFd<'_>, kind: i32, handle: &[u8]) -> Result<OwnedFd> {
+    let mut bytes = Vec::with_capacity(8 + handle.len());
+    bytes.extend_from_slice(&(handle.len() as u32).to_ne_bytes());
+    bytes.extend_from_slice(&kind.to_ne_bytes());
+    bytes.extend_from_slice(handle);
+    let flags = libc::O_PATH | libc::O_CLOEXEC;
+    // SAFETY: `bytes` is a file_handle with as many bytes as it says, and outlives the call.
+    let result =
+        unsafe { libc::syscall(libc::SYS_open_by_handle_at, mount.as_raw_fd(), bytes.as_ptr(), flags) };
+    // SAFETY: the call succeeded, so the value is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(Errno::check(result)? as i32) })
+}
+
 /// Whether a file has an extended attribute (lgetxattr(2)).
 pub fn has_attribute(path: impl AsRef<OsStr>, name: &CStr) -> bool {
     let Ok(path) = cstr(path) else { return false };

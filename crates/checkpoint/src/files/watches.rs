@@ -5,8 +5,11 @@ use crate::error::{At, Error, Result};
 use images::messages::{
     FdTypes, FhEntry, FileEntry, InotifyFileEntry, InotifyWdEntry, NsFileEntry, PidfdEntry,
 };
-use std::os::fd::AsFd;
+use std::ffi::OsStr;
+use std::os::fd::{AsFd, AsRawFd};
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::fs::MetadataExt;
+use sys::path::{RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, open_by_handle, openat2, resolve_in_root};
 
 /// Words of a file handle in images.
 const HANDLE_WORDS: usize = 16;
@@ -15,9 +18,33 @@ impl Files<'_> {
     pub(super) fn inotify(&mut self, open: &Open) -> Result<FileEntry> {
         let lines = open.info.more.lines().filter(|line| line.starts_with("inotify "));
         let watches: Option<Vec<InotifyWdEntry>> = lines.map(watch).collect();
-        let wd = watches.ok_or_else(|| Error::new(format!("{}: fdinfo: not as expected", open.owner)))?;
+        let mut wd = watches.ok_or_else(|| Error::new(format!("{}: fdinfo: not as expected", open.owner)))?;
+        for watch in &mut wd {
+            watch.f_handle.path = self.watched_path(watch);
+        }
         let ify = InotifyFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, wd };
         Ok(FileEntry { ify: Some(Box::new(ify)), ..entry(FdTypes::Inotify, open.id) })
+    }
+
+    /// Where the watched file is, for a restore where its handle means nothing. One without a name any more has none.
+    fn watched_path(&self, watch: &InotifyWdEntry) -> Option<Vec<u8>> {
+        let mounts = self.surroundings.mounts;
+        let handle: Vec<u8> = watch.f_handle.handle.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let handle = handle.get(..watch.f_handle.bytes as usize)?;
+        // Another mount of the same file system may not show the file.
+        let of_device = mounts.list.iter().filter(|mount| mount.dev.0 << 20 | mount.dev.1 == watch.s_dev);
+        let mut paths = of_device.filter_map(|mount| {
+            let place = OsStr::from_bytes(&mount.mountpoint);
+            let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
+            let place =
+                openat2(mounts.root(), place, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).ok()?;
+            let file = open_by_handle(place.as_fd(), watch.f_handle.r#type as i32, handle).ok()?;
+            let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
+            let found = resolve_in_root(mounts.root(), &path, libc::O_NOFOLLOW).ok()?;
+            let inode = std::fs::File::from(found).metadata().ok()?.ino();
+            (inode == watch.i_ino).then(|| path.into_os_string().into_vec())
+        });
+        paths.next()
     }
 
     pub(super) fn pidfd(&mut self, open: &Open) -> Result<FileEntry> {
