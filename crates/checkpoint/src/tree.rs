@@ -14,7 +14,7 @@ use images::messages::SeccompMode;
 use inject::{Process, RseqConfiguration, Stop, Supervisor, Thread, ThreadState};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// For a task that sits in an uninterruptible read from a slow disk.
 const STOP: Duration = Duration::from_secs(10);
@@ -116,14 +116,15 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// A tracer is told of the death of each thread that it has traced; only then do others get to reap it. A leader ends
-    /// after its threads, and the first process of a pid namespace after all others.
+    /// A tracer is told of the death of each thread that it has traced; only then do others get to reap it. In which order
+    /// they die is the kernel's: the last thread of a pid namespace's first process waits for all the others.
     fn wait_for_the_dead(&self) {
-        for process in self.members.iter().rev().filter_map(|member| member.process.as_ref()) {
-            let threads: Vec<&Thread> = process.threads().map(|(thread, _)| thread).collect();
-            for thread in threads.into_iter().rev() {
-                while thread.wait(STOP).is_ok() {}
-            }
+        let processes = self.members.iter().filter_map(|member| member.process.as_ref());
+        let mut threads: Vec<&Thread> = processes.flat_map(Process::threads).map(|(thread, _)| thread).collect();
+        let deadline = Instant::now() + STOP;
+        while !threads.is_empty() && Instant::now() < deadline {
+            threads.retain(|thread| thread.poll().is_ok());
+            std::thread::sleep(Duration::from_micros(100));
         }
     }
 
