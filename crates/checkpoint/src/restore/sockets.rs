@@ -4,7 +4,7 @@ use super::build::Build;
 use super::files::describe;
 use crate::error::{Error, Result};
 use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
-use inject::{Arg, Batch, Call};
+use inject::{Arg, Batch, Call, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// States of sockets, those of TCP for all.
@@ -87,6 +87,29 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     }
 }
 
+/// The filter of what it receives, its device, and how long it waits when it is closed.
+fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
+    let set = |batch: &mut Batch, option: i32, value: Place, len: usize| {
+        let arguments = [fd, libc::SOL_SOCKET.into(), option.into(), value.into(), len.into()];
+        batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
+    };
+    if !opts.so_filter.is_empty() {
+        let program = batch.words(&opts.so_filter);
+        // struct sock_fprog: the number of instructions, where they are.
+        let value = batch.words(&[opts.so_filter.len() as u64, 0]);
+        batch.point(value.plus(8), program);
+        set(batch, libc::SO_ATTACH_FILTER, value, 16);
+    }
+    if let Some(device) = &opts.so_bound_dev {
+        let value = batch.bytes(device);
+        set(batch, libc::SO_BINDTODEVICE, value, device.len());
+    }
+    if let Some(seconds) = opts.so_linger {
+        let value = batch.bytes(&[1u32.to_le_bytes(), seconds.to_le_bytes()].concat());
+        set(batch, libc::SO_LINGER, value, 8);
+    }
+}
+
 fn status(batch: &mut Batch, fd: Arg, flags: u32) {
     if flags & NONBLOCK != 0 {
         batch.call("F_SETFL", libc::SYS_fcntl, &[fd, libc::F_SETFL.into(), NONBLOCK.into()]);
@@ -148,6 +171,8 @@ pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
     for entry in &all {
         let mut batch = Batch::new();
         let fd = build.number(entry.id);
+        // What was delivered is in the queue already; the filter is for what comes.
+        settings(&mut batch, fd.into(), &entry.opts);
         shut(&mut batch, fd.into(), entry.shutdown);
         build.run(0, &batch)?;
     }
@@ -334,6 +359,7 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
     }
     set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, u32::from(entry.opts.reuseaddr == Some(true)));
     options(&mut batch, fd.into(), &entry.opts);
+    settings(&mut batch, fd.into(), &entry.opts);
     protocol_options(&mut batch, fd, entry);
     status(&mut batch, fd.into(), entry.flags);
     shut(&mut batch, fd.into(), entry.shutdown);
@@ -362,6 +388,7 @@ fn open_netlink(build: &mut Build<'_>, entry: &NetlinkSkEntry) -> Result<()> {
         batch.call("connect", libc::SYS_connect, &[fd.into(), other.into(), 12.into()]);
     }
     options(&mut batch, fd.into(), &entry.opts);
+    settings(&mut batch, fd.into(), &entry.opts);
     status(&mut batch, fd.into(), entry.flags);
     build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;
