@@ -32,6 +32,44 @@ pub fn set_option_number(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) 
     Ok(())
 }
 
+/// The classic BPF program that filters what a socket receives, an instruction per number; empty for none.
+///
+/// # Errors
+/// `EACCES`: the filter is an eBPF program, which cannot be read.
+pub fn filter(fd: BorrowedFd<'_>) -> Result<Vec<u64>> {
+    const SO_GET_FILTER: i32 = libc::SO_ATTACH_FILTER;
+    let get = |program: &mut [u64]| {
+        let mut count = program.len() as libc::socklen_t;
+        let at = program.as_mut_ptr().cast();
+        // SAFETY: the kernel writes `count` instructions of 8 bytes, or nothing where `count` is 0 or too few.
+        let result =
+            unsafe { libc::getsockopt(fd.as_raw_fd(), libc::SOL_SOCKET, SO_GET_FILTER, at, &raw mut count) };
+        Errno::check(result.into()).map(|_| count as usize)
+    };
+    let mut program = vec![0; get(&mut [])?];
+    if !program.is_empty() {
+        get(&mut program)?;
+    }
+    Ok(program)
+}
+
+/// Bytes that wait to be read (`SIOCINQ`); of datagrams, those of the first.
+pub fn received_bytes(fd: BorrowedFd<'_>) -> Result<usize> {
+    number_of(fd, libc::FIONREAD)
+}
+
+/// Memory of what was sent and not read yet, in bytes (`SIOCOUTQ`).
+pub fn sent_bytes(fd: BorrowedFd<'_>) -> Result<usize> {
+    number_of(fd, libc::TIOCOUTQ)
+}
+
+fn number_of(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
+    let mut number = 0i32;
+    // SAFETY: both requests write an int, which outlives the call.
+    Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut number) }.into())?;
+    Ok(number as usize)
+}
+
 /// The address that a socket is bound to, or connected to, as the kernel's sockaddr.
 pub fn address(fd: BorrowedFd<'_>, of_peer: bool) -> Result<Vec<u8>> {
     let mut bytes = vec![0u8; size_of::<libc::sockaddr_storage>()];

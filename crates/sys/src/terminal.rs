@@ -27,6 +27,8 @@ pub enum Property {
     Exclusive,
     /// `TIOCGPKT`
     PacketMode,
+    /// Bytes that can be read (`FIONREAD`); in canonical mode, those of whole lines.
+    Received,
 }
 
 pub fn termios(terminal: BorrowedFd<'_>) -> Result<Termios> {
@@ -52,6 +54,7 @@ pub fn property(terminal: BorrowedFd<'_>, property: Property) -> Result<i32> {
         Property::Locked => 0x8004_5439,
         Property::Exclusive => 0x8004_5440,
         Property::PacketMode => 0x8004_5438,
+        Property::Received => libc::FIONREAD,
     };
     let mut value: libc::c_int = 0;
     // SAFETY: all of them write an int.

@@ -112,6 +112,7 @@ pub(super) fn options(open: &Open, socket: Socket) -> Result<SkOptsEntry> {
             so_dontroute: is_set(libc::SO_DONTROUTE)?,
             so_no_check: is_set(libc::SO_NO_CHECK)?,
             so_bound_dev: device(fd)?,
+            so_filter: sys::socket::filter(fd)?,
             so_reuseport: is_set(libc::SO_REUSEPORT)?,
             so_broadcast: is_set(libc::SO_BROADCAST)?,
             so_keepalive: is_set(libc::SO_KEEPALIVE)?,

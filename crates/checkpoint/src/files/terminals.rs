@@ -49,6 +49,9 @@ impl Files<'_> {
         if self.terminals.iter().any(|known| known.id == id) {
             return Ok(id);
         }
+        if property(fd, Property::Received).at(what)? != 0 {
+            return Err(Error::new(format!("{}: what it has received is not supported", open.owner)));
+        }
         let is_set = |which| property(fd, which).map(|value| value != 0);
         // Master and slave have one session, which belongs to the slave's number.
         let dev = libc::makedev(136 + index / 256, index % 256);

@@ -13,16 +13,17 @@ use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use sys::socket::{Peeked, option_number, peek, set_option_number, unix_file};
+use sys::socket::{Peeked, option_number, peek, received_bytes, sent_bytes, set_option_number, unix_file};
 
 /// States of sockets (net/tcp_states.h).
 const LISTEN: u8 = 10;
 
-/// Longer than what unix sockets take unless their buffers were made larger.
-const MESSAGE: usize = 1 << 20;
+/// What one look at a queue takes at first, and at most: a datagram may be as large as the buffer of who sent it.
+const LOOK: usize = 1 << 18;
+const LARGEST: usize = 1 << 28;
 
 /// All unix sockets of a network namespace, by their inodes.
 #[derive(Debug, Default)]
@@ -38,11 +39,10 @@ struct UnixSocket {
     state: u8,
     name: Vec<u8>,
     peer: u32,
-    /// Inodes of those that wait to be accepted.
+    /// Inodes of those that wait to be accepted; 0 for one that was closed.
     waiting: Vec<u32>,
-    received: u32,
     /// Of one that listens, how many may wait.
-    sent: u32,
+    backlog: u32,
     shutdown: u8,
 }
 
@@ -120,7 +120,8 @@ fn parse(message: &[u8]) -> Option<(u32, UnixSocket)> {
             NAME => socket.name = value.to_vec(),
             PEER => socket.peer = word(value, 0),
             ICONS => socket.waiting = (0..value.len() / 4).map(|nth| word(value, nth * 4)).collect(),
-            RQLEN => (socket.received, socket.sent) = (word(value, 0), word(value, 4)),
+            // Of one that listens, how many wait and how many may.
+            RQLEN if socket.state == LISTEN => socket.backlog = word(value, 4),
             SHUTDOWN => socket.shutdown = value.first().copied().unwrap_or(0),
             _ => {}
         }
@@ -141,8 +142,16 @@ impl Files<'_> {
             return Err(Error::new(format!("{}: its network namespace is not the container's", open.owner)));
         };
         let made = Socket::of(open.file.as_fd()).at(|| format!("{}: its kind", open.owner))?;
+        if socket.waiting.contains(&0) {
+            let reason = "a connection that waits to be accepted was closed by who made it";
+            return Err(Error::new(format!("{}: {reason}", open.owner)));
+        }
         let peer = match unix.waiting.get(&ino) {
-            // The connection is there, but nobody has accepted it: it is made again.
+            // The connection is there, but nobody has accepted it: it is made again. What it was sent cannot be looked at.
+            Some(_) if sent_bytes(open.file.as_fd()).at(|| open.owner.clone())? != 0 => {
+                let reason = "it has sent something on a connection that waits to be accepted";
+                return Err(Error::new(format!("{}: {reason}", open.owner)));
+            }
             Some(listener) => *listener,
             None => socket.peer,
         };
@@ -159,7 +168,7 @@ impl Files<'_> {
             state: socket.state.into(),
             flags: open.info.flags,
             uflags: 0,
-            backlog: socket.sent,
+            backlog: socket.backlog,
             peer,
             fown: self.owner(open)?,
             opts: options(open, made)?,
@@ -171,8 +180,8 @@ impl Files<'_> {
         if socket.name.first().is_some_and(|first| *first != 0) {
             self.bound(open, &mut usk)?;
         }
-        if socket.state != LISTEN && socket.received != 0 {
-            self.received(open)?;
+        if socket.state != LISTEN {
+            self.received(open, made)?;
         }
         Ok(FileEntry { usk: Some(Box::new(usk)), ..entry(FdTypes::Unixsk, open.id) })
     }
@@ -206,14 +215,25 @@ impl Files<'_> {
     }
 
     /// What it has received, with descriptors that are on their way.
-    fn received(&mut self, open: &Open) -> Result<()> {
+    fn received(&mut self, open: &Open, socket: Socket) -> Result<()> {
         let fd = open.file.as_fd();
         let what = || format!("{}: look at what it has received", open.owner);
+        // Of datagrams it says only how long the first is, which may have no bytes.
+        let is_datagram = socket.kind == libc::SOCK_DGRAM;
+        let expected = received_bytes(fd).at(what)?;
+        if expected == 0 && !is_datagram {
+            return Ok(());
+        }
         let before = option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF).at(what)?;
-        set_option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, 0).at(what)?;
-        let messages = peek_all(open);
+        let messages = peek_all(fd, is_datagram);
         set_option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, before).at(what)?;
-        for message in messages.at(what)? {
+        let messages = messages.at(what)?;
+        let found: usize = messages.iter().map(|message| message.bytes.len()).sum();
+        // Behind a message of no bytes, a stream of packets seems to end.
+        if !is_datagram && found != expected {
+            return Err(Error::new(format!("{}: {found} of {expected} bytes are there", what())));
+        }
+        for message in messages {
             if message.has_more {
                 return Err(Error::new(format!(
                     "{}: credentials in its queue are not supported",
@@ -248,16 +268,26 @@ impl Files<'_> {
     }
 }
 
-fn peek_all(open: &Open) -> sys::Result<Vec<Peeked>> {
-    let mut messages = Vec::new();
-    while let Some(message) = peek(open.file.as_fd(), MESSAGE)? {
-        // The end of a stream, or an empty datagram, at which peeking does not get on.
-        if message.bytes.is_empty() {
-            break;
+fn peek_all(fd: BorrowedFd<'_>, is_datagram: bool) -> sys::Result<Vec<Peeked>> {
+    let (mut messages, mut at, mut len) = (Vec::new(), 0, LOOK);
+    loop {
+        set_option_number(fd, libc::SOL_SOCKET, libc::SO_PEEK_OFF, at)?;
+        let message = match peek(fd, len) {
+            Ok(Some(message)) => message,
+            Ok(None) => return Ok(messages),
+            Err(errno) if errno.raw() == libc::EMSGSIZE && len < LARGEST => {
+                len *= 2;
+                continue;
+            }
+            Err(errno) => return Err(errno),
+        };
+        // The end of a stream. A datagram may have no bytes; the kernel does not show it a second time.
+        if message.bytes.is_empty() && message.files.is_empty() && !is_datagram {
+            return Ok(messages);
         }
+        at += message.bytes.len() as i32;
         messages.push(message);
     }
-    Ok(messages)
 }
 
 #[cfg(test)]
@@ -277,5 +307,21 @@ mod tests {
         let sockets: BTreeMap<u32, UnixSocket> = ask(&diag).expect("answers").into_iter().collect();
         let found = &sockets[&inode(&one)];
         assert_eq!((found.kind, found.state, found.peer), (1, 1, inode(&other)));
+    }
+
+    #[test]
+    fn datagrams_are_looked_at_and_left() {
+        let (one, other) = std::os::unix::net::UnixDatagram::pair().expect("a pair");
+        let sent = [&b""[..], b"one", b"", b"", &[7; 100_000], b"last"];
+        for message in sent {
+            one.send(message).expect("sent");
+        }
+        let looked = peek_all(other.as_fd(), true).expect("messages");
+        let looked: Vec<&[u8]> = looked.iter().map(|message| message.bytes.as_slice()).collect();
+        assert_eq!(looked, sent);
+        set_option_number(other.as_fd(), libc::SOL_SOCKET, libc::SO_PEEK_OFF, -1).expect("as before");
+        let mut buffer = [0; 8];
+        assert_eq!(other.recv(&mut buffer).expect("the first"), 0);
+        assert_eq!(other.recv(&mut buffer).expect("the second"), 3);
     }
 }

@@ -4,7 +4,7 @@ use super::build::Build;
 use super::files::describe;
 use crate::error::{Error, Result};
 use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
-use inject::{Arg, Batch, Call};
+use inject::{Arg, Batch, Call, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// States of sockets, those of TCP for all.
@@ -87,6 +87,29 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     }
 }
 
+/// The filter of what it receives, its device, and how long it waits when it is closed.
+fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
+    let set = |batch: &mut Batch, option: i32, value: Place, len: usize| {
+        let arguments = [fd, libc::SOL_SOCKET.into(), option.into(), value.into(), len.into()];
+        batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
+    };
+    if !opts.so_filter.is_empty() {
+        let program = batch.words(&opts.so_filter);
+        // struct sock_fprog: the number of instructions, where they are.
+        let value = batch.words(&[opts.so_filter.len() as u64, 0]);
+        batch.point(value.plus(8), program);
+        set(batch, libc::SO_ATTACH_FILTER, value, 16);
+    }
+    if let Some(device) = &opts.so_bound_dev {
+        let value = batch.bytes(device);
+        set(batch, libc::SO_BINDTODEVICE, value, device.len());
+    }
+    if let Some(seconds) = opts.so_linger {
+        let value = batch.bytes(&[1u32.to_le_bytes(), seconds.to_le_bytes()].concat());
+        set(batch, libc::SO_LINGER, value, 8);
+    }
+}
+
 fn status(batch: &mut Batch, fd: Arg, flags: u32) {
     if flags & NONBLOCK != 0 {
         batch.call("F_SETFL", libc::SYS_fcntl, &[fd, libc::F_SETFL.into(), NONBLOCK.into()]);
@@ -104,38 +127,113 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
     let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     let mut done = BTreeSet::new();
-    // Those with a name before those that connect to them.
+    let mut accepted = Vec::new();
     let is_pair = |entry: &UnixSkEntry| {
         let peer = by_inode.get(&entry.peer);
         entry.peer != 0 && peer.is_some_and(|peer| peer.peer == entry.ino && peer.ino != entry.ino)
     };
+    let mut singles = Vec::new();
     for entry in &all {
         if done.contains(&entry.id) {
             continue;
         }
         if is_pair(entry) {
             let peer = by_inode[&entry.peer];
-            open_pair(build, entry, Some(peer)).map_err(|error| named(entry, &error))?;
-            done.extend([entry.id, peer.id]);
+            match [(peer, *entry), (*entry, peer)].iter().find_map(|(client, server)| {
+                listener_of(&all, server).map(|listener| Connection { client, server, listener })
+            }) {
+                Some(connection) => accepted.push(connection),
+                None => open_pair(build, entry, Some(peer)).map_err(|error| named(entry, &error))?,
+            }
+            done.insert(peer.id);
         } else if entry.state == ESTABLISHED && entry.peer == 0 && entry.r#type != libc::SOCK_DGRAM as u32 {
             open_pair(build, entry, None).map_err(|error| named(entry, &error))?;
-            done.insert(entry.id);
         } else if entry.peer != 0 && !by_inode.contains_key(&entry.peer) {
             return Err(named(entry, &Error::new("it is connected to a socket outside of the container")));
         } else {
             open_single(build, entry).map_err(|error| named(entry, &error))?;
-            done.insert(entry.id);
+            singles.push(*entry);
+        }
+        done.insert(entry.id);
+    }
+    // Names that were removed go before others get them.
+    for is_deleted in [true, false] {
+        let is_of_round = |entry: &UnixSkEntry| (entry.deleted == Some(true)) == is_deleted;
+        for entry in singles.iter().filter(|entry| is_of_round(entry)) {
+            bind(build, entry).map_err(|error| named(entry, &error))?;
+        }
+        // Before those that wait to be accepted, which would be accepted instead.
+        for connection in accepted.iter().filter(|connection| is_of_round(connection.listener)) {
+            open_accepted(build, connection).map_err(|error| named(connection.server, &error))?;
+        }
+        for entry in singles.iter().filter(|entry| entry.peer != 0) {
+            let peer = by_inode[&entry.peer];
+            if is_of_round(peer) {
+                let mut batch = Batch::new();
+                connect(&mut batch, build.number(entry.id).into(), peer);
+                build.run(0, &batch).map_err(|error| named(entry, &error))?;
+            }
+        }
+        for entry in singles.iter().filter(|entry| is_deleted && is_of_round(entry)) {
+            let mut batch = Batch::new();
+            let path = batch.string(path_of(entry));
+            batch.call("unlink", libc::SYS_unlink, &[path.into()]);
+            build.run(0, &batch).map_err(|error| named(entry, &error))?;
         }
     }
-    for entry in all.iter().filter(|entry| !is_pair(entry) && entry.peer != 0) {
-        let peer = by_inode[&entry.peer];
+    for entry in singles {
         let mut batch = Batch::new();
-        let (address, len) = address(&mut batch, &peer.name);
-        let fd = build.number(entry.id);
-        batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
+        let flags = entry.flags & NONBLOCK;
+        let arguments = [build.number(entry.id).into(), libc::F_SETFL.into(), flags.into()];
+        batch.call("F_SETFL", libc::SYS_fcntl, &arguments);
         build.run(0, &batch).map_err(|error| named(entry, &error))?;
     }
     Ok(())
+}
+
+/// A connection that was made by name, so that both ends know it.
+struct Connection<'a> {
+    client: &'a UnixSkEntry,
+    server: &'a UnixSkEntry,
+    listener: &'a UnixSkEntry,
+}
+
+/// The socket that has accepted a connection: it gave its name to this end.
+fn listener_of<'a>(all: &[&'a UnixSkEntry], server: &UnixSkEntry) -> Option<&'a UnixSkEntry> {
+    let has_accepted = |entry: &&&UnixSkEntry| {
+        entry.state == LISTEN
+            && (entry.r#type, &entry.name, entry.deleted) == (server.r#type, &server.name, server.deleted)
+    };
+    all.iter().find(has_accepted).copied().filter(|_| !server.name.is_empty())
+}
+
+fn open_accepted(build: &mut Build<'_>, connection: &Connection<'_>) -> Result<()> {
+    let Connection { client, server, listener } = connection;
+    let mut batch = Batch::new();
+    // A queue that is full is an error, not a reason to wait.
+    let kind = client.r#type | NONBLOCK;
+    let fd = batch.call("socket", libc::SYS_socket, &[libc::AF_UNIX.into(), kind.into(), 0.into()]);
+    connect(&mut batch, fd.into(), listener);
+    let from = build.number(listener.id);
+    let flags = NONBLOCK.into();
+    let other = batch.call("accept4", libc::SYS_accept4, &[from.into(), 0.into(), 0.into(), flags]);
+    for (fd, entry) in [(fd, client), (other, server)] {
+        options(&mut batch, fd.into(), &entry.opts);
+        let flags = entry.flags & NONBLOCK;
+        batch.call("F_SETFL", libc::SYS_fcntl, &[fd.into(), libc::F_SETFL.into(), flags.into()]);
+        build.settle(&mut batch, fd, entry.id);
+    }
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+fn connect(batch: &mut Batch, fd: Arg, to: &UnixSkEntry) {
+    let (address, len) = address(batch, &to.name);
+    batch.call("connect", libc::SYS_connect, &[fd, address, len.into()]);
+}
+
+fn path_of(entry: &UnixSkEntry) -> &[u8] {
+    entry.name.strip_suffix(b"\0").unwrap_or(&entry.name)
 }
 
 /// Sends what sockets have received, and shuts those down that were. Descriptors may have been sent: all files are open.
@@ -148,6 +246,8 @@ pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
     for entry in &all {
         let mut batch = Batch::new();
         let fd = build.number(entry.id);
+        // What was delivered is in the queue already; the filter is for what comes.
+        settings(&mut batch, fd.into(), &entry.opts);
         shut(&mut batch, fd.into(), entry.shutdown);
         build.run(0, &batch)?;
     }
@@ -196,34 +296,37 @@ fn open_pair(build: &mut Build<'_>, entry: &UnixSkEntry, peer: Option<&UnixSkEnt
     Ok(())
 }
 
+/// Neither has it a name yet, nor does it wait for anything.
 fn open_single(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
     let mut batch = Batch::new();
-    let fd = batch.call("socket", libc::SYS_socket, &[libc::AF_UNIX.into(), entry.r#type.into(), 0.into()]);
+    let kind = entry.r#type | NONBLOCK;
+    let fd = batch.call("socket", libc::SYS_socket, &[libc::AF_UNIX.into(), kind.into(), 0.into()]);
     options(&mut batch, fd.into(), &entry.opts);
-    if !entry.name.is_empty() {
-        let is_path = entry.name[0] != 0;
+    build.settle(&mut batch, fd, entry.id);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+/// Gives a socket its name, and lets it listen.
+fn bind(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
+    let mut batch = Batch::new();
+    let fd = build.number(entry.id);
+    if let Some(first) = entry.name.first() {
+        let path = batch.string(path_of(entry));
+        let is_path = *first != 0;
         if is_path {
-            let path = batch.string(entry.name.strip_suffix(b"\0").unwrap_or(&entry.name));
             batch.call_may_fail("unlink", libc::SYS_unlink, &[path.into()]);
-            let (address, len) = address(&mut batch, &entry.name);
-            batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
-            if let Some(perms) = &entry.file_perms {
-                batch.call("chmod", libc::SYS_chmod, &[path.into(), (perms.mode & 0o7777).into()]);
-                batch.call("chown", libc::SYS_chown, &[path.into(), perms.uid.into(), perms.gid.into()]);
-            }
-            if entry.deleted == Some(true) {
-                batch.call("unlink", libc::SYS_unlink, &[path.into()]);
-            }
-        } else {
-            let (address, len) = address(&mut batch, &entry.name);
-            batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
+        }
+        let (address, len) = address(&mut batch, &entry.name);
+        batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
+        if let Some(perms) = entry.file_perms.as_ref().filter(|_| is_path) {
+            batch.call("chmod", libc::SYS_chmod, &[path.into(), (perms.mode & 0o7777).into()]);
+            batch.call("chown", libc::SYS_chown, &[path.into(), perms.uid.into(), perms.gid.into()]);
         }
     }
     if entry.state == LISTEN {
         batch.call("listen", libc::SYS_listen, &[fd.into(), entry.backlog.into()]);
     }
-    status(&mut batch, fd.into(), entry.flags);
-    build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;
     Ok(())
 }
@@ -334,6 +437,7 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
     }
     set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, u32::from(entry.opts.reuseaddr == Some(true)));
     options(&mut batch, fd.into(), &entry.opts);
+    settings(&mut batch, fd.into(), &entry.opts);
     protocol_options(&mut batch, fd, entry);
     status(&mut batch, fd.into(), entry.flags);
     shut(&mut batch, fd.into(), entry.shutdown);
@@ -362,6 +466,7 @@ fn open_netlink(build: &mut Build<'_>, entry: &NetlinkSkEntry) -> Result<()> {
         batch.call("connect", libc::SYS_connect, &[fd.into(), other.into(), 12.into()]);
     }
     options(&mut batch, fd.into(), &entry.opts);
+    settings(&mut batch, fd.into(), &entry.opts);
     status(&mut batch, fd.into(), entry.flags);
     build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;

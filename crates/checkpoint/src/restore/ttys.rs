@@ -137,10 +137,18 @@ pub(super) fn attach(build: &mut Build<'_>) -> Result<()> {
     let mut done = Vec::new();
     for file in files {
         let Some(info) = info(build, file) else { continue };
-        if info.sid == 0 || is_master(info) || done.contains(&info.id) {
+        if is_master(info) || done.contains(&info.id) {
             continue;
         }
         done.push(info.id);
+        // CRIU knows the session of a slave only where a task has the slave open that is in the session.
+        let index = |info: &TtyInfoEntry| info.pty.as_ref().map(|pty| pty.index);
+        let is_of_pair = |other: &&TtyInfoEntry| other.id == info.id || index(other) == index(info);
+        let ends = build.snapshot.ttys.iter().filter(is_of_pair);
+        let Some(info) = ends.max_by_key(|end| (end.sid != 0, end.id == info.id)).filter(|end| end.sid != 0)
+        else {
+            continue;
+        };
         let Some(leader) = build.index_of(info.sid) else { continue };
         let Some(number) = build.open.get(&file.id).copied() else { continue };
         let mut batch = Batch::new();
