@@ -284,7 +284,7 @@ impl<'a> Subject<'a> {
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
-            assert_eq!(status, "running", "after instant {instant}");
+            assert_eq!(status, "running", "after instant {instant}: {}", read(self.t.path("program/result")));
             let _ = fs::remove_dir_all(&images);
         }
     }
