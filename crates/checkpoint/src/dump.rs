@@ -50,6 +50,15 @@ pub fn dump(
     let mut clock = Clock::default();
     let mut phase = |phase: Phase| log(&phase.to_string());
     phase(Phase::Check);
+    if options.pre_dump {
+        return Err(Error::new("pre-dumps are not supported; leave out --pre-dump"));
+    }
+    if let Some(parent) = options.parent {
+        let parent = parent.display();
+        return Err(Error::new(format!(
+            "a dump on top of {parent} is not supported; leave out --parent-path"
+        )));
+    }
     if let Some(blocker) = check(target, options)?.first() {
         return Err(Error::new(blocker.to_string()));
     }

@@ -120,7 +120,8 @@ impl<'a> Tree<'a> {
     /// they die is the kernel's: the last thread of a pid namespace's first process waits for all the others.
     fn wait_for_the_dead(&self) {
         let processes = self.members.iter().filter_map(|member| member.process.as_ref());
-        let mut threads: Vec<&Thread> = processes.flat_map(Process::threads).map(|(thread, _)| thread).collect();
+        let mut threads: Vec<&Thread> =
+            processes.flat_map(Process::threads).map(|(thread, _)| thread).collect();
         let deadline = Instant::now() + STOP;
         while !threads.is_empty() && Instant::now() < deadline {
             threads.retain(|thread| thread.poll().is_ok());

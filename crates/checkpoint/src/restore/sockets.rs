@@ -307,6 +307,17 @@ fn open_single(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
     Ok(())
 }
 
+/// Whether its name is that of a socket, which may go for the new one. The image has no say about other files.
+fn is_socket(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<bool> {
+    let mut batch = Batch::new();
+    let path = batch.string(path_of(entry));
+    let found = batch.space(144);
+    let looked = batch.call_may_fail("lstat", libc::SYS_lstat, &[path.into(), found.into()]);
+    let outcome = build.run(0, &batch)?;
+    // struct stat: st_mode at 24.
+    Ok(outcome.result(looked).is_ok() && outcome.u32(found.plus(24)) & libc::S_IFMT == libc::S_IFSOCK)
+}
+
 /// Gives a socket its name, and lets it listen.
 fn bind(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
     let mut batch = Batch::new();
@@ -314,8 +325,8 @@ fn bind(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
     if let Some(first) = entry.name.first() {
         let path = batch.string(path_of(entry));
         let is_path = *first != 0;
-        if is_path {
-            batch.call_may_fail("unlink", libc::SYS_unlink, &[path.into()]);
+        if is_path && is_socket(build, entry)? {
+            batch.call("unlink", libc::SYS_unlink, &[path.into()]);
         }
         let (address, len) = address(&mut batch, &entry.name);
         batch.call("bind", libc::SYS_bind, &[fd.into(), address, len.into()]);
