@@ -129,8 +129,10 @@ pub(crate) fn claim(rt: &Runtime, id: &str) -> Result<PathBuf> {
     }
 }
 
-/// Removes `ROOT/ID`, which frees the id; false when another process did it first.
+/// Removes `ROOT/ID`, which frees the id; false when another process did it first. Who has removed the state is first:
+/// of those who remove a directory several may think so.
 pub(crate) fn release(dir: &Path) -> Result<bool> {
+    let is_first = fs::remove_file(dir.join(STATE_FILE)).is_ok();
     let removed = match fs::remove_dir_all(dir) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             // Without a descriptor to read the directory: all that is in it while a container is made.
@@ -142,8 +144,8 @@ pub(crate) fn release(dir: &Path) -> Result<bool> {
         other => other,
     };
     match removed {
-        Ok(()) => Ok(true),
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Ok(()) => Ok(is_first),
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(is_first),
         Err(e) => Err(Errno::from(e)).at(|| format!("remove {}", dir.display())),
     }
 }
