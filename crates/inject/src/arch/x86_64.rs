@@ -250,9 +250,9 @@ pub(crate) fn end() -> &'static [u8] {
 /// # Safety
 /// `stub` is the address of executable memory with the stub, `mailbox` that of a mailbox.
 pub(crate) unsafe fn become_stub(stub: usize, mailbox: usize) -> ! {
-    // SAFETY: the caller's promise. `rbx` cannot be named as an operand, so it is moved into place.
+    // SAFETY: the caller's promise. `rbx` cannot be named as an operand; the others are, because either could be put there.
     unsafe {
-        std::arch::asm!("mov rbx, {mailbox}", "jmp {stub}", mailbox = in(reg) mailbox, stub = in(reg) stub, options(noreturn))
+        std::arch::asm!("mov rbx, rdi", "jmp rsi", in("rdi") mailbox, in("rsi") stub, options(noreturn))
     }
 }
 
