@@ -3,7 +3,8 @@
 use crate::error::{At, Error, Result};
 use crate::files::Files;
 use crate::proc::Mapping;
-use crate::snapshot::{PAGE_SIZE, pagemap, vma};
+use crate::snapshot::vma::{self, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::{PAGE_SIZE, pagemap};
 use crate::task::Answers;
 use crate::tree::Member;
 use images::messages::{MmEntry, PagemapEntry, VmaEntry};
@@ -14,15 +15,6 @@ use std::ops::Range;
 use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
-
-/// Bits of `vma_entry.status` that only this module sets.
-const REGULAR: u32 = 1 << 0;
-const VSYSCALL: u32 = 1 << 2;
-const VDSO: u32 = 1 << 3;
-const HEAP: u32 = 1 << 5;
-const ANON_PRIVATE: u32 = 1 << 9;
-const VVAR: u32 = 1 << 12;
-const MEMFD: u32 = 1 << 14;
 
 /// Bytes that are read at a time.
 const CHUNK: usize = 1 << 20;

@@ -144,7 +144,7 @@ impl Restore {
         memory::complete(&mut build)?;
         // Attached before the filters come: they are suspended for as long.
         let threads = build.attach()?;
-        credentials::restore(&mut build, &threads)?;
+        credentials::restore(&mut build)?;
         self.images.verify_pages()?;
         state::arm(&mut build)?;
         self.threads = threads;
@@ -154,7 +154,7 @@ impl Restore {
 
     /// Lets all tasks run. From here on there is no way back.
     pub fn resume(self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
-        registers::restore(&self.snapshot, &self.layout, &self.nursery, &self.threads)?;
+        registers::restore(&self.snapshot, &self.nursery, &self.threads)?;
         // The commit. The first task comes last: as long as it dies with us, all others die with it.
         for thread in self.threads.iter().rev() {
             thread.release()?;

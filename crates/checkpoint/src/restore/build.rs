@@ -62,6 +62,11 @@ impl<'a> Build<'a> {
         self.snapshot.tasks.iter().enumerate()
     }
 
+    /// All but zombies.
+    pub(super) fn living(&self) -> impl Iterator<Item = (usize, &'a Task)> + use<'a> {
+        self.tasks().filter(|(_, task)| !task.is_zombie())
+    }
+
     /// The index of the task with this pid.
     pub(super) fn index_of(&self, pid: u32) -> Option<usize> {
         self.snapshot.tasks.iter().position(|task| task.entry.pid == pid)
@@ -123,11 +128,8 @@ impl<'a> Build<'a> {
     /// Makes the process that has entered the nursery an empty one: no rseq area, no mappings, no blocked or handled
     /// signal that would stop it, as many descriptors as it may have.
     pub(super) fn take_over(&mut self) -> Result<()> {
-        let batch = {
-            let mut batch = Batch::new();
-            batch.call("getpid", libc::SYS_getpid, &[]);
-            batch
-        };
+        let mut batch = Batch::new();
+        batch.call("getpid", libc::SYS_getpid, &[]);
         self.run(0, &batch)?;
         let thread = Thread::seize(self.init)?;
         thread.interrupt()?;
@@ -158,16 +160,7 @@ impl<'a> Build<'a> {
                 );
             }
         }
-        let limit = batch.space(16);
-        batch.call(
-            "prlimit",
-            libc::SYS_prlimit64,
-            &[0.into(), libc::RLIMIT_NOFILE.into(), 0.into(), limit.into()],
-        );
-        self.run(0, &batch)?;
-
         // As many as it may have: the files of all tasks are open in this one.
-        let mut batch = Batch::new();
         let limit = batch.space(16);
         batch.call(
             "prlimit",
@@ -194,10 +187,9 @@ impl<'a> Build<'a> {
     pub(super) fn attach(&self) -> Result<Vec<Thread>> {
         let tids = self.host_tids()?;
         let mut threads = Vec::new();
-        for (_, task) in self.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
+        for (_, task) in self.living() {
             for tid in &task.entry.threads {
-                let host = tids.get(tid).ok_or_else(|| Error::new(format!("task {tid}: it is not there")))?;
-                threads.push(Thread::seize_for_life(*host)?);
+                threads.push(Thread::seize_for_life(host_tid(&tids, *tid)?)?);
             }
         }
         Ok(threads)
@@ -205,9 +197,7 @@ impl<'a> Build<'a> {
 
     /// The process id of a task in our pid namespace.
     pub(super) fn host_pid(&self, index: usize) -> Result<i32> {
-        let pid = self.snapshot.tasks[index].entry.pid;
-        let tids = self.host_tids()?;
-        tids.get(&pid).copied().ok_or_else(|| Error::new(format!("task {pid}: it is not there")))
+        host_tid(&self.host_tids()?, self.snapshot.tasks[index].entry.pid)
     }
 
     /// The ids in our pid namespace of all threads, by those in theirs.
@@ -235,4 +225,9 @@ impl<'a> Build<'a> {
         }
         Ok(found)
     }
+}
+
+/// The id in our pid namespace of a thread, out of `Build::host_tids`.
+pub(super) fn host_tid(tids: &BTreeMap<u32, i32>, tid: u32) -> Result<i32> {
+    tids.get(&tid).copied().ok_or_else(|| Error::new(format!("task {tid}: it is not there")))
 }

@@ -4,12 +4,11 @@
 //! and the policy's filter comes before those of the image.
 
 use super::build::Build;
-use super::tree::is_zombie;
 use crate::error::{Error, Result};
 use crate::policy::{Capabilities, Policy};
 use crate::snapshot::{Snapshot, Task};
 use images::messages::{CoreEntry, CredsEntry};
-use inject::{Batch, Thread};
+use inject::Batch;
 
 const SECBIT_NO_SETUID_FIXUP: u32 = 1 << 2;
 const SECBIT_NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
@@ -57,8 +56,8 @@ fn chain<'a>(snapshot: &'a Snapshot, core: &CoreEntry) -> Result<Vec<(&'a [u8], 
 }
 
 /// Gives every thread its filters and its credentials. They are attached: their filters are suspended.
-pub(super) fn restore(build: &mut Build<'_>, _threads: &[Thread]) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
+    for (index, task) in build.living() {
         for (nth, core) in task.threads.iter().enumerate() {
             let mut batch = Batch::new();
             filters(build, &mut batch, core)?;

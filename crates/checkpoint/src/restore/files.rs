@@ -567,7 +567,7 @@ fn fill_file(build: &mut Build<'_>, fd: i32, id: u64) -> Result<()> {
 /// Puts the files of each table of descriptors where they belong, and closes all others.
 pub(super) fn install(build: &mut Build<'_>) -> Result<()> {
     let mut done = BTreeSet::new();
-    for (index, task) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
+    for (index, task) in build.living() {
         let Some(id) = task.ids().map(|ids| ids.files_id) else { continue };
         if !done.insert(id) {
             continue;
@@ -594,7 +594,7 @@ pub(super) fn install(build: &mut Build<'_>) -> Result<()> {
 /// numbers of the first task's files go.
 pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
     open_of_tasks(build)?;
-    for (index, task) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
+    for (index, task) in build.living() {
         let mut batch = Batch::new();
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
         for entry in entries.into_iter().flatten() {
@@ -621,7 +621,7 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
         }
     }
     build.run(0, &batch)?;
-    for (index, _) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
+    for (index, _) in build.living() {
         let mut batch = Batch::new();
         batch.call(
             "close_range",
@@ -718,7 +718,7 @@ fn enter_directories(build: &Build<'_>, batch: &mut Batch, root: u32, cwd: u32) 
 
 /// Files that exist only beside tasks: pidfds, of tasks that exist and of some that do not, and those of /proc/PID.
 fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !super::tree::is_zombie(task)) {
+    for (index, task) in build.living() {
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
         for entry in entries.into_iter().flatten() {
             let file = build.snapshot.files.iter().find(|file| file.id == entry.id);

@@ -6,8 +6,7 @@ use crate::snapshot::{Snapshot, vma};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// The lowest and the highest address that a program can map.
-const FIRST: u64 = 0x1_0000;
+/// The highest address that a program can map.
 pub(super) const LAST: u64 = 0x7fff_ffff_f000;
 /// Where the search begins: above what programs are linked to, below the kernel's own choices.
 const SEARCH: u64 = 0x1000_0000_0000;
@@ -83,7 +82,7 @@ fn hole(snapshot: &Snapshot, size: u64) -> Result<u64> {
         at = at.max(range.end + 0x1000);
     }
     match at.checked_add(size) {
-        Some(end) if at >= FIRST && end < LAST => Ok(at),
+        Some(end) if end < LAST => Ok(at),
         _ => Err(Error::new(format!("memory: no {size} bytes of addresses are free in all tasks"))),
     }
 }

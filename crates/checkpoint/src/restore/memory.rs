@@ -6,7 +6,8 @@
 use super::build::Build;
 use super::layout::LAST;
 use crate::error::{At, Error, Result};
-use crate::snapshot::{PAGE_SIZE, PageMap, Snapshot, Task, is_present, pagemap, run_size, vma};
+use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::{PAGE_SIZE, PageMap, Snapshot, Task, is_present, pagemap, run_size};
 use images::Directory;
 use images::messages::VmaEntry;
 use inject::{Batch, Place};
@@ -15,15 +16,6 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
-
-/// More bits of `vma_entry.status`.
-const REGULAR: u32 = 1 << 0;
-const VSYSCALL: u32 = 1 << 2;
-const VDSO: u32 = 1 << 3;
-const SOCKET: u32 = 1 << 11;
-const VVAR: u32 = 1 << 12;
-const AIO_RING: u32 = 1 << 13;
-const SHADOW_STACK: u32 = 1 << 15;
 
 /// Values of mmap(2) as they are in the images.
 const MAP_SHARED: u32 = libc::MAP_SHARED as u32;

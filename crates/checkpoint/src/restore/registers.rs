@@ -1,8 +1,6 @@
 //! The last step: registers. After it no code of ours runs in the tasks.
 
-use super::layout::Layout;
 use super::memory::vdso_code;
-use super::tree::is_zombie;
 use crate::error::{At, Error, Result};
 use crate::snapshot::{Snapshot, Task, TaskState};
 use images::messages::{CoreEntry, UserX86FpregsEntry};
@@ -15,12 +13,7 @@ use std::time::Duration;
 const STOP: Duration = Duration::from_secs(10);
 
 /// Stops all threads, takes the nursery away, and sets registers and signal masks.
-pub(super) fn restore(
-    snapshot: &Snapshot,
-    _layout: &Layout,
-    nursery: &inject::Nursery,
-    threads: &[Thread],
-) -> Result<()> {
+pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &[Thread]) -> Result<()> {
     for thread in threads {
         thread.interrupt()?;
     }
@@ -28,7 +21,7 @@ pub(super) fn restore(
         thread.wait(STOP)?;
     }
     let mut next = threads.iter();
-    for task in snapshot.tasks.iter().filter(|task| !is_zombie(task)) {
+    for task in snapshot.tasks.iter().filter(|task| !task.is_zombie()) {
         let own: Vec<&Thread> = next.by_ref().take(task.threads.len()).collect();
         let Some(leader) = own.first() else { continue };
         let range = nursery.range();

@@ -1,12 +1,12 @@
 //! What processes and threads have beside memory, files and credentials: names, signals, timers, scheduling, limits.
 
-use super::build::Build;
-use super::tree::is_zombie;
+use super::build::{Build, host_tid};
 use crate::error::{At, Error, Result};
 use crate::snapshot::Task;
 use crate::target::{NamespaceKind, Origin};
 use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry};
 use inject::Batch;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::unix::fs::FileExt;
 
@@ -16,12 +16,13 @@ const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
 
 /// Everything that does not need to wait for credentials.
 pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+    let tids = build.host_tids()?;
+    for (index, task) in build.living() {
         process(build, index, task)?;
         for (nth, core) in task.threads.iter().enumerate() {
             thread(build, index, nth, core)?;
         }
-        adjust_oom_score(build, index, task)?;
+        adjust_oom_score(task, &tids)?;
     }
     Ok(())
 }
@@ -92,7 +93,7 @@ fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
 /// What /proc shows of processes' memory: PR_SET_MM_MAP of prctl(2). While the programs are open in the first task's
 /// numbers.
 pub(super) fn describe_memory(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+    for (index, task) in build.living() {
         describe_memory_of(build, index, task)?;
     }
     Ok(())
@@ -192,9 +193,9 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
 }
 
 /// From outside: the container's /proc is not to be written through.
-fn adjust_oom_score(build: &Build<'_>, index: usize, task: &Task) -> Result<()> {
+fn adjust_oom_score(task: &Task, tids: &BTreeMap<u32, i32>) -> Result<()> {
     let Some(score) = task.threads[0].tc.as_ref().and_then(|core| core.oom_score_adj) else { return Ok(()) };
-    let file = format!("/proc/{}/oom_score_adj", build.host_pid(index)?);
+    let file = format!("/proc/{}/oom_score_adj", host_tid(tids, task.entry.pid)?);
     let now = std::fs::read_to_string(&file).at(|| format!("read {file}"))?;
     if now.trim() == score.to_string() {
         return Ok(());
@@ -215,7 +216,7 @@ pub(super) fn read(file: &File, at: u64, len: u64) -> Result<Vec<u8>> {
 
 /// What begins to act at once, and what would hinder the steps before: timers, limits.
 pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+    for (index, task) in build.living() {
         let Some(core) = task.threads[0].tc.as_ref() else { continue };
         let mut batch = Batch::new();
         if let Some(timers) = &core.timers {

@@ -1,7 +1,7 @@
 //! The other threads of each process.
 
 use super::build::Build;
-use super::tree::{clone3, is_zombie};
+use super::tree::clone3;
 use crate::error::Result;
 use inject::Batch;
 
@@ -13,7 +13,7 @@ const FLAGS: i32 = libc::CLONE_VM
     | libc::CLONE_SYSVSEM;
 
 pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| !is_zombie(task)) {
+    for (index, task) in build.living() {
         let first = build.layout.first[index];
         let mut batch = Batch::new();
         for (nth, tid) in task.entry.threads.iter().enumerate().skip(1) {

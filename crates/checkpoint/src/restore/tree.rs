@@ -7,13 +7,9 @@
 use super::build::Build;
 use super::memory;
 use crate::error::{Error, Result};
-use crate::snapshot::{Snapshot, Task, TaskState};
+use crate::snapshot::Snapshot;
 use crate::target::{NamespaceKind, Origin};
 use inject::Batch;
-
-pub(super) fn is_zombie(task: &Task) -> bool {
-    task.state() == Some(TaskState::Zombie)
-}
 
 /// The kernel's struct clone_args, as far as it is used.
 const CLONE_ARGS: usize = 88;
@@ -44,9 +40,9 @@ fn birth(snapshot: &Snapshot, index: usize) -> Birth {
     if entry.sid == entry.pid || entry.sid == snapshot.tasks[parent].entry.sid {
         return Birth::Child;
     }
-    let leader = snapshot.tasks.iter().position(|task| task.entry.pid == entry.sid && !is_zombie(task));
+    let leader = snapshot.tasks.iter().position(|task| task.entry.pid == entry.sid && !task.is_zombie());
     // Where it has ended, its number is taken for as long as there is another in its session: the first one leads.
-    let first = || snapshot.tasks.iter().position(|task| task.entry.sid == entry.sid && !is_zombie(task));
+    let first = || snapshot.tasks.iter().position(|task| task.entry.sid == entry.sid && !task.is_zombie());
     match leader.or_else(first).filter(|leader| *leader != index) {
         Some(leader) if parent_of(snapshot, leader) == Some(parent) => Birth::Sibling { leader },
         Some(leader) => Birth::Orphan { leader },
@@ -136,7 +132,7 @@ fn make_one(build: &mut Build<'_>, index: usize) -> Result<()> {
         }
     }
     lead(build, index)?;
-    match is_zombie(task) {
+    match task.is_zombie() {
         true => Ok(()),
         false => memory::make(build, index, Some(from)),
     }
@@ -233,7 +229,7 @@ pub(super) fn join_groups(build: &mut Build<'_>) -> Result<()> {
 
 /// Ends the tasks that were zombies, the way they did.
 pub(super) fn end_zombies(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.tasks().filter(|(_, task)| is_zombie(task)) {
+    for (index, task) in build.tasks().filter(|(_, task)| task.is_zombie()) {
         let code = task.threads[0].tc.as_ref().map_or(0, |core| core.exit_code);
         let mut batch = Batch::new();
         match code & 0x7f {

@@ -307,7 +307,7 @@ impl Snapshot {
 
     /// All but zombies.
     pub(super) fn living(&self) -> impl Iterator<Item = &Task> {
-        self.tasks.iter().filter(|task| task.state() != Some(TaskState::Zombie))
+        self.tasks.iter().filter(|task| !task.is_zombie())
     }
 
     fn living_threads(&self) -> impl Iterator<Item = (u32, &CoreEntry)> {

@@ -94,16 +94,32 @@ pub mod pagemap {
     pub const PRESENT: u32 = 4;
 }
 
-/// Bits of `vma_entry.status` that decide what the other fields mean.
+/// Bits of `vma_entry.status`.
 pub mod vma {
+    /// All but what only marks a range: the vsyscall page, guard pages.
+    pub const REGULAR: u32 = 1 << 0;
+    /// The page at a fixed address that every process has.
+    pub const VSYSCALL: u32 = 1 << 2;
+    pub const VDSO: u32 = 1 << 3;
+    pub const HEAP: u32 = 1 << 5;
     /// A private mapping of a file.
     pub const FILE_PRIVATE: u32 = 1 << 6;
     /// A shared mapping of a file.
     pub const FILE_SHARED: u32 = 1 << 7;
     /// Anonymous shared memory.
     pub const ANON_SHARED: u32 = 1 << 8;
+    pub const ANON_PRIVATE: u32 = 1 << 9;
     /// A System V segment; its content belongs to the namespace.
     pub const SYSVIPC: u32 = 1 << 10;
+    /// A ring of a packet socket.
+    pub const SOCKET: u32 = 1 << 11;
+    /// The data of the vdso.
+    pub const VVAR: u32 = 1 << 12;
+    /// A ring of io_setup(2).
+    pub const AIO_RING: u32 = 1 << 13;
+    /// A file of memfd_create(2).
+    pub const MEMFD: u32 = 1 << 14;
+    pub const SHADOW_STACK: u32 = 1 << 15;
     /// Guard pages within other mappings. These stand behind all others in the list.
     pub const GUARD: u32 = 1 << 16;
     /// A plugin makes it.
@@ -175,6 +191,10 @@ pub struct Net {
 }
 
 impl Task {
+    pub fn is_zombie(&self) -> bool {
+        self.state() == Some(TaskState::Zombie)
+    }
+
     /// `None` where the leader's core does not say it, which no snapshot that was read or written has.
     pub fn state(&self) -> Option<TaskState> {
         let state = self.threads.first()?.tc.as_ref()?.task_state;
