@@ -153,9 +153,9 @@ fn write_pages(
     what: impl Fn() -> String,
 ) -> Result<PageMap> {
     *pages_id += 1;
-    let pages = directory.pages(*pages_id)?;
-    let size = memory::copy(source, &runs, pages.file()).at(what)?;
-    directory.finish_pages(pages, size)?;
+    let mut pages = directory.pages(*pages_id)?;
+    crate::pages::copy(source, &runs, &mut pages).at(what)?;
+    directory.finish_pages(pages)?;
     Ok(PageMap { pages_id: *pages_id, runs })
 }
 

@@ -15,6 +15,7 @@ mod guardian;
 mod memory;
 mod mounts;
 mod namespaces;
+mod pages;
 mod policy;
 mod proc;
 mod restore;

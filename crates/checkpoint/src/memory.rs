@@ -16,9 +16,6 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
 
-/// Bytes that are read at a time.
-const CHUNK: usize = 1 << 20;
-
 /// Where the content of shared memory can be read, by the inode of its file.
 pub(crate) type SharedMemory = BTreeMap<u64, File>;
 
@@ -271,7 +268,9 @@ fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)
 fn scan_entries(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
     const PRESENT_OR_SWAPPED: u64 = 3 << 62;
     const FILE_OR_SHARED: u64 = 1 << 61;
-    let mut buffer = vec![0; CHUNK];
+    /// Bytes that are read at a time.
+    const ENTRIES: usize = 1 << 20;
+    let mut buffer = vec![0; ENTRIES];
     let mut at = start;
     while at < end {
         let len = (((end - at) / PAGE_SIZE) as usize * 8).min(buffer.len());
@@ -304,39 +303,6 @@ fn add(runs: &mut Vec<PagemapEntry>, start: u64, end: u64, flags: u32) {
         flags: Some(flags),
         nr_pages: Some(pages),
     });
-}
-
-/// Copies runs of pages from a source to the pages file, one behind the other. Returns how many bytes that were.
-pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &File) -> sys::Result<u64> {
-    let mut buffer = vec![0; CHUNK];
-    let mut to = 0;
-    for run in runs {
-        let end = run.vaddr + run.nr_pages.unwrap_or(0) * PAGE_SIZE;
-        let mut at = run.vaddr;
-        while at < end {
-            let len = ((end - at) as usize).min(buffer.len());
-            read_or_zeros(source, &mut buffer[..len], at)?;
-            pages.write_all_at(&buffer[..len], to)?;
-            at += len as u64;
-            to += len as u64;
-        }
-    }
-    Ok(to)
-}
-
-/// Behind the end of a file, whose last page it does not fill, there are zeros.
-fn read_or_zeros(source: &File, buffer: &mut [u8], at: u64) -> sys::Result<()> {
-    let mut done = 0;
-    while done < buffer.len() {
-        match source.read_at(&mut buffer[done..], at + done as u64)? {
-            0 => {
-                buffer[done..].fill(0);
-                break;
-            }
-            read => done += read,
-        }
-    }
-    Ok(())
 }
 
 /// The pages of shared memory that have content; addresses are offsets in it.

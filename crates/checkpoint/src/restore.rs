@@ -32,6 +32,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
+use std::thread;
 use std::time::Instant;
 
 const NANOSECONDS: i128 = 1_000_000_000;
@@ -115,39 +116,16 @@ impl Restore {
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
     /// them runs afterwards.
     pub fn build(&mut self, init: i32, log: &mut Log<'_>) -> Result<()> {
-        let (snapshot, policy) = (&self.snapshot, &self.policy);
+        let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
         let mut build =
-            Build::new(snapshot, policy, &self.images, &mut self.nursery, &self.layout, &self.pages, init)?;
-        build.take_over()?;
-        log("nursery: entered");
-        // Before there are files to be opened in them.
-        tmpfs::fill(&build)?;
-        // Before there are children: they inherit both.
-        files::open_all(&mut build)?;
-        memory::make_shared(&mut build)?;
-        sysv::make(&mut build)?;
-        state::name_host(&mut build)?;
-        log("files: opened");
-        tree::make(&mut build)?;
-        log("tree: made");
-        // While all of them exist, and before zombies end: a group may be led by one.
-        tree::join_groups(&mut build)?;
-        files::install(&mut build)?;
-        threads::make(&mut build)?;
-        ttys::attach(&mut build)?;
-        state::describe_memory(&mut build)?;
-        files::complete(&mut build)?;
-        locks::restore(&mut build)?;
-        log("files: in place");
-        tree::end_zombies(&mut build)?;
-        state::restore(&mut build)?;
-        memory::complete(&mut build)?;
-        // Attached before the filters come: they are suspended for as long.
-        let threads = build.attach()?;
-        credentials::restore(&mut build)?;
-        self.images.verify_pages()?;
-        state::arm(&mut build)?;
-        self.threads = threads;
+            Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
+        self.threads = thread::scope(|scope| {
+            // Takes as long as to fill the tasks with them.
+            let verified = scope.spawn(|| images.verify_pages());
+            let made = make(&mut build, log);
+            verified.join().expect("the verification does not panic")?;
+            made
+        })?;
         log("tasks: complete");
         Ok(())
     }
@@ -178,6 +156,39 @@ impl Restore {
             ),
         })
     }
+}
+
+/// All steps up to the last; all threads of all tasks.
+fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
+    build.take_over()?;
+    log("nursery: entered");
+    // Before there are files to be opened in them.
+    tmpfs::fill(build)?;
+    // Before there are children: they inherit both.
+    files::open_all(build)?;
+    memory::make_shared(build)?;
+    sysv::make(build)?;
+    state::name_host(build)?;
+    log("files: opened");
+    tree::make(build)?;
+    log("tree: made");
+    // While all of them exist, and before zombies end: a group may be led by one.
+    tree::join_groups(build)?;
+    files::install(build)?;
+    threads::make(build)?;
+    ttys::attach(build)?;
+    state::describe_memory(build)?;
+    files::complete(build)?;
+    locks::restore(build)?;
+    log("files: in place");
+    tree::end_zombies(build)?;
+    state::restore(build)?;
+    memory::complete(build)?;
+    // Attached before the filters come: they are suspended for as long.
+    let threads = build.attach()?;
+    credentials::restore(build)?;
+    state::arm(build)?;
+    Ok(threads)
 }
 
 /// A line of /proc/PID/timens_offsets (time_namespaces(7)).

@@ -48,7 +48,7 @@ struct Digested {
     digester: Digester,
 }
 
-/// `pages-ID.img` while others write to it.
+/// `pages-ID.img`, which its maker writes, in whatever way, and has hashed.
 #[derive(Debug)]
 pub struct Pages {
     name: String,
@@ -97,19 +97,20 @@ impl DirectoryWriter {
         })
     }
 
-    /// Makes `pages-ID.img`, which the dumped tasks fill themselves; `finish_pages` takes it back.
+    /// Makes `pages-ID.img`; `finish_pages` takes it back.
     pub fn pages(&mut self, pages_id: u32) -> Result<Pages> {
         let name = format!("pages-{pages_id}.img");
         let file = self.create(&name)?;
         Ok(Pages { name, file, digester: Digester::default() })
     }
 
-    /// Hashes what is left of pages that are `size` bytes. A file that is not of this size is an error.
-    pub fn finish_pages(&mut self, mut pages: Pages, size: u64) -> Result<()> {
-        pages.written(size)?;
-        let content = pages.digester.content();
-        content.check_size(&pages.name, pages.size()?)?;
-        self.files.insert(pages.name, content);
+    /// Takes pages that are written. That more or less was written than hashed is an error.
+    pub fn finish_pages(&mut self, pages: Pages) -> Result<()> {
+        let Pages { name, file, digester } = pages;
+        let content = digester.content();
+        let size = file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))?;
+        content.check_size(&name, size)?;
+        self.files.insert(name, content);
         Ok(())
     }
 
@@ -159,8 +160,7 @@ impl DirectoryWriter {
     fn create(&mut self, name: &str) -> Result<File> {
         assert!(!name.contains('/'), "{name} is not a name in a directory of images");
         self.unlink(name)?;
-        // To be read too: pages are hashed from the file.
-        let flags = libc::O_RDWR | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
         let fd = openat2(self.dir.as_fd(), name, flags, 0o600, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
             .map_err(|errno| Error::of_kernel(format!("create {name}"), errno))?;
         self.made.push(name.to_owned());
@@ -181,25 +181,9 @@ impl Pages {
         &self.file
     }
 
-    /// The first `up_to` bytes stay as they are from now on: hashes them, while tasks write what follows.
-    pub fn written(&mut self, up_to: u64) -> Result<()> {
-        let size = self.size()?;
-        if size < up_to {
-            return Err(Error::damaged(
-                &self.name,
-                size,
-                format!("cut off: {up_to} bytes were to be written"),
-            ));
-        }
-        self.digester.read(&self.file, up_to).map_err(|error| self.unreadable(&error))
-    }
-
-    fn size(&self) -> Result<u64> {
-        self.file.size().map_err(|error| self.unreadable(&error))
-    }
-
-    fn unreadable(&self, error: &io::Error) -> Error {
-        Error::of_io(format!("read {}", self.name), error)
+    /// Hashes the bytes that come next in the file.
+    pub fn digest(&mut self, bytes: &[u8]) {
+        self.digester.update(bytes);
     }
 }
 

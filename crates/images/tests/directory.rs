@@ -45,11 +45,12 @@ fn write(writer: &mut DirectoryWriter) -> images::Result<()> {
     writer.image("pstree.img", &format::PSTREE, |image| image.entry(&pstree()))?;
     writer.raw("route-9.img", |output| output.write_all(b"routes"))?;
     let mut pages = writer.pages(1)?;
-    // Out of order, as tasks may write.
+    // Out of order, as the writer may be another than the one that hashes.
     pages.file().write_all_at(&[2; 4096], 4096).expect("memory");
     pages.file().write_all_at(&[1; 4096], 0).expect("memory");
-    pages.written(5000)?;
-    writer.finish_pages(pages, 8192)
+    pages.digest(&[1; 4096]);
+    pages.digest(&[2; 4096]);
+    writer.finish_pages(pages)
 }
 
 fn verify(path: &Path) -> images::Result<()> {
@@ -116,14 +117,15 @@ fn pages_must_be_finished_and_have_their_size() {
         "pages-1.img: not finished"
     );
 
-    let check = |size: u64, expected: &str| {
+    let check = |size: usize, expected: &str| {
         let mut writer = writer(dir.path());
-        let pages = writer.pages(1).expect("a file");
+        let mut pages = writer.pages(1).expect("a file");
         pages.file().write_all_at(&[1; 4096], 0).expect("memory");
-        let error = writer.finish_pages(pages, size).expect_err("another size");
+        pages.digest(&vec![1; size]);
+        let error = writer.finish_pages(pages).expect_err("another size");
         assert_eq!(error.to_string(), expected);
     };
-    check(8192, "pages-1.img: byte 4096: cut off: 8192 bytes were to be written");
+    check(8192, "pages-1.img: byte 4096: cut off: 8192 bytes were written");
     check(1024, "pages-1.img: byte 1024: goes on: 4096 bytes, but 1024 were written");
     assert_eq!(fs::read_dir(dir.path()).expect("a directory").count(), 0);
 }

@@ -10,7 +10,7 @@ use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, VDSO, 
 use crate::snapshot::{PAGE_SIZE, PageMap, Snapshot, Task, is_present, pagemap, run_size};
 use images::Directory;
 use images::messages::VmaEntry;
-use inject::{Batch, Place};
+use inject::{Batch, Call};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::ops::Range;
@@ -21,8 +21,8 @@ use std::os::unix::fs::FileExt;
 const MAP_SHARED: u32 = libc::MAP_SHARED as u32;
 const PROT_WRITE: u32 = libc::PROT_WRITE as u32;
 
-/// Most that one preadv(2) is asked for, in bytes: the kernel's limit is a page below 2 GiB.
-const READ: u64 = 1 << 30;
+/// Most that one preadv(2) is asked for, in bytes. Pages that were just made are in the cache.
+const READ: u64 = 1 << 20;
 const IOVECS: usize = 1024;
 /// Operations in one batch.
 const CALLS: usize = 4000;
@@ -425,52 +425,89 @@ pub(super) fn read_pages(
     file: &File,
     runs: &[(u64, u64, u64)],
 ) -> Result<()> {
-    let mut vectors: Vec<u64> = Vec::new();
-    let (mut from, mut size) = (0, 0);
-    let mut pieces = runs.iter().flat_map(|&(start, len, at)| {
-        (0..len.div_ceil(READ)).map(move |n| (start + n * READ, (len - n * READ).min(READ), at + n * READ))
-    });
-    let mut next = pieces.next();
-    while let Some((start, len, at)) = next {
-        // What lies one behind the other in the file is one call.
-        if size > 0 && (at != from + size || size + len > READ || vectors.len() == 2 * IOVECS) {
-            read_vectors(build, index, file, &vectors, from, size)?;
-            vectors.clear();
-            size = 0;
+    let mut reads = Reads::default();
+    for &(start, len, at) in runs {
+        for done in (0..len).step_by(READ as usize) {
+            let len = (len - done).min(READ);
+            if !reads.add(start + done, len, at + done) {
+                reads.finish_call(file);
+                reads.add(start + done, len, at + done);
+            }
+            if reads.is_full() {
+                reads.run(build, index, file)?;
+            }
         }
-        if size == 0 {
-            from = at;
-        }
-        vectors.extend([start, len]);
-        size += len;
-        next = pieces.next();
     }
-    if size > 0 {
-        read_vectors(build, index, file, &vectors, from, size)?;
-    }
-    Ok(())
+    reads.run(build, index, file)
 }
 
-fn read_vectors(
-    build: &mut Build<'_>,
-    index: usize,
-    file: &File,
-    vectors: &[u64],
+/// Calls of preadv(2) that a task is going to make.
+#[derive(Default)]
+struct Reads {
+    batch: Batch,
+    /// Each with the bytes that it must read.
+    calls: Vec<(Call, u64)>,
+    /// Of all calls.
+    vectors: usize,
+    /// Of the call that is not complete yet: addresses and bytes, the first place in the file, bytes in all.
+    parts: Vec<(u64, u64)>,
     from: u64,
     size: u64,
-) -> Result<()> {
-    let mut batch = Batch::new();
-    let place: Place = batch.words(vectors);
-    let count = vectors.len() / 2;
-    let arguments = [file.as_raw_fd().into(), place.into(), count.into(), from.into(), 0.into()];
-    let read = batch.call("read pages", libc::SYS_preadv, &arguments);
-    let outcome = build.run(index, &batch)?;
-    let done = outcome.result(read).unwrap_or(0);
-    if done != size {
-        let pid = build.snapshot.tasks[index].entry.pid;
-        return Err(Error::new(format!("task {pid}: read pages: {done} of {size} bytes")));
+}
+
+impl Reads {
+    /// Bytes that are worth a call which makes all their pages at once: a fault for each takes longer.
+    const MANY: u64 = 16 * PAGE_SIZE;
+
+    /// Adds what lies behind the rest in the file; false where it does not.
+    fn add(&mut self, start: u64, len: u64, at: u64) -> bool {
+        if self.parts.is_empty() {
+            (self.from, self.size) = (at, 0);
+        }
+        if at != self.from + self.size || self.size + len > READ || self.parts.len() == IOVECS {
+            return false;
+        }
+        self.parts.push((start, len));
+        self.size += len;
+        true
     }
-    Ok(())
+
+    fn finish_call(&mut self, file: &File) {
+        for (start, len) in self.parts.iter().filter(|(_, len)| *len >= Reads::MANY) {
+            // FIXME: must not fail when 5.14 is the oldest supported kernel.
+            let arguments = [(*start).into(), (*len).into(), libc::MADV_POPULATE_WRITE.into()];
+            self.batch.call_may_fail("madvise", libc::SYS_madvise, &arguments);
+        }
+        let words: Vec<u64> = self.parts.iter().flat_map(|&(start, len)| [start, len]).collect();
+        let place = self.batch.words(&words);
+        let count = self.parts.len();
+        let arguments = [file.as_raw_fd().into(), place.into(), count.into(), self.from.into(), 0.into()];
+        let call = self.batch.call("read pages", libc::SYS_preadv, &arguments);
+        self.calls.push((call, self.size));
+        self.vectors += count;
+        self.parts.clear();
+    }
+
+    /// Whether the batch must be run before it has no room.
+    fn is_full(&self) -> bool {
+        self.calls.len() >= CALLS / 2 || self.vectors >= 32 * IOVECS
+    }
+
+    fn run(&mut self, build: &mut Build<'_>, index: usize, file: &File) -> Result<()> {
+        if !self.parts.is_empty() {
+            self.finish_call(file);
+        }
+        let outcome = build.run(index, &self.batch)?;
+        for (call, size) in &self.calls {
+            let done = outcome.result(*call).unwrap_or(0);
+            if done != *size {
+                let pid = build.snapshot.tasks[index].entry.pid;
+                return Err(Error::new(format!("task {pid}: read pages: {done} of {size} bytes")));
+            }
+        }
+        *self = Reads::default();
+        Ok(())
+    }
 }
 
 /// Where the vdso and its data are: they are one object to the kernel.
