@@ -171,6 +171,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     state::name_host(build)?;
     log("files: opened");
     tree::make(build)?;
+    sysv::complete(build)?;
     log("tree: made");
     // While all of them exist, and before zombies end: a group may be led by one.
     tree::join_groups(build)?;

@@ -1,11 +1,12 @@
 //! Files that are nothing but a state in the kernel: eventfd, signalfd, timerfd, epoll. /proc says it all.
 
 use super::{Descriptor, Files, Open, entry};
-use crate::error::{Error, Result};
-use crate::proc;
+use crate::error::{At, Error, Result};
+use crate::proc::{self, Fdinfo};
 use images::messages::{
     EventfdFileEntry, EventpollFileEntry, EventpollTfdEntry, FdTypes, FileEntry, SignalfdEntry, TimerfdEntry,
 };
+use std::os::fd::AsFd;
 
 impl Files<'_> {
     pub(super) fn eventfd(&mut self, open: &Open) -> Result<FileEntry> {
@@ -23,15 +24,18 @@ impl Files<'_> {
     }
 
     pub(super) fn timerfd(&mut self, open: &Open) -> Result<FileEntry> {
+        sys::time::count_expirations(open.file.as_fd()).at(|| format!("{}: its time", open.owner))?;
+        let info = Fdinfo::of(open.descriptor.pid, open.descriptor.fd)?;
+        let value = |key| info.value(key).ok_or_else(|| unexpected(open, key));
         let number = |key| {
-            let digits = value(open, key)?.trim_start_matches('0');
+            let digits = value(key)?.trim_start_matches('0');
             let digits = if digits.is_empty() { "0" } else { digits };
             digits.parse::<u64>().map_err(|_| unexpected(open, key))
         };
-        let octal = |key| u32::from_str_radix(value(open, key)?, 8).map_err(|_| unexpected(open, key));
+        let octal = |key| u32::from_str_radix(value(key)?, 8).map_err(|_| unexpected(open, key));
         // "it_value: (0, 49406829)"
         let time = |key| {
-            let text = value(open, key)?.trim_matches(['(', ')']);
+            let text = value(key)?.trim_matches(['(', ')']);
             let time =
                 text.split_once(", ").and_then(|(sec, nsec)| Some((sec.parse().ok()?, nsec.parse().ok()?)));
             time.ok_or_else(|| unexpected(open, key))

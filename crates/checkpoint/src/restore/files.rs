@@ -12,9 +12,9 @@ use inject::{Batch, Call};
 use std::collections::{BTreeMap, BTreeSet};
 
 const O_PATH: u32 = libc::O_PATH as u32;
-/// Flags of an open file that F_SETFL can change.
-const CHANGEABLE: u32 =
-    (libc::O_APPEND | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u32;
+/// Flags of an open file that F_SETFL can change, without `O_ASYNC`: the kernel notes the descriptor with which that one is
+/// set, for `si_fd`, so it has to wait for the file's final number (`watch`).
+const CHANGEABLE: u32 = (libc::O_APPEND | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u32;
 const ACCESS: u32 = libc::O_ACCMODE as u32;
 
 /// Opens all files in the first task.
@@ -248,7 +248,7 @@ fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     }
     let at = path(&reg.name);
     let place = batch.string(&at);
-    let flags = reg.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC) as u32 | libc::O_NOCTTY as u32;
+    let flags = open_flags(reg);
     let arguments = [libc::AT_FDCWD.into(), place.into(), flags.into(), 0.into()];
     let fd = batch.call("open", libc::SYS_openat, &arguments);
     let found = batch.space(144);
@@ -268,6 +268,12 @@ fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
         )));
     }
     Ok(())
+}
+
+/// With what a file that is there is opened again.
+fn open_flags(reg: &RegFileEntry) -> u32 {
+    let not_again = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_ASYNC;
+    reg.flags & !not_again as u32 | libc::O_NOCTTY as u32
 }
 
 fn seek(batch: &mut Batch, fd: Call, reg: &RegFileEntry) {
@@ -350,8 +356,7 @@ fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
         batch.call("chmod", libc::SYS_fchmodat, &[libc::AT_FDCWD.into(), place.into(), mode.into()]);
     }
     for reg in all {
-        let flags =
-            reg.flags & !(libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC) as u32 | libc::O_NOCTTY as u32;
+        let flags = open_flags(reg);
         let arguments = [libc::AT_FDCWD.into(), place.into(), flags.into(), 0.into()];
         let fd = batch.call("open", libc::SYS_openat, &arguments);
         seek(&mut batch, fd, reg);
@@ -374,7 +379,7 @@ fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<(
     let mut batch = Batch::new();
     let name = batch.string(&path(&of.name));
     for reg in all.into_iter().filter(|file| file.id == reg.id || shares(file.id)) {
-        let flags = reg.flags | libc::O_NOCTTY as u32;
+        let flags = open_flags(reg);
         let arguments = [libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()];
         let fd = batch.call("open", libc::SYS_openat, &arguments);
         seek(&mut batch, fd, reg);
@@ -483,7 +488,7 @@ fn open_fifo(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
         let fd = batch.call(
             "open",
             libc::SYS_openat,
-            &[libc::AT_FDCWD.into(), name.into(), reg.flags.into(), 0.into()],
+            &[libc::AT_FDCWD.into(), name.into(), open_flags(reg).into(), 0.into()],
         );
         build.settle(&mut batch, fd, *id);
     }
@@ -727,7 +732,8 @@ fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
                 Some(FileEntry { reg: Some(reg), .. }) if is_of_task(reg) => {
                     let mut batch = Batch::new();
                     let name = batch.string(&path(&reg.name));
-                    let arguments = [libc::AT_FDCWD.into(), name.into(), reg.flags.into(), 0.into()];
+                    let flags = open_flags(reg);
+                    let arguments = [libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()];
                     let fd = batch.call("open", libc::SYS_openat, &arguments);
                     seek(&mut batch, fd, reg);
                     let outcome = build.run(index, &batch);

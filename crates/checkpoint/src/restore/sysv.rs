@@ -159,6 +159,32 @@ fn write_memory(build: &mut Build<'_>, at: u64, bytes: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// Removes segments that were removed and live only as long as they are attached, and locks those that were locked. After
+/// the tree: until then nobody has them.
+pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
+    // include/linux/shm.h, in `mode`: SHM_DEST, SHM_LOCKED
+    const REMOVED: u32 = 0o1000;
+    const LOCKED: u32 = 0o2000;
+    const SHM_LOCK: i32 = 11;
+    let Some(id) = build.snapshot.tasks[0].ids().and_then(|ids| ids.ipc_ns_id) else { return Ok(()) };
+    let Some(ipc) = build.snapshot.namespaces.ipc.get(&id) else { return Ok(()) };
+    let mut batch = Batch::new();
+    for (segment, _) in &ipc.shm {
+        let desc = &segment.desc;
+        if desc.mode & LOCKED != 0 {
+            // Without CAP_IPC_LOCK and room in the limit it stays unlocked, and has its content all the same.
+            let arguments = [desc.id.into(), SHM_LOCK.into(), 0.into()];
+            batch.call_may_fail("shmctl SHM_LOCK", libc::SYS_shmctl, &arguments);
+        }
+        if desc.mode & REMOVED != 0 {
+            let arguments = [desc.id.into(), libc::IPC_RMID.into(), 0.into()];
+            batch.call("shmctl IPC_RMID", libc::SYS_shmctl, &arguments);
+        }
+    }
+    build.run(0, &batch)?;
+    Ok(())
+}
+
 /// Attaches a segment where a task had it. In the images `shmid` is the segment's id.
 pub(super) fn attach(batch: &mut Batch, mapping: &VmaEntry) {
     const SHM_REMAP: i32 = 0o40000;
