@@ -64,6 +64,18 @@ impl Sets {
     }
 }
 
+/// CPUs that tasks of a cgroup run on when they choose none: `0-3,7`.
+pub(crate) fn cpus(own: Option<&Cgroup>) -> Result<String> {
+    // Where the controller is not enabled, it is that of the next cgroup above.
+    let above = own.map(|own| own.path().ancestors().take_while(|path| path.starts_with(cgroup::MOUNT)));
+    let effective = above.into_iter().flatten().find_map(|path| {
+        let cpus = std::fs::read_to_string(path.join("cpuset.cpus.effective")).ok()?;
+        Some(cpus).filter(|cpus| !cpus.trim().is_empty())
+    });
+    let cpus = effective.map_or_else(|| proc::read("/sys/devices/system/cpu/online"), Ok)?;
+    Ok(cpus.trim().to_owned())
+}
+
 /// What may be set in a cgroup that a container has made, beside its children.
 const PROPERTIES: [&str; 15] = [
     "cgroup.subtree_control",

@@ -1,6 +1,6 @@
 //! What a stopped container is, as a snapshot. Its content, which is large, follows in `Collection::write_content`.
 
-use crate::cgroups::Sets;
+use crate::cgroups::{self, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
 use crate::files::{Controlling, Files, Surroundings, UnixSockets};
@@ -10,11 +10,12 @@ use crate::namespaces::{self, Ids, Known};
 use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
-use crate::snapshot::{Ghost, PageMap, Snapshot, Task, TaskState, write_ghost};
+use crate::snapshot::{Ghost, PageMap, ProcessSide, Snapshot, Task, TaskState, ThreadSide, write_ghost};
 use crate::target::{DumpOptions, NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
 use crate::tmpfs;
 use crate::tree::{Member, Tree};
+use crate::undo;
 use images::DirectoryWriter;
 use images::messages::{
     CoreEntry, FdinfoEntry, FsEntry, InventoryEntry, Lsmtype, MmEntry, PagemapEntry, PluginsEntry,
@@ -75,6 +76,7 @@ pub(crate) fn collect(
         sets: Sets::default(),
         objects: Objects::default(),
         tables: BTreeMap::new(),
+        cpus: cgroups::cpus(target.cgroup)?,
     };
     let mut tasks = Vec::new();
     for (at, answered) in answered.iter().enumerate() {
@@ -83,8 +85,20 @@ pub(crate) fn collect(
     collector.files.check_peers(options.ext_unix_sk)?;
     let answers = answered[0].answers();
     let Collector { files, filters, tables, sets, .. } = collector;
-    let Files { entries, remaps, ghosts, memfds, pipes, fifos, locks, queues, terminals, mut shared, .. } =
-        files;
+    let Files {
+        entries,
+        remaps,
+        ghosts,
+        memfds,
+        pipes,
+        fifos,
+        locks,
+        queues,
+        terminals,
+        side,
+        mut shared,
+        ..
+    } = files;
     let namespaces =
         namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals, &mut shared)?;
     let mut snapshot = Snapshot {
@@ -103,8 +117,10 @@ pub(crate) fn collect(
         seccomp: Some(filters.into_entry()),
         cgroup: sets.into_entry(target.cgroup, ids.own(NamespaceKind::Cgroup, &host).is_some())?,
         namespaces,
+        side,
         ..Snapshot::default()
     };
+    undo::collect(tree, &mut snapshot)?;
     if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
         snapshot.namespaces.mnt.insert(id, mounts.entries(has_own_cgroups));
@@ -283,6 +299,8 @@ struct Collector<'a> {
     sets: Sets,
     objects: Objects,
     tables: BTreeMap<u32, Vec<FdinfoEntry>>,
+    /// Those that the container's threads run on when they do not choose.
+    cpus: String,
 }
 
 impl Collector<'_> {
@@ -306,7 +324,7 @@ impl Collector<'_> {
         let mut ids = self.objects.ids(pid)?;
         self.ids.write(&mut ids);
         let cores = self.cores(member, answered)?;
-        let mm = self.address_space(member, &answered.answers())?;
+        let mm = self.address_space(member, answered)?;
         if !self.tables.contains_key(&ids.files_id) {
             let table = self.files.table(member)?;
             self.tables.insert(ids.files_id, table);
@@ -324,6 +342,10 @@ impl Collector<'_> {
         for (nth, (questions, outcome)) in answered.questions.iter().zip(&answered.outcomes).enumerate() {
             let set = self.sets.id(member.threads[nth].tid)?;
             let mut core = task::core(member, nth, questions, outcome, &self.context)?;
+            let side = questions.thread_side(&member.threads[nth], outcome, &self.cpus);
+            if side != ThreadSide::default() {
+                self.files.side.threads.insert(member.threads[nth].status.pid, side);
+            }
             let thread = core.thread_core.as_mut().expect("every thread has one");
             thread.cg_set = Some(set);
             thread.seccomp_filter = self.filters.add(&member.threads[nth].filters);
@@ -332,8 +354,12 @@ impl Collector<'_> {
         Ok(cores)
     }
 
-    fn address_space(&mut self, member: &Member, answers: &Answers) -> Result<MmEntry> {
+    fn address_space(&mut self, member: &Member, answered: &Answered) -> Result<MmEntry> {
         let mappings: Vec<Mapping> = memory::mappings(member.pid, &member.of_ours())?;
-        memory::address_space(member, &mappings, answers, &mut self.files)
+        let side = answered.questions[0].process_side(&mappings, &answered.outcomes[0]);
+        if side != ProcessSide::default() {
+            self.files.side.processes.insert(member.status.pid, side);
+        }
+        memory::address_space(member, &mappings, &answered.answers(), &mut self.files)
     }
 }

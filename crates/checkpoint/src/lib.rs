@@ -12,6 +12,7 @@ mod dump;
 mod error;
 mod files;
 mod guardian;
+mod keys;
 mod memory;
 mod mounts;
 mod namespaces;
@@ -29,6 +30,7 @@ mod task;
 mod timers;
 mod tmpfs;
 mod tree;
+mod undo;
 
 pub use check::check;
 pub use dump::dump;

@@ -7,6 +7,7 @@
 mod build;
 mod credentials;
 mod files;
+mod keys;
 mod layout;
 mod locks;
 mod memory;
@@ -185,6 +186,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     tree::end_zombies(build)?;
     state::restore(build)?;
     memory::complete(build)?;
+    keys::restore(build)?;
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
     credentials::restore(build)?;

@@ -3,9 +3,10 @@
 use crate::arch;
 use crate::credentials::{self, IdMaps};
 use crate::error::Result;
-use crate::proc::{self, Stat};
+use crate::keys::KeysQuestion;
+use crate::proc::{self, Mapping, Stat};
 use crate::signals::{self, ActionsQuestion, AltstackQuestion};
-use crate::snapshot::TaskState;
+use crate::snapshot::{ProcessSide, TaskState, ThreadSide};
 use crate::timers::TimersQuestion;
 use crate::tree::{Member, Stopped};
 use images::messages::{
@@ -26,6 +27,8 @@ pub(crate) struct Questions {
     pdeath_signal: Place,
     robust_list: Place,
     securebits: Call,
+    timer_slack: Call,
+    io_priority: Call,
     /// Of the leader.
     process: Option<ProcessQuestions>,
 }
@@ -39,6 +42,8 @@ struct ProcessQuestions {
     dumpable: Call,
     brk: Call,
     membarrier: Call,
+    keys: KeysQuestion,
+    permitted_components: Place,
     names: Place,
     clocks: Place,
 }
@@ -53,6 +58,9 @@ pub(crate) struct Answers {
     /// CLOCK_MONOTONIC and CLOCK_BOOTTIME: seconds and nanoseconds.
     pub(crate) clocks: [[u64; 2]; 2],
 }
+
+/// ioprio_get(2)
+const IOPRIO_WHO_PROCESS: i32 = 1;
 
 /// Bytes of a member of struct utsname.
 const NAME: usize = 65;
@@ -73,7 +81,21 @@ impl Questions {
         batch.call("get_robust_list", libc::SYS_get_robust_list, &arguments);
         let securebits =
             batch.call("prctl PR_GET_SECUREBITS", libc::SYS_prctl, &[libc::PR_GET_SECUREBITS.into()]);
-        Questions { batch, altstack, tid_address, pdeath_signal, robust_list, securebits, process: None }
+        let timer_slack =
+            batch.call("prctl PR_GET_TIMERSLACK", libc::SYS_prctl, &[libc::PR_GET_TIMERSLACK.into()]);
+        let io_priority =
+            batch.call_may_fail("ioprio_get", libc::SYS_ioprio_get, &[IOPRIO_WHO_PROCESS.into(), 0.into()]);
+        Questions {
+            batch,
+            altstack,
+            tid_address,
+            pdeath_signal,
+            robust_list,
+            securebits,
+            timer_slack,
+            io_priority,
+            process: None,
+        }
     }
 
     pub(crate) fn of_leader(pid: i32) -> Result<Questions> {
@@ -89,6 +111,8 @@ impl Questions {
         let brk = batch.call("brk", libc::SYS_brk, &[0.into()]);
         let arguments = [MEMBARRIER_CMD_GET_REGISTRATIONS.into(), 0.into(), 0.into()];
         let membarrier = batch.call_may_fail("membarrier", libc::SYS_membarrier, &arguments);
+        let keys = KeysQuestion::ask(batch);
+        let permitted_components = arch::ask_for_permitted_components(batch);
         let names = batch.space(6 * NAME);
         batch.call("uname", libc::SYS_uname, &[names.into()]);
         let clocks = batch.space(32);
@@ -96,9 +120,47 @@ impl Questions {
             let to = clocks.plus(nth * 16);
             batch.call("clock_gettime", libc::SYS_clock_gettime, &[clock.into(), to.into()]);
         }
-        questions.process =
-            Some(ProcessQuestions { actions, timers, subreaper, dumpable, brk, membarrier, names, clocks });
+        questions.process = Some(ProcessQuestions {
+            actions,
+            timers,
+            subreaper,
+            dumpable,
+            brk,
+            membarrier,
+            keys,
+            permitted_components,
+            names,
+            clocks,
+        });
         Ok(questions)
+    }
+
+    /// What images have no place for. `cpus` are those that a thread of this container gets when it does not choose.
+    pub(crate) fn thread_side(&self, thread: &Stopped, outcome: &Outcome, cpus: &str) -> ThreadSide {
+        /// Of every thread that did not ask for another, in nanoseconds (init_task); one of realtime has none.
+        const TIMER_SLACKS: [u64; 2] = [0, 50_000];
+        /// IOPRIO_CLASS_NONE: by its nice value.
+        const NO_CLASS: u64 = 0;
+        let timer_slack = outcome.result(self.timer_slack).ok();
+        let io_priority = outcome.result(self.io_priority).ok();
+        ThreadSide {
+            cpus: (thread.status.cpus != cpus).then(|| thread.status.cpus.clone()),
+            timer_slack_ns: timer_slack.filter(|slack| !TIMER_SLACKS.contains(slack)),
+            io_priority: io_priority.filter(|it| it >> 13 != NO_CLASS).map(|priority| priority as u32),
+            tiles: arch::tiles(&thread.extended_state),
+        }
+    }
+
+    /// The same of a leader.
+    pub(crate) fn process_side(&self, mappings: &[Mapping], outcome: &Outcome) -> ProcessSide {
+        let process = self.process.as_ref().expect("asked of the leader");
+        let (protection_keys, protected) = process.keys.answer(mappings, outcome);
+        ProcessSide {
+            permitted_components: arch::asked_for(outcome.u64(process.permitted_components)),
+            protection_keys,
+            protected,
+            undo: Vec::new(),
+        }
     }
 
     /// Of a leader.

@@ -18,6 +18,9 @@ use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 /// The image that is written last: where it is not, there is no dump.
 pub const INVENTORY: &str = "inventory.img";
 
+/// What CRIU's images have no place for; text that only floe writes and reads.
+pub const STATE: &str = "floe-state.json";
+
 /// A directory with a dump, floe's or CRIU's.
 ///
 /// With a manifest (`floe-manifest.json`, which CRIU does not write) only the files that it names can be opened, they have
@@ -94,6 +97,21 @@ impl Directory {
     /// The file `name` as bytes: pages, a netlink dump, an archive.
     pub fn raw(&self, name: &str) -> Result<Option<File>> {
         Ok(self.open(name)?.map(|(file, _)| file))
+    }
+
+    /// The content of the file `name`, which is refused when it is longer than `limit` bytes.
+    pub fn bytes(&self, name: &str, limit: u64) -> Result<Option<Vec<u8>>> {
+        let Some((file, size)) = self.open(name)? else { return Ok(None) };
+        if size > limit {
+            return Err(Error::refused(name, format!("of {size} bytes; {limit} are the limit")));
+        }
+        let mut bytes = vec![0; size as usize];
+        let read = file.read_exact_at(&mut bytes, 0);
+        read.map_err(|error| Error::of_io(format!("read {name}"), &error))?;
+        if let Some(content) = self.content(name) {
+            content.check(name, &bytes.as_slice())?;
+        }
+        Ok(Some(bytes))
     }
 
     /// Bytes of the file `name`.

@@ -1,6 +1,6 @@
 //! Writes a dump into a directory. Nothing is a dump until `inventory.img` is there, and that comes last and at once.
 
-use crate::directory::{INVENTORY, names, open};
+use crate::directory::{INVENTORY, STATE, names, open};
 use crate::error::{Error, Result};
 use crate::format::{self, Type};
 use crate::manifest::{Content, Digester, MANIFEST, Manifest};
@@ -65,6 +65,7 @@ impl DirectoryWriter {
         // First, because from here on the old dump is not complete.
         writer.unlink(INVENTORY)?;
         writer.unlink(MANIFEST)?;
+        writer.unlink(STATE)?;
         writer.unlink(INVENTORY_PART)?;
         for name in names(writer.dir.as_fd())?.iter().filter(|name| name.ends_with(".img")) {
             if !writer.is_of_a_dump(name)? {

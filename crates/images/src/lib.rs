@@ -16,7 +16,7 @@ pub mod show;
 mod wire;
 mod writer;
 
-pub use directory::{Directory, INVENTORY, ImageFile};
+pub use directory::{Directory, INVENTORY, ImageFile, STATE};
 pub use directory_writer::{DirectoryWriter, Output, Pages};
 pub use error::{Error, Kind, Result};
 pub use generated::messages;

@@ -9,6 +9,7 @@ use crate::arch;
 use crate::batch::{Batch, MAILBOX, Outcome};
 use crate::error::{At, Error, Result};
 use crate::process::new_mailbox;
+use crate::ptrace::Thread;
 use crate::region::Region;
 use crate::supervisor::{self, Life, Supervisor};
 use std::ops::Range;
@@ -21,6 +22,8 @@ const PAGE: usize = 4096;
 const CODE: usize = PAGE;
 const STUB: usize = CODE;
 const END: usize = CODE + 1024;
+const USE_TILE: usize = CODE + 2048;
+const TILES: usize = USE_TILE + 64;
 const MAILBOXES: usize = 2 * PAGE;
 /// Room for the batch of one task, touched as far as it is used.
 const ROOM: usize = 4 << 20;
@@ -50,6 +53,8 @@ impl Nursery {
         let life = supervisor.watch(&region);
         region.write(STUB, arch::stub());
         region.write(END, arch::end());
+        region.write(USE_TILE, arch::USE_TILE);
+        region.write(TILES, &arch::one_tile());
         for nth in 0..tasks {
             let mailbox = new_mailbox(at, mailbox(nth), at + END as u64, supervisor::life_word(&region));
             region.write(self::mailbox(nth), &mailbox);
@@ -71,6 +76,14 @@ impl Nursery {
     pub fn mailbox(&self, nth: usize) -> u64 {
         assert!(nth < self.tasks);
         self.at + mailbox(nth) as u64
+    }
+
+    /// Lets a stopped thread, whose registers nobody needs, use a tile of AMX: only then does the kernel make room for tiles
+    /// in its state (Documentation/arch/x86/xstate.rst). Its process has asked for them.
+    pub fn make_room_for_tiles(&self, thread: &Thread) -> Result<()> {
+        let call = [libc::SYS_getpid as u64, 0, 0, 0, 0, self.at + TILES as u64, 0];
+        thread.call_at(self.at + USE_TILE as u64, call)?;
+        Ok(())
     }
 
     /// Runs a batch in a task and waits for its end. `is_alive` tells whether the tasks still exist.

@@ -4,4 +4,6 @@
 mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
-pub(crate) use x86_64::{MARCH, thread_info};
+pub(crate) use x86_64::{
+    MARCH, ask_for_permitted_components, asked_for, permit_components, thread_info, tiles,
+};

@@ -1,11 +1,12 @@
 //! x86-64: general registers, and the XSAVE area by its components.
 
+use crate::snapshot::Tiles;
 use images::messages::core_entry::March;
 use images::messages::{
     ThreadInfoX86, UserDescT, UserX86CetEntry, UserX86FpregsEntry, UserX86RegsEntry, UserX86RegsMode,
     UserX86XsaveEntry,
 };
-use inject::Registers;
+use inject::{Batch, Place, Registers};
 use std::arch::x86_64::__cpuid_count;
 
 pub(crate) const MARCH: March = March::X8664;
@@ -22,6 +23,11 @@ const ZMM_HI256: u32 = 6;
 const HI16_ZMM: u32 = 7;
 const PKRU: u32 = 9;
 const CET: u32 = 11;
+const TILE_CONFIGURATION: u32 = 17;
+const TILE_DATA: u32 = 18;
+
+/// Components that a process has to ask for.
+const TO_BE_ASKED_FOR: u64 = 1 << TILE_DATA;
 
 /// A thread's registers as images have them. `xsave` is its XSAVE area in the standard format, `tid_address` what
 /// set_tid_address(2) was told.
@@ -33,6 +39,43 @@ pub(crate) fn thread_info(registers: &Registers, xsave: &[u8], tid_address: u64)
         // Segments of set_thread_area(2), which 64-bit programs do not use.
         tls: (12..=14).map(unused_segment).collect(),
     }
+}
+
+/// Adds the call that tells which components of XSAVE a process may use.
+pub(crate) fn ask_for_permitted_components(batch: &mut Batch) -> Place {
+    const ARCH_GET_XCOMP_PERM: u64 = 0x1022;
+    let place = batch.space(8);
+    let arguments = [ARCH_GET_XCOMP_PERM.into(), place.into()];
+    // Before 5.16 there is no such call, and nothing to ask for.
+    batch.call_may_fail("ARCH_GET_XCOMP_PERM", libc::SYS_arch_prctl, &arguments);
+    place
+}
+
+/// Those of them that it had to ask for.
+pub(crate) fn asked_for(permitted: u64) -> u64 {
+    permitted & TO_BE_ASKED_FOR
+}
+
+/// Adds the calls that ask for components of XSAVE, a bit each.
+pub(crate) fn permit_components(batch: &mut Batch, components: u64) {
+    const ARCH_REQ_XCOMP_PERM: u64 = 0x1023;
+    for component in (0..64).filter(|bit| components & TO_BE_ASKED_FOR & 1 << bit != 0) {
+        let arguments = [ARCH_REQ_XCOMP_PERM.into(), component.into()];
+        batch.call("ARCH_REQ_XCOMP_PERM", libc::SYS_arch_prctl, &arguments);
+    }
+}
+
+/// What a thread has in the tiles of AMX, which CRIU's format does not know.
+pub(crate) fn tiles(xsave: &[u8]) -> Option<Tiles> {
+    let component = |number: u32| {
+        let leaf = __cpuid_count(0xd, number);
+        let (size, offset) = (leaf.eax as usize, leaf.ebx as usize);
+        let is_used = xsave.len() > XSTATE_BV + 8 && u64_at(xsave, XSTATE_BV) & 1 << number != 0;
+        is_used.then(|| xsave.get(offset..offset + size)).flatten().map(<[u8]>::to_vec)
+    };
+    let (configuration, data) = (component(TILE_CONFIGURATION), component(TILE_DATA));
+    (configuration.is_some() || data.is_some())
+        .then(|| Tiles { configuration: configuration.unwrap_or_default(), data: data.unwrap_or_default() })
 }
 
 /// Registers with which an interrupted call goes on elsewhere: it is made again.

@@ -12,6 +12,10 @@ impl Files<'_> {
     pub(super) fn eventfd(&mut self, open: &Open) -> Result<FileEntry> {
         let counter = value(open, "eventfd-count")?;
         let counter = u64::from_str_radix(counter, 16).map_err(|_| unexpected(open, "eventfd-count"))?;
+        // FIXME: an error when 6.5 is the oldest supported kernel; before, it is not shown.
+        if open.info.value("eventfd-semaphore").is_some_and(|value| value != "0") {
+            self.side.semaphores.insert(open.id);
+        }
         let efd = EventfdFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, counter };
         Ok(FileEntry { efd: Some(Box::new(efd)), ..entry(FdTypes::Eventfd, open.id) })
     }

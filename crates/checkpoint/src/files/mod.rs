@@ -26,7 +26,7 @@ use crate::mounts::Mounts;
 use crate::namespaces::Ids;
 use crate::proc::{self, Fdinfo};
 use crate::shared::Sorted;
-use crate::snapshot::Ghost;
+use crate::snapshot::{Ghost, Side};
 use crate::target::Externals;
 use crate::task::Numbers;
 use crate::tree::Member;
@@ -59,6 +59,8 @@ pub(crate) struct Files<'a> {
     /// What unix sockets have received, by the ids of the sockets.
     pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
     pub(crate) terminals: Vec<TtyInfoEntry>,
+    /// What images have no place for.
+    pub(crate) side: Side,
     /// Shared memory of mappings and memfds.
     pub(crate) shared: SharedMemory,
     last_id: u32,
@@ -119,6 +121,7 @@ impl<'a> Files<'a> {
             locks: Vec::new(),
             queues: Vec::new(),
             terminals: Vec::new(),
+            side: Side::default(),
             shared: SharedMemory::new(),
             in_flight: Vec::new(),
             surroundings,

@@ -15,6 +15,8 @@ pub(crate) struct Mapping {
     pub(crate) ino: u64,
     /// A path, `[heap]`, or nothing.
     pub(crate) name: Vec<u8>,
+    /// pkeys(7); 0 is what all memory has.
+    pub(crate) protection_key: u32,
     /// `VmFlags`: words of two letters.
     pub(crate) flags: Vec<String>,
 }
@@ -34,6 +36,10 @@ impl Mapping {
             } else if let (Some(flags), Some(mapping)) = (line.strip_prefix("VmFlags:"), mappings.last_mut())
             {
                 mapping.flags = flags.split_whitespace().map(str::to_owned).collect();
+            } else if let (Some(number), Some(mapping)) =
+                (line.strip_prefix("ProtectionKey:"), mappings.last_mut())
+            {
+                mapping.protection_key = number.trim().parse().unwrap_or(0);
             }
         }
         Ok(mappings)
@@ -54,6 +60,7 @@ impl Mapping {
             offset: u64::from_str_radix(offset, 16).ok()?,
             ino: words.next()?.parse().ok()?,
             name: unescape(words.next().unwrap_or_default().trim_start()),
+            protection_key: 0,
             flags: Vec::new(),
         })
     }

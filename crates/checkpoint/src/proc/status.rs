@@ -28,6 +28,8 @@ pub(crate) struct Status {
     pub(crate) no_new_privs: bool,
     pub(crate) seccomp: u32,
     pub(crate) is_thp_disabled: bool,
+    /// CPUs that it may run on: `0-3,7`.
+    pub(crate) cpus: String,
 }
 
 impl Status {
@@ -67,6 +69,7 @@ impl Status {
                 "CapAmb" => status.ambient = set()?,
                 "NoNewPrivs" => status.no_new_privs = value == "1",
                 "Seccomp" => status.seccomp = value.parse().ok()?,
+                "Cpus_allowed_list" => status.cpus = value.to_owned(),
                 "THP_enabled" => status.is_thp_disabled = value == "0",
                 _ => {}
             }

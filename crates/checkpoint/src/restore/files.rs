@@ -137,11 +137,10 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
         FdTypes::Eventfd => {
             let Some(entry) = &file.efd else { return Err(Error::new("efd: missing")) };
             let initial = u32::try_from(entry.counter).unwrap_or(0);
-            let fd = batch.call(
-                "eventfd2",
-                libc::SYS_eventfd2,
-                &[initial.into(), (entry.flags & libc::O_NONBLOCK as u32).into()],
-            );
+            let is_semaphore = build.snapshot.side.semaphores.contains(&file.id);
+            let flags = entry.flags & libc::O_NONBLOCK as u32
+                | if is_semaphore { libc::EFD_SEMAPHORE as u32 } else { 0 };
+            let fd = batch.call("eventfd2", libc::SYS_eventfd2, &[initial.into(), flags.into()]);
             if u64::from(initial) != entry.counter {
                 let counter = batch.words(&[entry.counter]);
                 batch.call("write", libc::SYS_write, &[fd.into(), counter.into(), 8.into()]);
@@ -436,25 +435,42 @@ fn reopen(batch: &mut Batch, fd: i32, flags: u32) -> Call {
     batch.call("open", libc::SYS_openat, &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()])
 }
 
-/// Gives a pipe its size and its content.
+/// Gives a pipe its size and its content. `write` is an end that does not wait.
 fn fill_pipe(build: &mut Build<'_>, write: i32, id: u32, is_fifo: bool) -> Result<()> {
-    let content = if is_fifo { &build.snapshot.fifos } else { &build.snapshot.pipes };
+    let (snapshot, side) = (build.snapshot, &build.snapshot.side);
+    let (content, packets) = match is_fifo {
+        true => (&snapshot.fifos, &side.fifo_packets),
+        false => (&snapshot.pipes, &side.pipe_packets),
+    };
     let Some((entry, bytes)) = content.iter().find(|(entry, _)| entry.pipe_id == id) else { return Ok(()) };
+    let set_flags = |batch: &mut Batch, flags: i32| {
+        let arguments = [write.into(), libc::F_SETFL.into(), (flags | libc::O_NONBLOCK).into()];
+        batch.call("F_SETFL", libc::SYS_fcntl, &arguments);
+    };
     let mut batch = Batch::new();
     if let Some(size) = entry.size {
         batch.call("F_SETPIPE_SZ", libc::SYS_fcntl, &[write.into(), libc::F_SETPIPE_SZ.into(), size.into()]);
     }
-    if !bytes.is_empty() {
-        let place = batch.bytes(bytes);
-        let written = batch.call("write", libc::SYS_write, &[write.into(), place.into(), bytes.len().into()]);
-        let outcome = build.run(0, &batch)?;
-        let done = outcome.result(written).unwrap_or(0);
-        if done != bytes.len() as u64 {
-            return Err(Error::new(format!("{done} of {} bytes fit into it", bytes.len())));
-        }
-        return Ok(());
+    let place = batch.bytes(bytes);
+    let packets = packets.get(&id);
+    if packets.is_some() {
+        set_flags(&mut batch, libc::O_DIRECT);
     }
-    build.run(0, &batch)?;
+    let sizes = packets.cloned().unwrap_or_else(|| vec![bytes.len() as u32]);
+    let (mut at, mut calls) = (0, Vec::new());
+    for size in sizes.into_iter().filter(|size| *size != 0) {
+        let arguments = [write.into(), place.plus(at).into(), size.into()];
+        calls.push(batch.call("write", libc::SYS_write, &arguments));
+        at += size as usize;
+    }
+    if packets.is_some() {
+        set_flags(&mut batch, 0);
+    }
+    let outcome = build.run(0, &batch)?;
+    let done: u64 = calls.into_iter().map(|call| outcome.result(call).unwrap_or(0)).sum();
+    if done != bytes.len() as u64 {
+        return Err(Error::new(format!("{done} of {} bytes fit into it", bytes.len())));
+    }
     Ok(())
 }
 

@@ -2,7 +2,7 @@
 
 use super::memory::vdso_code;
 use crate::error::{At, Error, Result};
-use crate::snapshot::{Snapshot, Task, TaskState};
+use crate::snapshot::{Snapshot, Task, TaskState, Tiles};
 use images::messages::{CoreEntry, UserX86FpregsEntry};
 use inject::{CALL_INSTRUCTION, Registers, Thread};
 use std::fs::File;
@@ -24,6 +24,11 @@ pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &
     for task in snapshot.tasks.iter().filter(|task| !task.is_zombie()) {
         let own: Vec<&Thread> = next.by_ref().take(task.threads.len()).collect();
         let Some(leader) = own.first() else { continue };
+        for (thread, tid) in own.iter().zip(&task.entry.threads) {
+            if snapshot.side.thread(*tid).is_some_and(|side| side.tiles.is_some()) {
+                nursery.make_room_for_tiles(thread)?;
+            }
+        }
         let range = nursery.range();
         // Nobody returns to the nursery: registers of all threads are set below.
         let call = [libc::SYS_munmap as u64, range.start, range.end - range.start, 0, 0, 0, 0];
@@ -31,9 +36,10 @@ pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &
         if leader.call_at(instruction, call)? != 0 {
             return Err(Error::new(format!("task {}: the nursery could not be unmapped", task.entry.pid)));
         }
-        for (thread, core) in own.iter().zip(&task.threads) {
+        for ((thread, core), tid) in own.iter().zip(&task.threads).zip(&task.entry.threads) {
             let named = |error: Error| Error::new(format!("task {}: {error}", task.entry.pid));
-            set(thread, core).map_err(named)?;
+            let tiles = snapshot.side.thread(*tid).and_then(|side| side.tiles.as_ref());
+            set(thread, core, tiles).map_err(named)?;
         }
         if task.state() == Some(TaskState::Stopped) {
             let pidfd =
@@ -57,10 +63,10 @@ fn call_instruction(task: &Task, leader: &Thread) -> Result<u64> {
     Ok(range.start + at.ok_or_else(missing)? as u64)
 }
 
-fn set(thread: &Thread, core: &CoreEntry) -> Result<()> {
+fn set(thread: &Thread, core: &CoreEntry, tiles: Option<&Tiles>) -> Result<()> {
     let Some(info) = &core.thread_info else { return Ok(()) };
     let mut state = thread.extended_state()?;
-    extended_state(&mut state, &info.fpregs)?;
+    extended_state(&mut state, &info.fpregs, tiles)?;
     thread.set_extended_state(&state)?;
     let own = core.thread_core.as_ref().and_then(|state| state.blk_sigset);
     let mask = own.or_else(|| core.tc.as_ref().map(|tc| tc.blk_sigset)).unwrap_or(0);
@@ -105,6 +111,8 @@ const OPMASK: (u32, usize) = (5, 64);
 const ZMM: (u32, usize) = (6, 512);
 const HIGH_ZMM: (u32, usize) = (7, 1024);
 const PKRU: (u32, usize) = (9, 8);
+const TILE_CONFIGURATION: u32 = 17;
+const TILE_DATA: u32 = 18;
 /// What the legacy area has: x87 and SSE.
 const LEGACY: u64 = 0b11;
 
@@ -113,7 +121,7 @@ const HEADER: usize = 512;
 const SUPPORTED: usize = 464;
 
 /// Changes an XSAVE area in its standard format to what the images say.
-fn extended_state(area: &mut [u8], from: &UserX86FpregsEntry) -> Result<()> {
+fn extended_state(area: &mut [u8], from: &UserX86FpregsEntry, tiles: Option<&Tiles>) -> Result<()> {
     if area.len() < HEADER + 64 {
         return Err(Error::new("this processor has no XSAVE, which the image was made with"));
     }
@@ -159,6 +167,19 @@ fn extended_state(area: &mut [u8], from: &UserX86FpregsEntry) -> Result<()> {
             )));
         }
         put(area, at, words, bytes);
+        present |= 1 << number;
+    }
+    for (number, bytes) in tiles
+        .iter()
+        .flat_map(|tiles| [(TILE_CONFIGURATION, &tiles.configuration), (TILE_DATA, &tiles.data)])
+        .filter(|(_, bytes)| !bytes.is_empty())
+    {
+        let place = std::arch::x86_64::__cpuid_count(0xd, number);
+        let (size, at) = (place.eax as usize, place.ebx as usize);
+        if bytes.len() != size || at + size > area.len() {
+            return Err(Error::new("the image has tiles of AMX that this processor lacks"));
+        }
+        area[at..at + size].copy_from_slice(bytes);
         present |= 1 << number;
     }
     put(area, HEADER, [present], 8);

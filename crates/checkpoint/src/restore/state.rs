@@ -1,6 +1,7 @@
 //! What processes and threads have beside memory, files and credentials: names, signals, timers, scheduling, limits.
 
 use super::build::{Build, host_tid};
+use crate::arch;
 use crate::error::{At, Error, Result};
 use crate::snapshot::Task;
 use crate::target::{NamespaceKind, Origin};
@@ -60,6 +61,10 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     if task.mm.as_ref().is_some_and(|mm| mm.thp_disabled == Some(true)) {
         let arguments = [libc::PR_SET_THP_DISABLE.into(), 1.into(), 0.into(), 0.into(), 0.into()];
         batch.call("PR_SET_THP_DISABLE", libc::SYS_prctl, &arguments);
+    }
+    if let Some(side) = build.snapshot.side.process(task.entry.pid) {
+        arch::permit_components(&mut batch, side.permitted_components);
+        super::sysv::adjust(&mut batch, &side.undo, build.snapshot);
     }
     let registrations = core.membarrier_registration_mask.unwrap_or(0);
     for bit in (0..32).filter(|bit| registrations & 1 << bit != 0) {
@@ -214,9 +219,36 @@ pub(super) fn read(file: &File, at: u64, len: u64) -> Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// Where and how eagerly a thread runs. After credentials: what its own do not allow, like the realtime class of I/O, stays
+/// as it was given to the container.
+fn schedule(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
+    const IOPRIO_WHO_PROCESS: i32 = 1;
+    for (nth, tid) in task.entry.threads.iter().enumerate() {
+        let Some(side) = build.snapshot.side.thread(*tid) else { continue };
+        let mut batch = Batch::new();
+        if let Some(mask) = side.cpu_mask() {
+            // None of them may be there, or in the new cgroup.
+            let mask_at = batch.words(&mask);
+            let arguments = [0.into(), (mask.len() * 8).into(), mask_at.into()];
+            batch.call_may_fail("sched_setaffinity", libc::SYS_sched_setaffinity, &arguments);
+        }
+        if let Some(slack) = side.timer_slack_ns {
+            let arguments = [libc::PR_SET_TIMERSLACK.into(), slack.into(), 0.into(), 0.into(), 0.into()];
+            batch.call("PR_SET_TIMERSLACK", libc::SYS_prctl, &arguments);
+        }
+        if let Some(priority) = side.io_priority {
+            let arguments = [IOPRIO_WHO_PROCESS.into(), 0.into(), priority.into()];
+            batch.call_may_fail("ioprio_set", libc::SYS_ioprio_set, &arguments);
+        }
+        build.run_thread(index, nth, &batch)?;
+    }
+    Ok(())
+}
+
 /// What begins to act at once, and what would hinder the steps before: timers, limits.
 pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
     for (index, task) in build.living() {
+        schedule(build, index, task)?;
         let Some(core) = task.threads[0].tc.as_ref() else { continue };
         let mut batch = Batch::new();
         if let Some(timers) = &core.timers {

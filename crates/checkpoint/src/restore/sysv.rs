@@ -3,7 +3,8 @@
 use super::build::Build;
 use super::memory::{Pages, read_pages};
 use crate::error::{Error, Result};
-use crate::snapshot::PAGE_SIZE;
+use crate::snapshot::{PAGE_SIZE, Snapshot, Undo};
+use crate::undo::{self, Operation};
 use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
@@ -183,6 +184,31 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
     }
     build.run(0, &batch)?;
     Ok(())
+}
+
+/// Adds operations after which the kernel will adjust semaphores when the process ends, and which leave their values. In
+/// the process, when the semaphores have theirs.
+pub(super) fn adjust(batch: &mut Batch, undo: &[Undo], snapshot: &Snapshot) {
+    let sets = || snapshot.namespaces.ipc.values().flat_map(|ipc| &ipc.sem);
+    for Undo { set, semaphore, adjustment } in undo {
+        let values = sets().find(|(entry, _)| entry.desc.id == *set).map(|(_, values)| values);
+        let value = values.and_then(|values| values.get(usize::from(*semaphore)));
+        let value = value.map_or(0, |value| i32::from(*value));
+        let mut rest = adjustment.abs();
+        while rest > 0 {
+            // In between, the value stays within its range.
+            let most = undo::LARGEST - value;
+            let is_taken_first = rest <= value || most <= value;
+            let by = rest.min(if is_taken_first { value } else { most });
+            let (take, give) = if *adjustment > 0 { (libc::SEM_UNDO, 0) } else { (0, libc::SEM_UNDO) };
+            let take = Operation { semaphore: *semaphore, by: -by, flags: take }.bytes();
+            let give = Operation { semaphore: *semaphore, by, flags: give }.bytes();
+            let operations = if is_taken_first { [take, give] } else { [give, take] };
+            let place = batch.bytes(&operations.concat());
+            batch.call("semop", libc::SYS_semop, &[(*set).into(), place.into(), 2.into()]);
+            rest -= by;
+        }
+    }
 }
 
 /// Attaches a segment where a task had it. In the images `shmid` is the segment's id.

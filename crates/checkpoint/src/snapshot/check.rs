@@ -35,7 +35,8 @@ impl Snapshot {
             }
         }
         self.check_seccomp()?;
-        self.check_cgroups()
+        self.check_cgroups()?;
+        self.side.check(self)
     }
 
     pub(super) fn check_inventory(&self) -> Result<()> {

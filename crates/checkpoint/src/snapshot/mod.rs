@@ -7,8 +7,10 @@
 mod check;
 mod names;
 mod read;
+mod side;
 mod write;
 
+pub use side::{ProcessSide, Protected, Side, ThreadSide, Tiles, Undo};
 pub use write::write_ghost;
 
 use images::messages::{
@@ -54,6 +56,7 @@ pub struct Snapshot {
     pub apparmor: Option<ApparmorEntry>,
     pub cpuinfo: Option<CpuinfoEntry>,
     pub namespaces: Namespaces,
+    pub side: Side,
 }
 
 /// A process. A zombie has one core, that of its leader, and nothing else.

@@ -28,6 +28,7 @@ impl Snapshot {
         snapshot.cgroup = images.one(names::CGROUP, &format::CGROUP)?;
         snapshot.apparmor = images.one(names::APPARMOR, &format::APPARMOR)?;
         snapshot.cpuinfo = images.one(names::CPUINFO, &format::CPUINFO)?;
+        snapshot.side = Side::read(directory)?;
         snapshot.check()?;
         Ok(snapshot)
     }

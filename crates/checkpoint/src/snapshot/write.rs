@@ -40,7 +40,8 @@ impl Snapshot {
         images.all(names::CGROUP, &format::CGROUP, &self.cgroup)?;
         images.all(names::APPARMOR, &format::APPARMOR, &self.apparmor)?;
         images.all(names::CPUINFO, &format::CPUINFO, &self.cpuinfo)?;
-        images.namespaces(&self.namespaces)
+        images.namespaces(&self.namespaces)?;
+        self.side.write(directory)
     }
 }
 

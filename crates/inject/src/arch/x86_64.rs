@@ -245,6 +245,23 @@ pub(crate) fn end() -> &'static [u8] {
     unsafe { between(&inject_end, &inject_end_end) }
 }
 
+/// Code that loads the configuration of the tiles of AMX that `r8` points to, uses the first tile, and makes the call that
+/// the other registers say. In bytes: not every assembler knows AMX.
+pub(crate) const USE_TILE: &[u8] = &[
+    0xc4, 0xc2, 0x78, 0x49, 0x00, // ldtilecfg [r8]
+    0xc4, 0xe2, 0x7b, 0x49, 0xc0, // tilezero tmm0
+    0x0f, 0x05, // syscall
+];
+
+/// A configuration of tiles: palette 1, the first one with 16 rows of 64 bytes (Intel SDM vol. 1, 18.3).
+pub(crate) const fn one_tile() -> [u8; 64] {
+    let mut configuration = [0; 64];
+    configuration[0] = 1;
+    configuration[16] = 64;
+    configuration[48] = 16;
+    configuration
+}
+
 /// Goes on in the stub, and has no other memory any more that matters. Nothing is pushed and nothing returns.
 ///
 /// # Safety

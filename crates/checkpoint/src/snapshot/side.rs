@@ -1,0 +1,296 @@
+//! `floe-state.json`: state that CRIU's images have no place for. CRIU and crit ignore the file, and without it everything
+//! is as CRIU restores it.
+//!
+//! JSON, because it is small and people read it. What an image says is not said here again; what is as a restore leaves it
+//! anyway is left out, and a file without content is not written.
+
+use super::{Snapshot, Task};
+use images::{Directory, DirectoryWriter, Error, Result, STATE};
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Display;
+use std::io::Write;
+
+const VERSION: u32 = 1;
+
+/// Bytes: more than tens of thousands of threads need, and little enough to read.
+const SIZE_LIMIT: u64 = 64 << 20;
+
+/// The whole file. A field that is not known is refused: it is state that would be lost.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Versioned<T> {
+    version: u32,
+    state: T,
+}
+
+/// The content of the file.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Side {
+    /// By the ids of threads.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub threads: BTreeMap<u32, ThreadSide>,
+    /// By the ids of processes.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub processes: BTreeMap<u32, ProcessSide>,
+    /// Files of eventfd(2) that were made with `EFD_SEMAPHORE`.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub semaphores: BTreeSet<u32>,
+    /// Bytes of each packet in a pipe, by `pipe_id`, where it has packets (pipe(2), `O_DIRECT`).
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub pipe_packets: BTreeMap<u32, Vec<u32>>,
+    /// The same in a named pipe.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub fifo_packets: BTreeMap<u32, Vec<u32>>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ThreadSide {
+    /// CPUs that it may run on, where that are not all of its cgroup: `0-3,7` (sched_setaffinity(2)).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpus: Option<String>,
+    /// prctl(2), `PR_SET_TIMERSLACK`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub timer_slack_ns: Option<u64>,
+    /// As ioprio_set(2) takes it: class and level.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub io_priority: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tiles: Option<Tiles>,
+}
+
+/// AMX: components 17 and 18 of XSAVE.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tiles {
+    #[serde(with = "hex")]
+    pub configuration: Vec<u8>,
+    #[serde(with = "hex")]
+    pub data: Vec<u8>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessSide {
+    /// Components of XSAVE that it has asked for, a bit each (arch_prctl(2), `ARCH_REQ_XCOMP_PERM`).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub permitted_components: u64,
+    /// Protection keys that are allocated (pkeys(7)).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub protection_keys: BTreeSet<u32>,
+    /// Memory that has another protection key than 0.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub protected: Vec<Protected>,
+    /// What the kernel does to semaphores when the process ends (semop(2), `SEM_UNDO`).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub undo: Vec<Undo>,
+}
+
+/// A range of addresses and its protection key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Protected {
+    pub start: u64,
+    pub end: u64,
+    pub key: u32,
+}
+
+/// An adjustment of a semaphore.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Undo {
+    /// `ipc_desc_entry.id`
+    pub set: u32,
+    pub semaphore: u16,
+    /// What is added to its value.
+    pub adjustment: i32,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
+/// Bytes as hexadecimal digits.
+mod hex {
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+        let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        serializer.serialize_str(&text)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+        let bytes = text.as_bytes().chunks(2).map(|pair| match pair {
+            [high, low] => Some(digit(*high)? << 4 | digit(*low)?),
+            _ => None,
+        });
+        bytes.collect::<Option<_>>().ok_or_else(|| de::Error::custom("not pairs of hexadecimal digits"))
+    }
+}
+
+impl ThreadSide {
+    /// The CPUs as the bits of sched_setaffinity(2): CPU n is bit n % 64 of word n / 64.
+    pub(crate) fn cpu_mask(&self) -> Option<Vec<u64>> {
+        cpu_mask(self.cpus.as_ref()?)
+    }
+}
+
+fn cpu_mask(list: &str) -> Option<Vec<u64>> {
+    /// More than any kernel is built for (CONFIG_NR_CPUS).
+    const CPUS: usize = 8192;
+    let mut mask = vec![0u64; CPUS / 64];
+    for range in list.split(',') {
+        let (first, last) = range.split_once('-').unwrap_or((range, range));
+        let (first, last): (usize, usize) = (first.parse().ok()?, last.parse().ok()?);
+        if first > last || last >= CPUS {
+            return None;
+        }
+        for cpu in first..=last {
+            mask[cpu / 64] |= 1 << (cpu % 64);
+        }
+    }
+    Some(mask)
+}
+
+impl Side {
+    /// What a thread has, for additions.
+    pub(crate) fn thread(&self, tid: u32) -> Option<&ThreadSide> {
+        self.threads.get(&tid)
+    }
+
+    pub(crate) fn process(&self, pid: u32) -> Option<&ProcessSide> {
+        self.processes.get(&pid)
+    }
+
+    pub(super) fn read(directory: &Directory) -> Result<Side> {
+        #[derive(Deserialize)]
+        struct Version {
+            version: u32,
+        }
+        let Some(text) = directory.bytes(STATE, SIZE_LIMIT)? else { return Ok(Side::default()) };
+        // First, because another version may have other fields.
+        let Version { version } =
+            serde_json::from_slice(&text).map_err(|error| Error::refused(STATE, error))?;
+        if version != VERSION {
+            return refused(format!("version {version} is not known, only {VERSION}"));
+        }
+        let side: Versioned<Side> =
+            serde_json::from_slice(&text).map_err(|error| Error::refused(STATE, error))?;
+        Ok(side.state)
+    }
+
+    pub(super) fn write(&self, directory: &mut DirectoryWriter) -> Result<()> {
+        if *self == Side::default() {
+            return Ok(());
+        }
+        let file = Versioned { version: VERSION, state: self };
+        let text = serde_json::to_string_pretty(&file).expect("keys are numbers") + "\n";
+        directory.raw(STATE, |output| output.write_all(text.as_bytes()))
+    }
+
+    /// Whether it belongs to the images and has values that can be.
+    pub(super) fn check(&self, snapshot: &Snapshot) -> Result<()> {
+        for (tid, thread) in &self.threads {
+            let mut tids = snapshot.living().flat_map(|task| &task.entry.threads);
+            if !tids.any(|known| known == tid) {
+                return refused(format!("threads.{tid}: there is no such thread"));
+            }
+            if thread.cpus.is_some() && thread.cpu_mask().is_none() {
+                return refused(format!("threads.{tid}.cpus: not a list of CPUs"));
+            }
+        }
+        for (pid, process) in &self.processes {
+            let Some(task) = snapshot.living().find(|task| task.entry.pid == *pid) else {
+                return refused(format!("processes.{pid}: there is no such process"));
+            };
+            check_process(process, task, snapshot)?;
+        }
+        for id in &self.semaphores {
+            if !snapshot.files.iter().any(|file| file.id == *id && file.efd.is_some()) {
+                return refused(format!("semaphores: file {id} is no eventfd"));
+            }
+        }
+        check_packets("pipe_packets", &self.pipe_packets, |id| content(&snapshot.pipes, id))?;
+        check_packets("fifo_packets", &self.fifo_packets, |id| content(&snapshot.fifos, id))
+    }
+}
+
+fn check_process(process: &ProcessSide, task: &Task, snapshot: &Snapshot) -> Result<()> {
+    let pid = task.entry.pid;
+    let is_key = |key: &u32| (1..16).contains(key);
+    if let Some(key) = process.protection_keys.iter().find(|key| !is_key(key)) {
+        return refused(format!("processes.{pid}.protection_keys: {key} is none"));
+    }
+    let mappings = || task.mm.iter().flat_map(|mm| &mm.vmas);
+    for Protected { start, end, key } in &process.protected {
+        let is_mapped = mappings().any(|mapping| mapping.start <= *start && *end <= mapping.end);
+        if start >= end || !is_mapped || !process.protection_keys.contains(key) {
+            return refused(format!(
+                "processes.{pid}.protected: {start:#x} to {end:#x}, key {key}: not of its memory"
+            ));
+        }
+    }
+    for Undo { set, semaphore, adjustment } in &process.undo {
+        let mut sets = snapshot.namespaces.ipc.values().flat_map(|ipc| &ipc.sem);
+        let is_there =
+            sets.any(|(entry, values)| entry.desc.id == *set && usize::from(*semaphore) < values.len());
+        if !is_there || !(-0x8000..0x8000).contains(adjustment) {
+            return refused(format!(
+                "processes.{pid}.undo: semaphore {semaphore} of {set}: {adjustment} is impossible"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn content(pipes: &[(images::messages::PipeDataEntry, Vec<u8>)], id: u32) -> Option<usize> {
+    pipes.iter().find(|(entry, _)| entry.pipe_id == id).map(|(_, content)| content.len())
+}
+
+/// The kernel makes a packet for each page of what is written at once.
+fn check_packets(
+    name: &str,
+    packets: &BTreeMap<u32, Vec<u32>>,
+    content: impl Fn(u32) -> Option<usize>,
+) -> Result<()> {
+    for (id, sizes) in packets {
+        let sum = sizes.iter().map(|size| *size as usize).sum::<usize>();
+        let is_possible = sizes.iter().all(|size| (1..=4096).contains(size));
+        if !is_possible || content(*id) != Some(sum) {
+            return refused(format!("{name}.{id}: not the bytes that it has"));
+        }
+    }
+    Ok(())
+}
+
+fn refused<T>(why: impl Display) -> Result<T> {
+    Err(Error::refused(STATE, why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lists_of_cpus() {
+        let bits = |list: &str| cpu_mask(list).map(|mask| mask[0]);
+        assert_eq!(bits("0-3,7"), Some(0b1000_1111));
+        assert_eq!(cpu_mask("64").map(|mask| mask[1]), Some(1));
+        for wrong in ["", "a", "3-1", "0-99999999999", "8192"] {
+            assert_eq!(bits(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_text() {
+        let text = r#"{"cpus": "1", "tiles": {"configuration": "0aff", "data": ""}}"#;
+        let thread: ThreadSide = serde_json::from_str(text).expect("a thread");
+        assert_eq!(thread.tiles.expect("tiles").configuration, [0x0a, 0xff]);
+        assert!(serde_json::from_str::<ThreadSide>(r#"{"cpu": "1"}"#).is_err());
+        assert!(serde_json::from_str::<Tiles>(r#"{"configuration": "abc", "data": ""}"#).is_err());
+    }
+}
