@@ -10,7 +10,7 @@ use images::messages::{
 use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// Paths below the mount of cgroup v2, each with the id of its set in images; the first is that of the first process.
 #[derive(Debug, Default)]
@@ -77,7 +77,7 @@ pub(crate) fn cpus(own: Option<&Cgroup>) -> Result<String> {
 }
 
 /// What may be set in a cgroup that a container has made, beside its children.
-const PROPERTIES: [&str; 15] = [
+pub(crate) const PROPERTIES: [&str; 15] = [
     "cgroup.subtree_control",
     "cgroup.max.descendants",
     "cgroup.max.depth",
@@ -95,18 +95,45 @@ const PROPERTIES: [&str; 15] = [
     "io.weight",
 ];
 
-/// A cgroup with all below it. Of the container's own, only what divides it among its children.
-fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
+/// Cgroups below one whose tasks are frozen by the container itself.
+pub(crate) fn frozen_below(own: &Cgroup) -> Result<Vec<PathBuf>> {
+    let mut frozen = Vec::new();
+    let mut paths = vec![own.path().to_owned()];
+    while let Some(path) = paths.pop() {
+        for child in children(&path)? {
+            let state = std::fs::read_to_string(child.join("cgroup.freeze")).unwrap_or_default();
+            frozen.extend((state.trim() == "1").then(|| child.clone()));
+            paths.push(child);
+        }
+    }
+    Ok(frozen)
+}
+
+/// The cgroups directly below one.
+fn children(path: &Path) -> Result<Vec<PathBuf>> {
     let what = || format!("cgroup {}: read", path.display());
-    let metadata = std::fs::metadata(path).at(what)?;
     let mut children = Vec::new();
     for entry in std::fs::read_dir(path).at(what)? {
         let entry = entry.at(what)?;
         if entry.file_type().at(what)?.is_dir() {
-            let name = entry.file_name().as_bytes().to_vec();
-            children.push(CgroupDirEntry { dir_name: name, ..directory(&entry.path(), false)? });
+            children.push(entry.path());
         }
     }
+    Ok(children)
+}
+
+/// The file that says whether a cgroup's threads can be apart (`threaded`).
+pub(crate) const TYPE: &str = "cgroup.type";
+
+/// A cgroup with all below it. Of the container's own, only what divides it among its children.
+fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
+    let what = || format!("cgroup {}: read", path.display());
+    let metadata = std::fs::metadata(path).at(what)?;
+    let child = |path: PathBuf| {
+        let dir_name = path.file_name().unwrap_or_default().as_bytes().to_vec();
+        Ok(CgroupDirEntry { dir_name, ..directory(&path, false)? })
+    };
+    let children = self::children(path)?.into_iter().map(child).collect::<Result<_>>()?;
     let names = if is_own { &PROPERTIES[..1] } else { &PROPERTIES[..] };
     // A controller that is not enabled has no files.
     let property = |name: &&str| {
@@ -115,7 +142,9 @@ fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
         let perms = perms(&std::fs::metadata(&file).ok()?);
         Some(CgroupPropEntry { name: name.as_bytes().to_vec(), value: value.into(), perms: Some(perms) })
     };
-    let properties = names.iter().filter_map(property).collect();
+    let is_threaded = |entry: &CgroupPropEntry| entry.value == b"threaded";
+    let threaded = property(&TYPE).filter(|entry| !is_own && is_threaded(entry));
+    let properties = threaded.into_iter().chain(names.iter().filter_map(property)).collect();
     Ok(CgroupDirEntry { dir_name: Vec::new(), children, properties, dir_perms: Some(perms(&metadata)) })
 }
 

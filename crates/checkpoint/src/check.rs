@@ -1,5 +1,6 @@
 //! What keeps a container from being dumped, found while it runs: nothing is stopped, frozen or changed.
 
+use crate::cgroups;
 use crate::error::{At, Result};
 use crate::files::{Kind, socket_refused};
 use crate::namespaces::{Ids, Known};
@@ -24,6 +25,12 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         memory: Sorted::default(),
         blockers: Vec::new(),
     };
+    if let Some(cgroup) = target.cgroup {
+        for path in cgroups::frozen_below(cgroup)? {
+            let what = format!("cgroup {}", path.display());
+            check.block(what, "the container has frozen it", "thaw it: its tasks have to answer");
+        }
+    }
     for pid in tree::processes(target.init) {
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
         let _ = check.process(pid);

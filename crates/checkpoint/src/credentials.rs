@@ -27,6 +27,19 @@ impl IdMaps {
     pub(crate) fn gid(&self, gid: u32) -> u32 {
         inside(&self.gids, gid)
     }
+
+    /// Whether an id of our user namespace is one in that of the task.
+    pub(crate) fn has_uid(&self, uid: u32) -> bool {
+        has(&self.uids, uid)
+    }
+
+    pub(crate) fn has_gid(&self, gid: u32) -> bool {
+        has(&self.gids, gid)
+    }
+}
+
+fn has(map: &[UidGidExtent], id: u32) -> bool {
+    map.iter().any(|extent| id.checked_sub(extent.lower_first).is_some_and(|at| at < extent.count))
 }
 
 fn extent(line: &str) -> Option<UidGidExtent> {

@@ -5,6 +5,7 @@
 //! shared memory, the first one makes before it has children; so it comes to each of them as it did in life, by clone3(2).
 
 mod build;
+mod cgroups;
 mod credentials;
 mod files;
 mod keys;
@@ -25,6 +26,7 @@ use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::Snapshot;
 use build::Build;
+use cgroup::Cgroup;
 use images::Directory;
 use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
@@ -115,15 +117,15 @@ impl Restore {
     }
 
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
-    /// them runs afterwards.
-    pub fn build(&mut self, init: i32, log: &mut Log<'_>) -> Result<()> {
+    /// them runs afterwards. `cgroup` is theirs alone, where there is such a one, and `init` is in it.
+    pub fn build(&mut self, init: i32, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<()> {
         let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
         let mut build =
             Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
         self.threads = thread::scope(|scope| {
             // Takes as long as to fill the tasks with them.
             let verified = scope.spawn(|| images.verify_pages());
-            let made = make(&mut build, log);
+            let made = make(&mut build, cgroup, log);
             verified.join().expect("the verification does not panic")?;
             made
         })?;
@@ -160,7 +162,7 @@ impl Restore {
 }
 
 /// All steps up to the last; all threads of all tasks.
-fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
+fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     build.take_over()?;
     log("nursery: entered");
     // Before there are files to be opened in them.
@@ -182,6 +184,9 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     state::describe_memory(build)?;
     files::complete(build)?;
     locks::restore(build)?;
+    if let Some(cgroup) = cgroup {
+        cgroups::restore(build, cgroup)?;
+    }
     log("files: in place");
     tree::end_zombies(build)?;
     state::restore(build)?;

@@ -400,6 +400,11 @@ impl<'a> Making<'a> {
         Ok((making, child))
     }
 
+    /// The container's own, if it has one.
+    pub(crate) fn cgroup(&self) -> Option<&Cgroup> {
+        self.cgroup.as_ref().map(|(cgroup, _)| cgroup)
+    }
+
     /// The cgroup. Written down first: if we are killed after this, `delete --force` finds it.
     fn make_cgroup(&mut self) -> Result<()> {
         if self.rt.cgroup_driver == CgroupDriver::Disabled {

@@ -67,7 +67,7 @@ fn bring_up<'a>(
     let (attachment, console) = Attachment::new(plan, run)?;
     let (mut making, child) = Making::start(rt, plan, binary, Starter::Restore(&tasks), console)?;
     let complete = || -> Result<Option<Attached>> {
-        tasks.build(child.pid, &mut log).map_err(engine)?;
+        tasks.build(child.pid, making.cgroup(), &mut log).map_err(engine)?;
         // Before the tasks run: if we are killed after this, there is a container to be found and deleted.
         making.record()?;
         attachment.connect()
