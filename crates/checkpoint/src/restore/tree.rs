@@ -1,8 +1,8 @@
 //! The tree of processes: who is born from whom, in which session and group.
 //!
-//! A process is born in the session of the one that makes it. So a task whose session is not its parent's is made by the
-//! session's leader, as its sibling (CLONE_PARENT) or as an orphan that falls to the first task; where the leader has
-//! ended, a helper is leader for as long as that takes.
+//! A process is born in the session of the one that makes it. So a task whose session is not its parent's is made by its
+//! parent before that leads a session of its own, or by the session's leader, as its sibling (CLONE_PARENT) or as an orphan
+//! that falls to the next subreaper; where the leader has ended, a helper is leader for as long as that takes.
 
 use super::build::Build;
 use super::memory;
@@ -21,9 +21,11 @@ const CLONE_FILES: u64 = libc::CLONE_FILES as u64;
 enum Birth {
     /// From its parent.
     Child,
+    /// From its parent, which does not lead its session yet.
+    Early,
     /// From another child of its parent, which leads its session.
     Sibling { leader: usize },
-    /// From a helper that the leader makes and that ends: it falls to the first task.
+    /// From a helper that the leader makes and that ends: it falls to the next subreaper, or to the first task.
     Orphan { leader: usize },
     /// From a helper that leads the session and ends.
     Bereaved,
@@ -40,6 +42,11 @@ fn birth(snapshot: &Snapshot, index: usize) -> Birth {
     if entry.sid == entry.pid || entry.sid == snapshot.tasks[parent].entry.sid {
         return Birth::Child;
     }
+    let parents = &snapshot.tasks[parent].entry;
+    let grandparent = parent_of(snapshot, parent).map(|grandparent| &snapshot.tasks[grandparent].entry);
+    if parents.sid == parents.pid && grandparent.is_some_and(|grandparent| grandparent.sid == entry.sid) {
+        return Birth::Early;
+    }
     let leader = snapshot.tasks.iter().position(|task| task.entry.pid == entry.sid && !task.is_zombie());
     // Where it has ended, its number is taken for as long as there is another in its session: the first one leads.
     let first = || snapshot.tasks.iter().position(|task| task.entry.sid == entry.sid && !task.is_zombie());
@@ -53,9 +60,23 @@ fn birth(snapshot: &Snapshot, index: usize) -> Birth {
 /// The task whose memory another one begins with.
 pub(super) fn born_from(snapshot: &Snapshot, index: usize) -> Option<usize> {
     match birth(snapshot, index) {
-        Birth::Child | Birth::Bereaved => parent_of(snapshot, index),
+        Birth::Child | Birth::Early | Birth::Bereaved => parent_of(snapshot, index),
         Birth::Sibling { leader } | Birth::Orphan { leader } => Some(leader),
     }
+}
+
+/// Who gets the children of a task that ends, when a child of the task at `index` is meant: the next subreaper (prctl(2),
+/// `PR_SET_CHILD_SUBREAPER`), or the first task.
+fn reaper(snapshot: &Snapshot, index: usize) -> usize {
+    let is_subreaper = |index: usize| {
+        let core = snapshot.tasks[index].threads[0].tc.as_ref();
+        core.is_some_and(|core| core.child_subreaper == Some(true))
+    };
+    let mut at = Some(index);
+    while let Some(index) = at.filter(|index| !is_subreaper(*index)) {
+        at = parent_of(snapshot, index);
+    }
+    at.unwrap_or(0)
 }
 
 /// Makes all tasks, each with its memory before it has children.
@@ -70,21 +91,33 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     }
     lead(build, 0)?;
     memory::make(build, 0, None)?;
-    let mut made = vec![false; snapshot.tasks.len()];
-    made[0] = true;
+    let births: Vec<Birth> = (0..snapshot.tasks.len()).map(|index| birth(snapshot, index)).collect();
+    let mut made = vec![false; births.len()];
+    let mut leads = made.clone();
+    (made[0], leads[0]) = (true, true);
     // Parents come before children, but a leader may come after those of its session.
     while made.contains(&false) {
-        let before = made.iter().filter(|made| **made).count();
-        for index in 0..made.len() {
-            let from = born_from(snapshot, index);
-            let is_ready = parent_of(snapshot, index).is_some_and(|parent| made[parent])
-                && from.is_some_and(|from| made[from]);
-            if !made[index] && is_ready {
+        let before = made.clone();
+        for index in 1..made.len() {
+            let (Some(parent), Some(from)) = (parent_of(snapshot, index), born_from(snapshot, index)) else {
+                continue;
+            };
+            let is_early = births[index] == Birth::Early;
+            if !made[index] && made[parent] && made[from] && (leads[from] || is_early) {
                 make_one(build, index)?;
                 made[index] = true;
             }
         }
-        if before == made.iter().filter(|made| **made).count() {
+        for index in (0..made.len()).filter(|index| made[*index]) {
+            let is_awaited = |child: usize| {
+                !made[child] && births[child] == Birth::Early && parent_of(snapshot, child) == Some(index)
+            };
+            if !leads[index] && !(0..made.len()).any(is_awaited) {
+                lead(build, index)?;
+                leads[index] = true;
+            }
+        }
+        if before == made {
             let index = made.iter().position(|made| !made).unwrap_or(0);
             let entry = &snapshot.tasks[index].entry;
             return Err(Error::new(format!("task {}: its session {} cannot be made", entry.pid, entry.sid)));
@@ -101,17 +134,17 @@ fn make_one(build: &mut Build<'_>, index: usize) -> Result<()> {
     let from = born_from(snapshot, index).unwrap_or(0);
     let shared = if shares_files(snapshot, index, from) { CLONE_FILES } else { 0 };
     match birth(snapshot, index) {
-        Birth::Child => {
+        Birth::Child | Birth::Early => {
             clone(build, build.layout.first[from], entry.pid, place, shared)?;
         }
         Birth::Sibling { leader } => {
             clone(build, build.layout.first[leader], entry.pid, place, CLONE_PARENT | shared)?;
         }
         Birth::Orphan { leader } => {
-            if entry.ppid != snapshot.tasks[0].entry.pid {
+            if parent_of(snapshot, index) != Some(reaper(snapshot, leader)) {
                 let (pid, sid) = (entry.pid, entry.sid);
                 return Err(Error::new(format!(
-                    "task {pid}: its parent is not in its session {sid}, nor the first task"
+                    "task {pid}: its parent is not in its session {sid}, nor who gets the orphans of it"
                 )));
             }
             let helper = build.helper()?;
@@ -131,7 +164,7 @@ fn make_one(build: &mut Build<'_>, index: usize) -> Result<()> {
             end(build, helper, parent, u64::from(entry.sid))?;
         }
     }
-    lead(build, index)?;
+    adopt(build, index)?;
     match task.is_zombie() {
         true => Ok(()),
         false => memory::make(build, index, Some(from)),
@@ -184,6 +217,18 @@ pub(super) fn end(build: &mut Build<'_>, helper: usize, parent: usize, pid: u64)
     Ok(())
 }
 
+/// Lets a task get the orphans of its descendants, when it does.
+fn adopt(build: &mut Build<'_>, index: usize) -> Result<()> {
+    let core = build.snapshot.tasks[index].threads[0].tc.as_ref();
+    if core.is_some_and(|core| core.child_subreaper == Some(true)) {
+        let mut batch = Batch::new();
+        let arguments = [libc::PR_SET_CHILD_SUBREAPER.into(), 1.into(), 0.into(), 0.into(), 0.into()];
+        batch.call("PR_SET_CHILD_SUBREAPER", libc::SYS_prctl, &arguments);
+        build.run(index, &batch)?;
+    }
+    Ok(())
+}
+
 /// Makes a task the leader of its session or its group, when it is one.
 fn lead(build: &mut Build<'_>, index: usize) -> Result<()> {
     let entry = &build.snapshot.tasks[index].entry;
@@ -200,25 +245,27 @@ fn lead(build: &mut Build<'_>, index: usize) -> Result<()> {
 
 /// Puts every task into its group. Where the group's leader has ended, a helper leads it until the others are in it.
 pub(super) fn join_groups(build: &mut Build<'_>) -> Result<()> {
-    let snapshot = build.snapshot;
     let mut helpers: Vec<(u32, usize, usize)> = Vec::new();
     for (index, task) in build.tasks() {
         let entry = &task.entry;
         if [entry.pid, 0].contains(&entry.pgid) || entry.sid == entry.pid {
             continue;
         }
-        // Born in the group of the one that made it.
-        let is_led = snapshot.tasks.iter().any(|task| task.entry.pid == entry.pgid);
-        if !is_led && !helpers.iter().any(|(group, ..)| *group == entry.pgid) {
-            let helper = build.helper()?;
-            clone(build, build.layout.first[index], entry.pgid, helper, 0)?;
-            let mut batch = Batch::new();
-            batch.call("setpgid", libc::SYS_setpgid, &[0.into(), 0.into()]);
-            build.run_in(helper, &batch)?;
-            helpers.push((entry.pgid, helper, index));
-        }
         let mut batch = Batch::new();
-        batch.call("setpgid", libc::SYS_setpgid, &[0.into(), entry.pgid.into()]);
+        let arguments = [0.into(), entry.pgid.into()];
+        let joined = batch.call_may_fail("setpgid", libc::SYS_setpgid, &arguments);
+        if build.run(index, &batch)?.result(joined).is_ok() {
+            continue;
+        }
+        // There is no such group yet.
+        let helper = build.helper()?;
+        clone(build, build.layout.first[index], entry.pgid, helper, 0)?;
+        let mut batch = Batch::new();
+        batch.call("setpgid", libc::SYS_setpgid, &[0.into(), 0.into()]);
+        build.run_in(helper, &batch)?;
+        helpers.push((entry.pgid, helper, index));
+        let mut batch = Batch::new();
+        batch.call("setpgid", libc::SYS_setpgid, &arguments);
         build.run(index, &batch)?;
     }
     for (group, helper, index) in helpers {
