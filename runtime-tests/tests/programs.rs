@@ -21,12 +21,22 @@ const WAYS: [Way; 7] = [
     subject::CRIU,
 ];
 
-/// For one program that never rests.
+/// For programs that never rest.
+const HARD: [&str; 2] = ["busy", "vfork_often"];
+/// For programs that get something for the time of a dump that is not in them: a link, a limit.
+const TOUCHED: [&str; 2] = ["file_deleted_linked", "rlimit_memory"];
 const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 
 pub(crate) fn cases() -> Vec<Case> {
     let mut cases = subject::cases("programs", &WAYS, &subject::names("programs", "c"), UNSUPPORTED, run);
-    cases.extend(subject::cases("programs", &HARD_WAYS, &["busy".to_owned()], UNSUPPORTED, run));
+    cases.extend(subject::cases("programs", &HARD_WAYS, &HARD.map(str::to_owned), UNSUPPORTED, run));
+    cases.extend(subject::cases(
+        "programs",
+        &[subject::KILLED],
+        &TOUCHED.map(str::to_owned),
+        UNSUPPORTED,
+        run,
+    ));
     cases
 }
 

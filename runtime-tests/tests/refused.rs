@@ -8,8 +8,9 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 16] = [
+const REASONS: [(&str, &[&str]); 17] = [
     ("aio", &["io_setup"]),
+    ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
     ("link_gone", &["/data/one"]),

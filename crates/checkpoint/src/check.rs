@@ -51,7 +51,8 @@ struct Check<'a> {
 
 impl Check<'_> {
     fn block(&mut self, object: String, reason: impl Into<String>, remedy: &str) {
-        self.blockers.push(Blocker { object, reason: reason.into(), remedy: remedy.to_owned() });
+        let (reason, remedy) = (reason.into(), remedy.to_owned());
+        self.blockers.push(Blocker { object, reason, remedy, is_momentary: false });
     }
 
     fn process(&mut self, pid: i32) -> Result<()> {
@@ -98,11 +99,12 @@ impl Check<'_> {
         let compare = |a: &i32, b: &i32| kcmp(*a, *b, Shared::Memory);
         if let Ok((other, false)) = self.memory.id(pid, compare, || pid as u32) {
             let reason = format!("it shares its memory with task {other}");
-            self.block(
-                format!("task {pid}"),
+            self.blockers.push(Blocker {
+                object: format!("task {pid}"),
                 reason,
-                "try again: a child of vfork(2) does so only for a moment",
-            );
+                remedy: "try again: a child of vfork(2) does so only for a moment".to_owned(),
+                is_momentary: true,
+            });
         }
         Ok(())
     }
@@ -123,9 +125,13 @@ impl Check<'_> {
                 let reason = format!("{} is on a mount that the container does not have", link.display());
                 self.block(object(), reason, "give the container a pipe instead");
             }
-            Ok(Kind::Named) if metadata.nlink() > 0 && link.to_string_lossy().ends_with(" (deleted)") => {
+            Ok(Kind::Named)
+                if metadata.nlink() > 0
+                    && link.to_string_lossy().ends_with(" (deleted)")
+                    && !self.options.link_remap =>
+            {
                 let reason = format!("{}: the name was removed, and the file has others", link.display());
-                self.block(object(), reason, "");
+                self.block(object(), reason, "use --link-remap");
             }
             Ok(Kind::Socket) => {
                 let pidfd = sys::process::pidfd_open(pid).at(object)?;

@@ -4,6 +4,7 @@ use crate::cgroups::{self, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
 use crate::files::{Controlling, Files, Surroundings, UnixSockets};
+use crate::links::Links;
 use crate::memory::{self, PageCount, SharedMemory};
 use crate::mounts::Mounts;
 use crate::namespaces::{self, Ids, Known};
@@ -31,6 +32,7 @@ use sys::inspect::{Shared, kcmp};
 pub(crate) struct Collection {
     pub(crate) snapshot: Snapshot,
     ghosts: BTreeMap<u32, (Ghost, File)>,
+    pub(crate) links: Links,
     shared: SharedMemory,
     mounts: Mounts,
 }
@@ -64,6 +66,7 @@ pub(crate) fn collect(
         externals: &target.externals,
         numbers: &numbers,
         namespaces: &ids,
+        guardian: tree.guardian(),
         tcp_close: options.tcp_close,
         unix: &unix,
         terminals: &terminals,
@@ -95,6 +98,7 @@ pub(crate) fn collect(
         locks,
         queues,
         terminals,
+        links,
         side,
         mut shared,
         ..
@@ -125,7 +129,7 @@ pub(crate) fn collect(
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
         snapshot.namespaces.mnt.insert(id, mounts.entries(has_own_cgroups));
     }
-    Ok(Collection { snapshot, ghosts, shared, mounts })
+    Ok(Collection { snapshot, ghosts, links, shared, mounts })
 }
 
 impl Collection {

@@ -5,7 +5,7 @@ use crate::check::check;
 use crate::collect::{Written, collect};
 use crate::error::{At, Error, Result};
 use crate::target::{DumpOptions, Target};
-use crate::tree::Tree;
+use crate::tree::{Tree, VFORK};
 use images::DirectoryWriter;
 use images::messages::DumpStatsEntry;
 use inject::Supervisor;
@@ -59,9 +59,7 @@ pub fn dump(
             "a dump on top of {parent} is not supported; leave out --parent-path"
         )));
     }
-    if let Some(blocker) = check(target, options)?.first() {
-        return Err(Error::new(blocker.to_string()));
-    }
+    wait_for_what_passes(target, options)?;
     let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
     let mut directory = DirectoryWriter::new(images)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
@@ -83,12 +81,28 @@ pub fn dump(
     directory.commit(&collection.snapshot.inventory)?;
     phase(Phase::End);
     if options.leave_running {
+        // Before anybody sees them.
+        collection.links.remove();
         tree.resume()?;
     } else {
+        collection.links.keep();
         tree.kill(target)?;
     }
     clock.frozen = start.elapsed();
     Ok(statistics(&clock, &written))
+}
+
+/// Checks, and again as long as nothing is in the way but what is over in a moment.
+fn wait_for_what_passes(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<()> {
+    let deadline = Instant::now() + VFORK;
+    loop {
+        let blockers = check(target, options)?;
+        let Some(blocker) = blockers.first() else { return Ok(()) };
+        if Instant::now() > deadline || target.is_paused || !blockers.iter().all(|all| all.is_momentary) {
+            return Err(Error::new(blocker.to_string()));
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// How long the tasks waited for what.

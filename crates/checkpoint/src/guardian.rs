@@ -1,47 +1,214 @@
-//! A process that outlives us: when we are killed while the freezer is not as the container's owner left it, it puts that
-//! right. What is in the tasks finds its own way home (crate `inject`).
+//! A process that outlives us: when we are killed, it undoes what is not in the tasks and would stay. It thaws the container
+//! or freezes it again, as its owner had it, removes links that were made for the dump, and gives processes their limits
+//! back. What is in the tasks finds its own way home (crate `inject`).
 
 use crate::error::{At, Result};
 use cgroup::Cgroup;
-use std::io::{Read, Write};
-use std::os::fd::AsRawFd;
+use nix::cmsg_space;
+use nix::sys::socket::{
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
+    socketpair,
+};
+use std::ffi::OsStr;
+use std::io::{IoSlice, IoSliceMut};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
 use sys::clone::{Child, CloneArgs};
 
 /// Dropping it tells it that all is well.
 #[derive(Debug)]
 pub(crate) struct Guardian {
     child: Child,
-    pipe: std::io::PipeWriter,
+    socket: OwnedFd,
 }
 
-/// What it hears before we leave on our own.
+/// What it hears, by the first byte: what to undo, with a descriptor, and before we leave on our own that there is nothing
+/// to do.
+const LINK: u8 = b'l';
+const LIMIT: u8 = b'r';
 const WELL: u8 = b'.';
 
+/// Bytes of the longest message: a kind and a name.
+const MESSAGE: usize = 1 + 255;
+
+/// A limit of a process (prlimit(2)).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Limit {
+    /// In our pid namespace.
+    pub(crate) pid: i32,
+    pub(crate) resource: u32,
+    pub(crate) soft: u64,
+    pub(crate) hard: u64,
+}
+
 impl Guardian {
-    /// Begins to guard `cgroup`, which is to be frozen when we die if `is_paused`, and thawed otherwise.
-    pub(crate) fn new(cgroup: &Cgroup, is_paused: bool) -> Result<Guardian> {
-        let (mut reader, pipe) = std::io::pipe().at(|| "make a pipe for the guardian".to_owned())?;
+    /// Begins to guard. When we die, `cgroup` is to be frozen if `is_paused`, and thawed otherwise.
+    pub(crate) fn new(cgroup: Option<&Cgroup>, is_paused: bool) -> Result<Guardian> {
+        let (theirs, ours) =
+            socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC)
+                .at(|| "make a socket for the guardian".to_owned())?;
         let guard = || {
             // What is sent to our terminal's processes is not for it, and no file of ours is kept open by it.
             let _ = nix::unistd::setsid();
-            let _ = sys::process::close_all_but(&[reader.as_raw_fd()]);
-            let mut heard = [0];
-            if !matches!(reader.read(&mut heard), Ok(1)) {
-                // Nobody is left to be told.
-                let _ = if is_paused { cgroup.freeze() } else { cgroup.thaw() };
+            let _ = sys::process::close_all_but(&[theirs.as_raw_fd()]);
+            if let Some(undo) = listen(theirs.as_fd()) {
+                // Nobody is left to be told of an error. The cgroup comes last: what runs again is as it was.
+                undo.iter().for_each(Undo::act);
+                let _ = cgroup.map(|cgroup| if is_paused { cgroup.freeze() } else { cgroup.thaw() });
             }
             0
         };
         let child = sys::clone::spawn(&CloneArgs::default(), guard).at(|| "start the guardian".to_owned())?;
-        Ok(Guardian { child, pipe })
+        Ok(Guardian { child, socket: ours })
+    }
+
+    /// Has a name in a directory removed when we die.
+    pub(crate) fn note_link(&self, directory: BorrowedFd<'_>, name: &OsStr) -> Result<()> {
+        tell(self.socket.as_fd(), &link(name), directory)
+    }
+
+    /// Has a process given this limit when we die.
+    pub(crate) fn note_limit(&self, pidfd: BorrowedFd<'_>, limit: &Limit) -> Result<()> {
+        tell(self.socket.as_fd(), &limit.message(), pidfd)
+    }
+}
+
+fn tell(socket: BorrowedFd<'_>, message: &[u8], about: BorrowedFd<'_>) -> Result<()> {
+    let fds = [about.as_raw_fd()];
+    let rights = [ControlMessage::ScmRights(&fds)];
+    let vector = [IoSlice::new(message)];
+    sendmsg::<()>(socket.as_raw_fd(), &vector, &rights, MsgFlags::MSG_NOSIGNAL, None)
+        .at(|| "tell the guardian".to_owned())?;
+    Ok(())
+}
+
+fn link(name: &OsStr) -> Vec<u8> {
+    [&[LINK], name.as_bytes()].concat()
+}
+
+impl Limit {
+    fn message(&self) -> Vec<u8> {
+        let numbers = [self.pid as u64, self.resource.into(), self.soft, self.hard];
+        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes());
+        [LIMIT].into_iter().chain(bytes).collect()
     }
 }
 
 impl Drop for Guardian {
     fn drop(&mut self) {
-        use std::os::fd::AsFd;
         // It ends either way; this says which.
-        let _ = self.pipe.write_all(&[WELL]);
+        let _ = nix::sys::socket::send(self.socket.as_raw_fd(), &[WELL], MsgFlags::MSG_NOSIGNAL);
         let _ = sys::process::wait_pidfd(self.child.pidfd.as_fd(), true);
+    }
+}
+
+/// Something to undo.
+#[derive(Debug)]
+enum Undo {
+    Link { directory: OwnedFd, name: Vec<u8> },
+    Limit { pidfd: OwnedFd, limit: Limit },
+}
+
+impl Undo {
+    fn parse(message: &[u8], about: OwnedFd) -> Option<Undo> {
+        match message.split_first()? {
+            (&LINK, name) => Some(Undo::Link { directory: about, name: name.to_vec() }),
+            (&LIMIT, numbers) => {
+                let number = |nth: usize| {
+                    Some(u64::from_le_bytes(numbers.get(nth * 8..nth * 8 + 8)?.try_into().ok()?))
+                };
+                let (pid, resource) = (number(0)? as i32, number(1)? as u32);
+                let limit = Limit { pid, resource, soft: number(2)?, hard: number(3)? };
+                Some(Undo::Limit { pidfd: about, limit })
+            }
+            _ => None,
+        }
+    }
+
+    fn act(&self) {
+        match self {
+            Undo::Link { directory, name } => {
+                let flag = nix::unistd::UnlinkatFlags::NoRemoveDir;
+                let _ = nix::unistd::unlinkat(directory, OsStr::from_bytes(name), flag);
+            }
+            Undo::Limit { pidfd, limit } => {
+                // Its number may be another's by now.
+                if sys::process::pidfd_is_running(pidfd.as_fd()).unwrap_or(false) {
+                    let Limit { pid, resource, soft, hard } = *limit;
+                    let _ = sys::process::set_rlimit(pid, resource, soft, hard);
+                }
+            }
+        }
+    }
+}
+
+/// Hears what there will be to undo. `None` when we say that all is well, the list when we die.
+fn listen(socket: BorrowedFd<'_>) -> Option<Vec<Undo>> {
+    let mut undo = Vec::new();
+    loop {
+        let mut message = [0; MESSAGE];
+        let mut space = cmsg_space!([i32; 1]);
+        let mut buffers = [IoSliceMut::new(&mut message)];
+        let flags = MsgFlags::MSG_CMSG_CLOEXEC;
+        let heard = match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
+            Ok(heard) => heard,
+            Err(nix::Error::EINTR) => continue,
+            Err(_) => return Some(undo),
+        };
+        let rights = heard.cmsgs().ok().and_then(|mut all| {
+            all.find_map(|each| match each {
+                ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
+                _ => None,
+            })
+        });
+        let (len, about) = (heard.bytes, rights.map(sys::process::received_fd));
+        match (&message[..len], about) {
+            ([], _) => return Some(undo),
+            ([WELL], _) => return None,
+            (message, Some(about)) => undo.extend(Undo::parse(message, about)),
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs::File;
+
+    fn pair() -> (OwnedFd, OwnedFd) {
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).expect("a pair")
+    }
+
+    #[test]
+    fn what_was_noted_is_undone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        std::fs::write(directory.path().join("link"), "").expect("write");
+        let links = File::open(directory.path()).expect("open");
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().expect("sleep runs");
+        let pid = child.id() as i32;
+        let pidfd = sys::process::pidfd_open(pid).expect("a pidfd");
+        let limit = Limit { pid, resource: libc::RLIMIT_CORE, soft: 1, hard: 2 };
+
+        let (theirs, ours) = pair();
+        tell(ours.as_fd(), &link(OsStr::new("link")), links.as_fd()).expect("told");
+        tell(ours.as_fd(), &limit.message(), pidfd.as_fd()).expect("told");
+        // As when we are killed: the end without a word.
+        drop(ours);
+        let undo = listen(theirs.as_fd()).expect("not all is well");
+        undo.iter().for_each(Undo::act);
+        let found = crate::proc::limits(pid).expect("limits")[libc::RLIMIT_CORE as usize];
+        child.kill().expect("kill");
+        child.wait().expect("wait");
+        assert_eq!((undo.len(), found), (2, (1, 2)));
+        assert!(!directory.path().join("link").exists());
+    }
+
+    #[test]
+    fn nothing_is_undone_when_all_is_well() {
+        let (theirs, ours) = pair();
+        tell(ours.as_fd(), &link(OsStr::new("link")), theirs.as_fd()).expect("told");
+        nix::sys::socket::send(ours.as_raw_fd(), &[WELL], MsgFlags::empty()).expect("told");
+        assert!(listen(theirs.as_fd()).is_none());
     }
 }

@@ -13,6 +13,7 @@ mod error;
 mod files;
 mod guardian;
 mod keys;
+mod links;
 mod memory;
 mod mounts;
 mod namespaces;

@@ -112,6 +112,8 @@ pub struct Blocker {
     pub reason: String,
     /// What to do about it; empty when there is nothing.
     pub remedy: String,
+    /// Most often it is over in a moment.
+    pub is_momentary: bool,
 }
 
 impl fmt::Display for Blocker {

@@ -5,8 +5,9 @@
 //! the stub is taken out, the tasks go on, and a container that was paused is paused again.
 
 use crate::error::{At, Error, Result};
-use crate::guardian::Guardian;
+use crate::guardian::{Guardian, Limit};
 use crate::proc::{self, Stat, Status};
+use crate::shared::Sorted;
 use crate::snapshot::TaskState;
 use crate::target::Target;
 use cgroup::Cgroup;
@@ -15,9 +16,13 @@ use inject::{Process, RseqConfiguration, Stop, Supervisor, Thread, ThreadState};
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
+use sys::inspect::{Shared, kcmp};
 
 /// For a task that sits in an uninterruptible read from a slow disk.
 const STOP: Duration = Duration::from_secs(10);
+
+/// How long a child of vfork(2) is waited for to execute a program.
+pub(crate) const VFORK: Duration = Duration::from_secs(2);
 
 /// A stopped container.
 #[derive(Debug)]
@@ -71,7 +76,7 @@ impl<'a> Tree<'a> {
     /// # Errors
     /// Everything is as it was before.
     pub(crate) fn stop(target: &Target<'a>) -> Result<Tree<'a>> {
-        let guardian = target.cgroup.map(|cgroup| Guardian::new(cgroup, target.is_paused)).transpose()?;
+        let guardian = Some(Guardian::new(target.cgroup, target.is_paused)?);
         let mut tree = Tree {
             members: Vec::new(),
             cgroup: target.cgroup,
@@ -79,9 +84,7 @@ impl<'a> Tree<'a> {
             guardian,
             is_done: false,
         };
-        if let Some(cgroup) = tree.cgroup.filter(|_| !tree.is_paused) {
-            cgroup.freeze()?;
-        }
+        tree.freeze(target.init)?;
         tree.seize(target.init)?;
         if let Some(cgroup) = tree.cgroup {
             cgroup.thaw()?;
@@ -92,8 +95,12 @@ impl<'a> Tree<'a> {
     /// Puts the stub into every process.
     pub(crate) fn enter(&mut self, supervisor: &Supervisor) -> Result<()> {
         for member in self.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
+            let guardian = self.guardian.as_ref().expect("until it is let go");
+            let raised = raise_limits(member, guardian)?;
             let threads = std::mem::take(&mut member.seized);
-            member.process = Some(Process::enter(supervisor, member.pid, threads)?);
+            let entered = Process::enter(supervisor, member.pid, threads);
+            put_back(&raised)?;
+            member.process = Some(entered?);
         }
         Ok(())
     }
@@ -106,6 +113,8 @@ impl<'a> Tree<'a> {
     /// Ends all processes. None of them runs again.
     pub(crate) fn kill(mut self, target: &Target<'_>) -> Result<()> {
         self.is_done = true;
+        // Links are part of the dump from now on.
+        drop(self.guardian.take());
         let killed = match self.cgroup {
             Some(cgroup) => cgroup.kill().map_err(Error::from),
             None => sys::process::pidfd_send_signal(target.pidfd, libc::SIGKILL)
@@ -126,6 +135,28 @@ impl<'a> Tree<'a> {
         while !threads.is_empty() && Instant::now() < deadline {
             threads.retain(|thread| thread.poll().is_ok());
             std::thread::sleep(Duration::from_micros(100));
+        }
+    }
+
+    pub(crate) fn guardian(&self) -> &Guardian {
+        self.guardian.as_ref().expect("until it is let go")
+    }
+
+    /// Freezes the cgroup, at a moment in which no child of vfork(2) shares its parent's memory: such a parent cannot be
+    /// stopped.
+    fn freeze(&self, init: i32) -> Result<()> {
+        let deadline = Instant::now() + VFORK;
+        loop {
+            if let Some(cgroup) = self.cgroup.filter(|_| !self.is_paused) {
+                cgroup.freeze()?;
+            }
+            let Some((pid, other)) = sharing_memory(init) else { return Ok(()) };
+            let thawed = self.cgroup.filter(|_| !self.is_paused && Instant::now() < deadline);
+            let Some(cgroup) = thawed else {
+                return Err(Error::new(format!("task {pid}: it shares its memory with task {other}")));
+            };
+            cgroup.thaw()?;
+            std::thread::sleep(Duration::from_millis(1));
         }
     }
 
@@ -305,6 +336,51 @@ impl Member {
         let copy = sys::process::pidfd_getfd(self.pidfd.as_fd(), fd);
         copy.at(|| format!("task {} fd {fd}: copy", self.pid))
     }
+}
+
+/// Two processes that share their memory.
+fn sharing_memory(init: i32) -> Option<(i32, i32)> {
+    let mut known = Sorted::default();
+    processes(init).into_iter().find_map(|pid| {
+        let compare = |a: &i32, b: &i32| kcmp(*a, *b, Shared::Memory);
+        let (other, is_new) = known.id(pid, compare, || pid as u32).ok()?;
+        // Zombies have none, which is the same.
+        let is_zombie = || Stat::of(pid).is_ok_and(|stat| stat.state == 'Z');
+        (!is_new && !is_zombie()).then_some((pid, other as i32))
+    })
+}
+
+/// Takes the limits away that leave no room for the stub, for as long as it is being mapped. What they were before.
+fn raise_limits(member: &Member, guardian: &Guardian) -> Result<Vec<Limit>> {
+    // The second counts for processes that lock all that they map (mlockall(2), `MCL_FUTURE`).
+    const IN_THE_WAY: [u32; 2] = [libc::RLIMIT_AS, libc::RLIMIT_MEMLOCK];
+    let limits = proc::limits(member.pid)?;
+    let limit = |resource: u32| {
+        let (soft, hard) = limits[resource as usize];
+        Limit { pid: member.pid, resource, soft, hard }
+    };
+    let before: Vec<Limit> =
+        IN_THE_WAY.into_iter().map(limit).filter(|limit| limit.soft != u64::MAX).collect();
+    for limit in &before {
+        guardian.note_limit(member.pidfd.as_fd(), limit)?;
+    }
+    for Limit { pid, resource, hard, .. } in &before {
+        // Without CAP_SYS_RESOURCE only as far as it may be. If that is too little, mapping the stub tells.
+        let _ = sys::process::set_rlimit(*pid, *resource, u64::MAX, u64::MAX)
+            .or_else(|_| sys::process::set_rlimit(*pid, *resource, *hard, *hard));
+    }
+    Ok(before)
+}
+
+fn put_back(limits: &[Limit]) -> Result<()> {
+    for Limit { pid, resource, soft, hard } in limits {
+        match sys::process::set_rlimit(*pid, *resource, *soft, *hard) {
+            // Nor could it be raised.
+            Err(errno) if errno.raw() == libc::EPERM => {}
+            result => result.at(|| format!("task {pid}: put its limits back"))?,
+        }
+    }
+    Ok(())
 }
 
 /// Waits until a thread is where it can be entered; what has stopped its process, or SIGTRAP.

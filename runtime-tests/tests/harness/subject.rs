@@ -266,7 +266,7 @@ impl<'a> Subject<'a> {
             let mut command = self.command();
             command
                 .arg("checkpoint")
-                .arg("--leave-running")
+                .args(["--leave-running", "--link-remap"])
                 .arg("--image-path")
                 .arg(&images)
                 .arg(&self.bundle.id);

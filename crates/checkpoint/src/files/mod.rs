@@ -21,6 +21,8 @@ pub(crate) use terminals::Controlling;
 pub(crate) use unix::UnixSockets;
 
 use crate::error::{At, Error, Result};
+use crate::guardian::Guardian;
+use crate::links::Links;
 use crate::memory::SharedMemory;
 use crate::mounts::Mounts;
 use crate::namespaces::Ids;
@@ -59,6 +61,8 @@ pub(crate) struct Files<'a> {
     /// What unix sockets have received, by the ids of the sockets.
     pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
     pub(crate) terminals: Vec<TtyInfoEntry>,
+    /// Names that files have got for the dump.
+    pub(crate) links: Links,
     /// What images have no place for.
     pub(crate) side: Side,
     /// Shared memory of mappings and memfds.
@@ -69,6 +73,8 @@ pub(crate) struct Files<'a> {
     surroundings: Surroundings<'a>,
     /// Descriptors by device and inode of what they refer to.
     descriptors: HashMap<(u64, u64), Sorted<Descriptor>>,
+    /// Files that were linked to another name, by device and inode, and the id of that name.
+    linked: HashMap<(u64, u64), u32>,
     /// Files that are in use without a descriptor: by device, inode and mount.
     places: HashMap<(u64, u64, u32), u32>,
 }
@@ -80,6 +86,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) externals: &'a Externals,
     pub(crate) numbers: &'a Numbers,
     pub(crate) namespaces: &'a Ids,
+    /// Removes what is made for the dump when we cannot.
+    pub(crate) guardian: &'a Guardian,
     /// Connections of TCP are dumped as closed ones.
     pub(crate) tcp_close: bool,
     /// The unix sockets of the container's network namespace.
@@ -121,11 +129,13 @@ impl<'a> Files<'a> {
             locks: Vec::new(),
             queues: Vec::new(),
             terminals: Vec::new(),
+            links: Links::default(),
             side: Side::default(),
             shared: SharedMemory::new(),
             in_flight: Vec::new(),
             surroundings,
             descriptors: HashMap::new(),
+            linked: HashMap::new(),
             places: HashMap::new(),
         }
     }

@@ -1,7 +1,7 @@
 //! Files with a name: they are opened again by their path. One that was deleted, and has no other name, goes into the
 //! images with its content.
 
-use super::{Files, Open, entry};
+use super::{Files, Open, Surroundings, entry};
 use crate::error::{At, Error, Result};
 use crate::snapshot::{Ghost, GhostChunk};
 use images::messages::{
@@ -19,12 +19,16 @@ impl Files<'_> {
     /// The entry of a name, which has the id of the file unless the file is more than that.
     pub(super) fn named(&mut self, open: &Open, id: u32) -> Result<FileEntry> {
         let link = open.link.as_os_str().as_bytes();
-        let path = link.strip_suffix(DELETED).filter(|_| open.metadata.nlink() == 0).unwrap_or(link);
+        let is_linked = open.metadata.nlink() > 0 && link.ends_with(DELETED) && !self.leads_to(open, link);
+        let is_deleted = open.metadata.nlink() == 0 || is_linked;
+        let path = link.strip_suffix(DELETED).filter(|_| is_deleted).unwrap_or(link);
         let Some(mount) = self.surroundings.mounts.find(open.info.mnt_id) else {
             return self.external(open, id);
         };
         if open.metadata.nlink() == 0 {
             self.ghost(open, id)?;
+        } else if is_linked {
+            self.link(open, id, path, mount)?;
         } else {
             self.check_path(open, path)?;
         }
@@ -63,6 +67,38 @@ impl Files<'_> {
             ..RegFileEntry::default()
         };
         Ok(FileEntry { reg: Some(Box::new(reg)), ..entry(FdTypes::Reg, id) })
+    }
+
+    fn leads_to(&self, open: &Open, path: &[u8]) -> bool {
+        self.check_path(open, path).is_ok()
+    }
+
+    /// Links a file whose name was removed, and which has others somewhere, to a name that a restore finds.
+    fn link(&mut self, open: &Open, id: u32, path: &[u8], mount: u32) -> Result<()> {
+        let key = (open.metadata.dev(), open.metadata.ino());
+        let link = match self.linked.get(&key) {
+            Some(link) => *link,
+            None => {
+                let Surroundings { mounts, guardian, .. } = self.surroundings;
+                let name = self.links.make(mounts.root(), path, open.file.as_fd(), guardian);
+                let name = name.map_err(|error| Error::new(format!("{}: {error}", open.owner)))?;
+                let link = self.new_id();
+                let reg = RegFileEntry {
+                    id: link,
+                    fown: super::no_owner(),
+                    name,
+                    mnt_id: Some(mount as i32),
+                    ..RegFileEntry::default()
+                };
+                let reg = FileEntry { reg: Some(Box::new(reg)), ..entry(FdTypes::Reg, link) };
+                self.entries.insert(link, reg);
+                self.linked.insert(key, link);
+                link
+            }
+        };
+        let remap_type = Some(RemapType::Linked as i32);
+        self.remaps.push(RemapFilePathEntry { orig_id: id, remap_id: link, remap_type });
+        Ok(())
     }
 
     /// A path must lead to the file that is open: not to another one that has its name now, or lies over it.

@@ -4,6 +4,7 @@
 use super::build::Build;
 use super::{sockets, ttys};
 use crate::error::{Error, Result};
+use crate::links::PREFIX;
 use crate::snapshot::vma;
 use images::messages::{
     FdTypes, FileEntry, FownEntry, NsFileEntry, PidfdEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry,
@@ -371,6 +372,11 @@ fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
 fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<()> {
     let of = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).find(|file| file.id == link);
     let Some(of) = of else { return Err(Error::new(format!("file {link}, a link to it, is missing"))) };
+    // It is removed: the image has no say about other names.
+    if !of.name.rsplit(|byte| *byte == b'/').next().is_some_and(|name| name.starts_with(PREFIX.as_bytes())) {
+        let name = String::from_utf8_lossy(&of.name);
+        return Err(Error::new(format!("{name}, a link to it, has no name that a dump gives")));
+    }
     let remaps = &build.snapshot.remaps;
     let shares = |id: u32| remaps.iter().any(|remap| remap.orig_id == id && remap.remap_id == link);
     let all: Vec<&RegFileEntry> =

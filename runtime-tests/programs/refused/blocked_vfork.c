@@ -1,5 +1,5 @@
 /* A parent that waits for its vfork child, which neither executes anything nor ends. */
-#include "program.h"
+#include "../program.h"
 
 static volatile pid_t parent;
 static volatile int ended;
