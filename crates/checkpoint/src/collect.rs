@@ -3,7 +3,7 @@
 use crate::cgroups::{self, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
-use crate::files::{Controlling, Files, Surroundings, UnixSockets};
+use crate::files::{self, Controlling, Files, Surroundings, UnixSockets};
 use crate::links::Links;
 use crate::memory::{self, PageCount, SharedMemory};
 use crate::mounts::Mounts;
@@ -97,6 +97,7 @@ pub(crate) fn collect(
         fifos,
         locks,
         queues,
+        signed,
         terminals,
         links,
         side,
@@ -124,6 +125,7 @@ pub(crate) fn collect(
         side,
         ..Snapshot::default()
     };
+    snapshot.side.senders = files::senders(&signed, tree)?;
     undo::collect(tree, &mut snapshot)?;
     if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();

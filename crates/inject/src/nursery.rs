@@ -55,11 +55,9 @@ impl Nursery {
         region.write(END, arch::end());
         region.write(USE_TILE, arch::USE_TILE);
         region.write(TILES, &arch::one_tile());
-        for nth in 0..tasks {
-            let mailbox = new_mailbox(at, mailbox(nth), at + END as u64, supervisor::life_word(&region));
-            region.write(self::mailbox(nth), &mailbox);
-        }
-        Ok(Nursery { _life: life, region, at, tasks, numbers: vec![0; tasks] })
+        let mut nursery = Nursery { _life: life, region, at, tasks, numbers: vec![0; tasks] };
+        (0..tasks).for_each(|nth| nursery.vacate(nth));
+        Ok(nursery)
     }
 
     /// For the process that becomes the first task.
@@ -76,6 +74,14 @@ impl Nursery {
     pub fn mailbox(&self, nth: usize) -> u64 {
         assert!(nth < self.tasks);
         self.at + mailbox(nth) as u64
+    }
+
+    /// Makes a place what it was in the beginning, for another task. The one that had it has ended.
+    pub fn vacate(&mut self, nth: usize) {
+        let life = supervisor::life_word(&self.region);
+        let new = new_mailbox(self.at, mailbox(nth), self.at + END as u64, life);
+        self.region.write(mailbox(nth), &new);
+        self.numbers[nth] = 0;
     }
 
     /// Lets a stopped thread, whose registers nobody needs, use a tile of AMX: only then does the kernel make room for tiles

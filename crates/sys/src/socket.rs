@@ -104,6 +104,8 @@ pub fn unix_file(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
 pub struct Peeked {
     pub bytes: Vec<u8>,
     pub files: Vec<OwnedFd>,
+    /// It came with its sender's credentials (`SCM_CREDENTIALS`).
+    pub has_credentials: bool,
     /// There were control messages of other kinds.
     pub has_more: bool,
 }
@@ -130,7 +132,7 @@ pub fn peek(fd: BorrowedFd<'_>, len: usize) -> Result<Option<Peeked>> {
             Err(errno) if errno.raw() == libc::EAGAIN => return Ok(None),
             Err(errno) => return Err(errno),
         };
-    let mut peeked = Peeked { bytes: Vec::new(), files: Vec::new(), has_more: false };
+    let mut peeked = Peeked { bytes: Vec::new(), files: Vec::new(), has_credentials: false, has_more: false };
     // SAFETY: the kernel has filled the control messages, and the macros stay within their length.
     let mut header = unsafe { libc::CMSG_FIRSTHDR(&raw const message) };
     while !header.is_null() {
@@ -147,6 +149,11 @@ pub fn peek(fd: BorrowedFd<'_>, len: usize) -> Result<Option<Peeked>> {
                 // SAFETY: as above; nobody else owns it.
                 peeked.files.push(unsafe { OwnedFd::from_raw_fd(number) });
             }
+        } else if (level, kind) == (libc::SOL_SOCKET, libc::SCM_CREDENTIALS) {
+            // SAFETY: as above; these control messages have a ucred.
+            let credentials = unsafe { libc::CMSG_DATA(header).cast::<libc::ucred>().read_unaligned() };
+            // The kernel shows 0 for a message that was sent without.
+            peeked.has_credentials = credentials.pid != 0;
         } else {
             peeked.has_more = true;
         }

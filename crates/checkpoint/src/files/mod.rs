@@ -18,7 +18,7 @@ mod watches;
 pub(crate) use kind::Kind;
 pub(crate) use sockets::socket_refused;
 pub(crate) use terminals::Controlling;
-pub(crate) use unix::UnixSockets;
+pub(crate) use unix::{Signed, UnixSockets, senders};
 
 use crate::error::{At, Error, Result};
 use crate::guardian::Guardian;
@@ -60,6 +60,8 @@ pub(crate) struct Files<'a> {
     pub(crate) locks: Vec<((u64, u64), FileLockEntry)>,
     /// What unix sockets have received, by the ids of the sockets.
     pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
+    /// Those of them with credentials.
+    pub(crate) signed: Vec<Signed>,
     pub(crate) terminals: Vec<TtyInfoEntry>,
     /// Names that files have got for the dump.
     pub(crate) links: Links,
@@ -128,6 +130,7 @@ impl<'a> Files<'a> {
             fifos: Vec::new(),
             locks: Vec::new(),
             queues: Vec::new(),
+            signed: Vec::new(),
             terminals: Vec::new(),
             links: Links::default(),
             side: Side::default(),

@@ -1,14 +1,17 @@
 //! unix(7) sockets: who is whose peer is told by sock_diag(7), what they have received by peeking.
 
 use super::sockets::{Socket, options};
-use super::{Files, Open, entry};
+use super::{Descriptor, Files, Open, entry};
 use crate::error::{At, Error, Result};
 use crate::namespaces;
 use crate::proc::Fdinfo;
+use crate::snapshot::Sender;
 use crate::target::NamespaceKind;
+use crate::tree::Tree;
 use images::messages::{
     FdTypes, FileEntry, FilePermsEntry, ScmEntry, SkPacketEntry, SkShutdown, UnixSkEntry,
 };
+use inject::Batch;
 use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
@@ -233,13 +236,20 @@ impl Files<'_> {
         if !is_datagram && found != expected {
             return Err(Error::new(format!("{}: {found} of {expected} bytes are there", what())));
         }
+        let mut at = 0;
         for message in messages {
             if message.has_more {
                 return Err(Error::new(format!(
-                    "{}: credentials in its queue are not supported",
+                    "{}: its queue has control messages that are not supported",
                     open.owner
                 )));
             }
+            if message.has_credentials {
+                let (owner, descriptor) = (open.owner.clone(), open.descriptor);
+                let (packet, len) = (self.queues.len() as u32, message.bytes.len());
+                self.signed.push(Signed { owner, descriptor, at, len, packet });
+            }
+            at += message.bytes.len() as i32;
             let rights: Result<Vec<u32>> =
                 message.files.into_iter().map(|file| self.in_flight(file)).collect();
             let rights = rights?;
@@ -267,6 +277,69 @@ impl Files<'_> {
         Ok(())
     }
 }
+
+/// A message in a queue with the credentials of who has sent it. What they are depends on who reads them.
+#[derive(Debug)]
+pub(crate) struct Signed {
+    /// Who has the socket, for errors.
+    owner: String,
+    descriptor: Descriptor,
+    /// Bytes in the queue before it, and its own.
+    at: i32,
+    len: usize,
+    /// Its place among all messages.
+    packet: u32,
+}
+
+/// Lets tasks look at messages as they would receive them, and leave them there.
+pub(crate) fn senders(signed: &[Signed], tree: &mut Tree<'_>) -> Result<BTreeMap<u32, Sender>> {
+    let mut senders = BTreeMap::new();
+    for message in signed {
+        let Descriptor { pid, fd } = message.descriptor;
+        let failed = |what: &str| Error::new(format!("{}: credentials in its queue: {what}", message.owner));
+        let member = tree.members.iter_mut().find(|member| member.pid == pid);
+        let member = member.ok_or_else(|| failed("no task has the socket open"))?;
+        let mut batch = Batch::new();
+        let option = |batch: &mut Batch, offset: i32| {
+            let value = batch.bytes(&offset.to_le_bytes());
+            let (level, name) = (libc::SOL_SOCKET, libc::SO_PEEK_OFF);
+            let arguments = [fd.into(), level.into(), name.into(), value.into(), 4.into()];
+            batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
+        };
+        let before = member.descriptor(fd)?;
+        let before = option_number(before.as_fd(), libc::SOL_SOCKET, libc::SO_PEEK_OFF);
+        let before = before.at(|| message.owner.clone())?;
+        option(&mut batch, message.at);
+        // One byte of it; and, behind its credentials, no room for descriptors, which the task would get.
+        let byte = batch.space(1);
+        let vector = batch.words(&[0, 1]);
+        batch.point(vector, byte);
+        let control = batch.space(CONTROL);
+        let header = batch.words(&[0, 0, 0, 1, 0, CONTROL as u64, 0]);
+        batch.point(header.plus(16), vector);
+        batch.point(header.plus(32), control);
+        let flags = libc::MSG_PEEK | libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+        let read =
+            batch.call_may_fail("recvmsg", libc::SYS_recvmsg, &[fd.into(), header.into(), flags.into()]);
+        option(&mut batch, before);
+        let outcome = member.process().run(0, &batch)?;
+        let read = outcome.result(read).at(|| message.owner.clone())? as usize;
+        // Of a stream it gets the one byte.
+        if read != message.len && read != 1 {
+            return Err(failed("it is another message"));
+        }
+        let word = |nth: usize| outcome.u32(control.plus(16 + nth * 4));
+        let sender = Sender { pid: word(0), uid: word(1), gid: word(2) };
+        if outcome.u32(control.plus(12)) != libc::SCM_CREDENTIALS as u32 || sender.pid == 0 {
+            return Err(failed("the sender is outside of the container"));
+        }
+        senders.insert(message.packet, sender);
+    }
+    Ok(senders)
+}
+
+/// Bytes of a control message with a ucred: level, type and length before it, and what aligns it.
+const CONTROL: usize = 32;
 
 fn peek_all(fd: BorrowedFd<'_>, is_datagram: bool) -> sys::Result<Vec<Peeked>> {
     let (mut messages, mut at, mut len) = (Vec::new(), 0, LOOK);

@@ -6,7 +6,7 @@ use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
 use images::Directory;
 use inject::{Batch, Outcome, Thread};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -27,7 +27,8 @@ pub(super) struct Build<'a> {
     pub(super) mapped: BTreeMap<(u32, u32), i32>,
     /// Other ends of unix sockets that nobody has, by the id of the socket.
     pub(super) lost: BTreeMap<u32, i32>,
-    helpers: usize,
+    /// Places in use by processes that are not of the snapshot.
+    helpers: BTreeSet<usize>,
 }
 
 impl<'a> Build<'a> {
@@ -54,7 +55,7 @@ impl<'a> Build<'a> {
             open,
             mapped,
             lost,
-            helpers: 0,
+            helpers: BTreeSet::new(),
         })
     }
 
@@ -108,12 +109,21 @@ impl<'a> Build<'a> {
 
     /// A place for a process that is not of the snapshot.
     pub(super) fn helper(&mut self) -> Result<usize> {
-        let place = self.layout.helpers.start + self.helpers;
-        if !self.layout.helpers.contains(&place) {
-            return Err(Error::new("tree: too many sessions or groups whose leader has ended"));
-        }
-        self.helpers += 1;
+        let place = self.layout.helpers.clone().find(|place| !self.helpers.contains(place));
+        let place =
+            place.ok_or_else(|| Error::new("tree: too many sessions or groups whose leader has ended"))?;
+        self.helpers.insert(place);
         Ok(place)
+    }
+
+    pub(super) fn has_room_for_helpers(&self) -> bool {
+        self.helpers.len() < self.layout.helpers.len()
+    }
+
+    /// Frees the place of a process that has ended.
+    pub(super) fn vacate(&mut self, place: usize) {
+        self.nursery.vacate(place);
+        self.helpers.remove(&place);
     }
 
     /// A pid that nothing in the snapshot is called by.
@@ -122,7 +132,7 @@ impl<'a> Build<'a> {
             let entry = &task.entry;
             entry.threads.iter().chain([&entry.pid, &entry.pgid, &entry.sid])
         });
-        ids.max().copied().unwrap_or(1) + self.helpers as u32
+        ids.max().copied().unwrap_or(1) + 1 + self.helpers.len() as u32
     }
 
     /// Makes the process that has entered the nursery an empty one: no rseq area, no mappings, no blocked or handled

@@ -787,7 +787,8 @@ fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
 fn open_pidfd(build: &mut Build<'_>, index: usize, pidfd: &PidfdEntry) -> Result<u64> {
     let is_alive = pidfd.nspid > 0 && build.index_of(pidfd.nspid as u32).is_some();
     // One that has ended is made for the moment in which it is opened.
-    let helper = if is_alive { None } else { Some(super::tree::make_helper(build, index)?) };
+    let free = build.free_pid();
+    let helper = if is_alive { None } else { Some(super::tree::make_helper(build, index, free)?) };
     let pid = helper.map_or(pidfd.nspid as u64, |(_, pid)| pid);
     let mut batch = Batch::new();
     let flags = pidfd.flags & libc::O_NONBLOCK as u32;

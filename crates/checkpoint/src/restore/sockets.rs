@@ -3,6 +3,7 @@
 use super::build::Build;
 use super::files::describe;
 use crate::error::{Error, Result};
+use crate::snapshot::Sender;
 use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
 use inject::{Arg, Batch, Call, Place};
 use std::collections::{BTreeMap, BTreeSet};
@@ -48,7 +49,6 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     }
     let flags = [
         (libc::SO_REUSEADDR, opts.reuseaddr),
-        (libc::SO_PASSCRED, opts.so_passcred),
         (libc::SO_PASSSEC, opts.so_passsec),
         (libc::SO_DONTROUTE, opts.so_dontroute),
         (libc::SO_NO_CHECK, opts.so_no_check),
@@ -88,11 +88,16 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
 }
 
 /// The filter of what it receives, its device, and how long it waits when it is closed.
+/// And whether it gets credentials: with that, what is delivered anew would get ours.
 fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     let set = |batch: &mut Batch, option: i32, value: Place, len: usize| {
         let arguments = [fd, libc::SOL_SOCKET.into(), option.into(), value.into(), len.into()];
         batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
     };
+    if let Some(passed) = opts.so_passcred {
+        let value = batch.bytes(&u32::from(passed).to_le_bytes());
+        set(batch, libc::SO_PASSCRED, value, 4);
+    }
     if !opts.so_filter.is_empty() {
         let program = batch.words(&opts.so_filter);
         // struct sock_fprog: the number of instructions, where they are.
@@ -240,9 +245,11 @@ fn path_of(entry: &UnixSkEntry) -> &[u8] {
 pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
     let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
+    let mut senders = Senders::default();
     for entry in &all {
-        deliver(build, entry, &by_inode).map_err(|error| named(entry, &error))?;
+        deliver(build, entry, &by_inode, &mut senders).map_err(|error| named(entry, &error))?;
     }
+    senders.end(build)?;
     for entry in &all {
         let mut batch = Batch::new();
         let fd = build.number(entry.id);
@@ -252,6 +259,31 @@ pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
         build.run(0, &batch)?;
     }
     Ok(())
+}
+
+/// Processes that exist only to be named in messages: the kernel takes no number that nobody has.
+#[derive(Default)]
+struct Senders(BTreeMap<u32, (usize, u64)>);
+
+impl Senders {
+    /// Sees to it that there is a process with this number.
+    fn make(&mut self, build: &mut Build<'_>, pid: u32) -> Result<()> {
+        if pid == build.snapshot.tasks[0].entry.pid || self.0.contains_key(&pid) {
+            return Ok(());
+        }
+        if !build.has_room_for_helpers() {
+            self.end(build)?;
+        }
+        self.0.insert(pid, super::tree::make_helper(build, 0, pid)?);
+        Ok(())
+    }
+
+    fn end(&mut self, build: &mut Build<'_>) -> Result<()> {
+        for (helper, pid) in std::mem::take(&mut self.0).into_values() {
+            super::tree::end(build, helper, build.layout.first[0], pid)?;
+        }
+        Ok(())
+    }
 }
 
 fn named(entry: &UnixSkEntry, error: &Error) -> Error {
@@ -343,9 +375,14 @@ fn bind(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
 }
 
 /// Sends what a socket has received once more, from its peer or from a stranger.
-fn deliver(build: &mut Build<'_>, entry: &UnixSkEntry, by_inode: &BTreeMap<u32, &UnixSkEntry>) -> Result<()> {
+fn deliver(
+    build: &mut Build<'_>,
+    entry: &UnixSkEntry,
+    by_inode: &BTreeMap<u32, &UnixSkEntry>,
+    senders: &mut Senders,
+) -> Result<()> {
     if let Some(from) = build.lost.remove(&entry.id) {
-        send_all(build, from, entry)?;
+        send_all(build, from, entry, senders)?;
         let mut batch = Batch::new();
         batch.call("close", libc::SYS_close, &[from.into()]);
         build.run(0, &batch)?;
@@ -356,7 +393,7 @@ fn deliver(build: &mut Build<'_>, entry: &UnixSkEntry, by_inode: &BTreeMap<u32, 
     }
     if let Some(peer) = by_inode.get(&entry.peer).filter(|peer| peer.peer == entry.ino) {
         let from = build.number(peer.id);
-        return send_all(build, from, entry);
+        return send_all(build, from, entry, senders);
     }
     // Datagrams of a sender that is not there: from a new socket.
     let mut batch = Batch::new();
@@ -364,48 +401,60 @@ fn deliver(build: &mut Build<'_>, entry: &UnixSkEntry, by_inode: &BTreeMap<u32, 
     let (address, len) = address(&mut batch, &entry.name);
     batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
     let from = build.run(0, &batch)?.result(fd).unwrap_or(0) as i32;
-    send_all(build, from, entry)?;
+    send_all(build, from, entry, senders)?;
     let mut batch = Batch::new();
     batch.call("close", libc::SYS_close, &[from.into()]);
     build.run(0, &batch)?;
     Ok(())
 }
 
-fn send_all(build: &mut Build<'_>, from: i32, to: &UnixSkEntry) -> Result<()> {
-    for (packet, bytes) in build.snapshot.queues.iter().filter(|(packet, _)| packet.id_for == to.id) {
+fn send_all(build: &mut Build<'_>, from: i32, to: &UnixSkEntry, senders: &mut Senders) -> Result<()> {
+    let snapshot = build.snapshot;
+    let packets = snapshot.queues.iter().enumerate().filter(|(_, (packet, _))| packet.id_for == to.id);
+    for (nth, (packet, bytes)) in packets {
         let mut batch = Batch::new();
         let data = batch.bytes(bytes);
         let vector = batch.words(&[0, bytes.len() as u64]);
         batch.point(vector, data);
-        let rights: Vec<u32> = packet.scm.iter().flat_map(|scm| &scm.rights).copied().collect();
-        let mut control = Vec::new();
-        for id in &rights {
+        let mut rights = Vec::new();
+        for id in packet.scm.iter().flat_map(|scm| &scm.rights) {
             let number = build
                 .open
                 .get(id)
                 .ok_or_else(|| Error::new(format!("file {id}, which was sent, is not there")))?;
-            control.extend_from_slice(&number.to_le_bytes());
+            rights.extend_from_slice(&number.to_le_bytes());
+        }
+        let mut control = Vec::new();
+        if !rights.is_empty() {
+            control.extend(control_message(libc::SCM_RIGHTS, &rights));
+        }
+        if let Some(Sender { pid, uid, gid }) = snapshot.side.senders.get(&(nth as u32)) {
+            senders.make(build, *pid)?;
+            let credentials = [pid, uid, gid].map(|number| number.to_le_bytes()).concat();
+            control.extend(control_message(libc::SCM_CREDENTIALS, &credentials));
         }
         // struct msghdr: name, namelen, iov, iovlen, control, controllen, flags
-        let header = batch.words(&[0, 0, 0, 1, 0, 0, 0]);
+        let header = batch.words(&[0, 0, 0, 1, 0, control.len() as u64, 0]);
         batch.point(header.plus(16), vector);
         if !control.is_empty() {
-            let len = 16 + control.len();
-            let mut message = (len as u64).to_le_bytes().to_vec();
-            message.extend_from_slice(&libc::SOL_SOCKET.to_le_bytes());
-            message.extend_from_slice(&libc::SCM_RIGHTS.to_le_bytes());
-            message.extend_from_slice(&control);
-            message.resize(message.len().next_multiple_of(8), 0);
-            let size = message.len() as u64;
-            let place = batch.bytes(&message);
+            let place = batch.bytes(&control);
             batch.point(header.plus(32), place);
-            batch.set(header.plus(40), size);
         }
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
         batch.call("sendmsg", libc::SYS_sendmsg, &[from.into(), header.into(), flags.into()]);
         build.run(0, &batch)?;
     }
     Ok(())
+}
+
+/// A struct cmsghdr with its data, and what aligns the next.
+fn control_message(kind: i32, data: &[u8]) -> Vec<u8> {
+    let mut message = ((16 + data.len()) as u64).to_le_bytes().to_vec();
+    message.extend_from_slice(&libc::SOL_SOCKET.to_le_bytes());
+    message.extend_from_slice(&kind.to_le_bytes());
+    message.extend_from_slice(data);
+    message.resize(message.len().next_multiple_of(8), 0);
+    message
 }
 
 fn open_inet(build: &mut Build<'_>, entry: &InetSkEntry) -> Result<()> {

@@ -197,15 +197,14 @@ pub(super) fn clone3(batch: &mut Batch, flags: u64, exit_signal: u64, id: u32, m
     batch.clone3(arguments, CLONE_ARGS, mailbox)
 }
 
-/// Makes a process with a pid that nobody has as a child of a task: its place and its pid.
-pub(super) fn make_helper(build: &mut Build<'_>, index: usize) -> Result<(usize, u64)> {
+/// Makes a process that is not of the snapshot as a child of a task: its place and its pid.
+pub(super) fn make_helper(build: &mut Build<'_>, index: usize, pid: u32) -> Result<(usize, u64)> {
     let helper = build.helper()?;
-    let free = build.free_pid();
-    let pid = clone(build, build.layout.first[index], free, helper, 0)?;
+    let pid = clone(build, build.layout.first[index], pid, helper, 0)?;
     Ok((helper, pid))
 }
 
-/// Ends a helper and reaps it.
+/// Ends a helper and reaps it. Its place is free again.
 pub(super) fn end(build: &mut Build<'_>, helper: usize, parent: usize, pid: u64) -> Result<()> {
     let mut batch = Batch::new();
     batch.call_may_fail("exit_group", libc::SYS_exit_group, &[0.into()]);
@@ -214,6 +213,7 @@ pub(super) fn end(build: &mut Build<'_>, helper: usize, parent: usize, pid: u64)
     // None is left where the first task ignores SIGCHLD.
     batch.call_may_fail("wait4", libc::SYS_wait4, &[pid.into(), 0.into(), 0.into(), 0.into()]);
     build.run_in(parent, &batch)?;
+    build.vacate(helper);
     Ok(())
 }
 

@@ -10,7 +10,7 @@ mod read;
 mod side;
 mod write;
 
-pub use side::{ProcessSide, Protected, Side, ThreadSide, Tiles, Undo};
+pub use side::{ProcessSide, Protected, Sender, Side, ThreadSide, Tiles, Undo};
 pub use write::write_ghost;
 
 use images::messages::{

@@ -43,6 +43,18 @@ pub struct Side {
     /// The same in a named pipe.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub fifo_packets: BTreeMap<u32, Vec<u32>>,
+    /// Who has sent messages that wait in sockets with `SO_PASSCRED`, by their place in `sk-queues.img`.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub senders: BTreeMap<u32, Sender>,
+}
+
+/// Credentials of a message (unix(7), `SCM_CREDENTIALS`), in the container's namespaces.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sender {
+    pub pid: u32,
+    pub uid: u32,
+    pub gid: u32,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -212,6 +224,11 @@ impl Side {
         for id in &self.semaphores {
             if !snapshot.files.iter().any(|file| file.id == *id && file.efd.is_some()) {
                 return refused(format!("semaphores: file {id} is no eventfd"));
+            }
+        }
+        for (packet, sender) in &self.senders {
+            if *packet as usize >= snapshot.queues.len() || !(1..=i32::MAX as u32).contains(&sender.pid) {
+                return refused(format!("senders.{packet}: there is no such message, or no such sender"));
             }
         }
         check_packets("pipe_packets", &self.pipe_packets, |id| content(&snapshot.pipes, id))?;
