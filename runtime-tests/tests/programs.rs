@@ -23,8 +23,8 @@ const WAYS: [Way; 7] = [
 
 /// For programs that never rest.
 const HARD: [&str; 2] = ["busy", "vfork_often"];
-/// For programs that get something for the time of a dump that is not in them: a link, a limit.
-const TOUCHED: [&str; 2] = ["file_deleted_linked", "rlimit_memory"];
+/// For programs that are touched by a dump elsewhere than in their memory: a link, a limit, a queue.
+const TOUCHED: [&str; 3] = ["file_deleted_linked", "pty_queued", "rlimit_memory"];
 const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 
 pub(crate) fn cases() -> Vec<Case> {

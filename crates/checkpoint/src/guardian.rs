@@ -1,16 +1,21 @@
 //! A process that outlives us: when we are killed, it undoes what is not in the tasks and would stay. It thaws the container
 //! or freezes it again, as its owner had it, removes links that were made for the dump, and gives processes their limits
 //! back. What is in the tasks finds its own way home (crate `inject`).
+//!
+//! And it does for us what must not end in the middle: to take what can only be taken, and to put it back.
 
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
+use crate::terminals;
 use cgroup::Cgroup;
 use nix::cmsg_space;
+use nix::sys::memfd::{MFdFlags, memfd_create};
 use nix::sys::socket::{
-    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recvmsg, sendmsg,
+    AddressFamily, ControlMessage, ControlMessageOwned, MsgFlags, SockFlag, SockType, recv, recvmsg, sendmsg,
     socketpair,
 };
 use std::ffi::OsStr;
-use std::io::{IoSlice, IoSliceMut};
+use std::fs::File;
+use std::io::{IoSlice, IoSliceMut, Read, Seek, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use sys::clone::{Child, CloneArgs};
@@ -27,9 +32,15 @@ pub(crate) struct Guardian {
 const LINK: u8 = b'l';
 const LIMIT: u8 = b'r';
 const WELL: u8 = b'.';
+/// What it is asked to do, with a descriptor and another for the answer.
+const LOOK_AT_SLAVE: u8 = b's';
+const LOOK_AT_MASTER: u8 = b'm';
 
 /// Bytes of the longest message: a kind and a name.
 const MESSAGE: usize = 1 + 255;
+
+/// Bytes of the longest reply: an error's text.
+const REPLY: usize = 512;
 
 /// A limit of a process (prlimit(2)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -71,14 +82,41 @@ impl Guardian {
     pub(crate) fn note_limit(&self, pidfd: BorrowedFd<'_>, limit: &Limit) -> Result<()> {
         tell(self.socket.as_fd(), &limit.message(), pidfd)
     }
+
+    /// What is in the queue of a pseudo terminal.
+    pub(crate) fn look_at_terminal(&self, terminal: BorrowedFd<'_>, is_master: bool) -> Result<Vec<u8>> {
+        self.ask(if is_master { LOOK_AT_MASTER } else { LOOK_AT_SLAVE }, terminal)
+    }
+
+    /// Has something done, and waits for the answer.
+    fn ask(&self, what: u8, about: BorrowedFd<'_>) -> Result<Vec<u8>> {
+        let failed = || "ask the guardian".to_owned();
+        let answer = memfd_create("answer", MFdFlags::MFD_CLOEXEC).at(failed)?;
+        send(self.socket.as_fd(), &[what], &[about, answer.as_fd()]).at(failed)?;
+        let mut reply = [0; REPLY];
+        let len = recv(self.socket.as_raw_fd(), &mut reply, MsgFlags::empty()).at(failed)?;
+        match &reply[..len] {
+            [] => Err(Error::new("ask the guardian: it has ended")),
+            [WELL] => {
+                let mut bytes = Vec::new();
+                let mut answer = File::from(answer);
+                answer.rewind().and_then(|()| answer.read_to_end(&mut bytes)).at(failed)?;
+                Ok(bytes)
+            }
+            error => Err(Error::new(String::from_utf8_lossy(error))),
+        }
+    }
 }
 
 fn tell(socket: BorrowedFd<'_>, message: &[u8], about: BorrowedFd<'_>) -> Result<()> {
-    let fds = [about.as_raw_fd()];
+    send(socket, message, &[about]).at(|| "tell the guardian".to_owned())
+}
+
+fn send(socket: BorrowedFd<'_>, message: &[u8], about: &[BorrowedFd<'_>]) -> nix::Result<()> {
+    let fds: Vec<i32> = about.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&fds)];
     let vector = [IoSlice::new(message)];
-    sendmsg::<()>(socket.as_raw_fd(), &vector, &rights, MsgFlags::MSG_NOSIGNAL, None)
-        .at(|| "tell the guardian".to_owned())?;
+    sendmsg::<()>(socket.as_raw_fd(), &vector, &rights, MsgFlags::MSG_NOSIGNAL, None)?;
     Ok(())
 }
 
@@ -142,12 +180,13 @@ impl Undo {
     }
 }
 
-/// Hears what there will be to undo. `None` when we say that all is well, the list when we die.
+/// Hears what there will be to undo, and does what it is asked to. `None` when we say that all is well, the list when we
+/// die.
 fn listen(socket: BorrowedFd<'_>) -> Option<Vec<Undo>> {
     let mut undo = Vec::new();
     loop {
         let mut message = [0; MESSAGE];
-        let mut space = cmsg_space!([i32; 1]);
+        let mut space = cmsg_space!([i32; 2]);
         let mut buffers = [IoSliceMut::new(&mut message)];
         let flags = MsgFlags::MSG_CMSG_CLOEXEC;
         let heard = match recvmsg::<()>(socket.as_raw_fd(), &mut buffers, Some(&mut space), flags) {
@@ -155,26 +194,39 @@ fn listen(socket: BorrowedFd<'_>) -> Option<Vec<Undo>> {
             Err(nix::Error::EINTR) => continue,
             Err(_) => return Some(undo),
         };
-        let rights = heard.cmsgs().ok().and_then(|mut all| {
-            all.find_map(|each| match each {
-                ControlMessageOwned::ScmRights(fds) => fds.first().copied(),
-                _ => None,
-            })
+        let rights = heard.cmsgs().into_iter().flatten().filter_map(|each| match each {
+            ControlMessageOwned::ScmRights(fds) => Some(fds),
+            _ => None,
         });
-        let (len, about) = (heard.bytes, rights.map(sys::process::received_fd));
-        match (&message[..len], about) {
-            ([], _) => return Some(undo),
-            ([WELL], _) => return None,
-            (message, Some(about)) => undo.extend(Undo::parse(message, about)),
+        let mut rights = rights.flatten().map(sys::process::received_fd);
+        let (len, about, answer) = (heard.bytes, rights.next(), rights.next());
+        match (&message[..len], about, answer) {
+            ([], ..) => return Some(undo),
+            ([WELL], ..) => return None,
+            ([what], Some(about), Some(answer)) => {
+                let done = act(*what, about.as_fd(), File::from(answer));
+                let reply = done.map_or_else(|error| error.to_string().into_bytes(), |()| vec![WELL]);
+                // If nobody hears it, the next is that we have died.
+                let reply = &reply[..reply.len().min(REPLY)];
+                let _ = nix::sys::socket::send(socket.as_raw_fd(), reply, MsgFlags::MSG_NOSIGNAL);
+            }
+            (message, Some(about), _) => undo.extend(Undo::parse(message, about)),
             _ => {}
         }
     }
 }
 
+fn act(what: u8, about: BorrowedFd<'_>, mut answer: File) -> Result<()> {
+    let bytes = match what {
+        LOOK_AT_MASTER => terminals::look_at_master(about),
+        _ => terminals::look_at_slave(about),
+    };
+    answer.write_all(&bytes?).at(|| "answer".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fs::File;
 
     fn pair() -> (OwnedFd, OwnedFd) {
         socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).expect("a pair")

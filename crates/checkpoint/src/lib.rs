@@ -28,6 +28,7 @@ pub mod snapshot;
 mod sysv;
 mod target;
 mod task;
+mod terminals;
 mod timers;
 mod tmpfs;
 mod tree;

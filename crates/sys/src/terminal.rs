@@ -1,4 +1,4 @@
-//! What ioctl_tty(2) tells about a terminal.
+//! What ioctl_tty(2) tells about a terminal, and does to it.
 #![allow(unsafe_code)] // ioctl(2) takes any request's memory.
 
 use crate::{Errno, Result};
@@ -60,6 +60,25 @@ pub fn property(terminal: BorrowedFd<'_>, property: Property) -> Result<i32> {
     // SAFETY: all of them write an int.
     Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), request, &raw mut value) }.into())?;
     Ok(value)
+}
+
+/// Sets what `termios` tells, at once (`TCSETS`).
+pub fn set_termios(terminal: BorrowedFd<'_>, termios: &Termios) -> Result<()> {
+    let termios = std::ptr::from_ref(termios);
+    // SAFETY: the request reads a struct termios of the kernel, which `Termios` is.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TCSETS, termios) }.into())?;
+    Ok(())
+}
+
+/// Lets a terminal receive a byte as if it had come from its other end (`TIOCSTI`). It has when this returns.
+///
+/// # Errors
+/// `EIO`, `EPERM`: without CAP_SYS_ADMIN in the initial user namespace.
+pub fn receive(terminal: BorrowedFd<'_>, byte: u8) -> Result<()> {
+    let byte = std::ptr::from_ref(&byte);
+    // SAFETY: the request reads one byte.
+    Errno::check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSTI, byte) }.into())?;
+    Ok(())
 }
 
 /// Rows, columns, and the size in pixels, width first.

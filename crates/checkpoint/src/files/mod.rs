@@ -34,7 +34,7 @@ use crate::task::Numbers;
 use crate::tree::Member;
 use images::messages::{
     FdTypes, FdinfoEntry, FileEntry, FileLockEntry, FownEntry, MemfdInodeEntry, PipeDataEntry,
-    RemapFilePathEntry, SkPacketEntry, TtyInfoEntry,
+    RemapFilePathEntry, SkPacketEntry, TtyDataEntry, TtyInfoEntry,
 };
 use nix::fcntl::OFlag;
 use nix::sys::stat::Mode;
@@ -63,6 +63,9 @@ pub(crate) struct Files<'a> {
     /// Those of them with credentials.
     pub(crate) signed: Vec<Signed>,
     pub(crate) terminals: Vec<TtyInfoEntry>,
+    pub(crate) terminal_data: Vec<TtyDataEntry>,
+    /// Whether we may put back what we take from terminals; not known before there is one.
+    can_put: Option<bool>,
     /// Names that files have got for the dump.
     pub(crate) links: Links,
     /// What images have no place for.
@@ -132,6 +135,8 @@ impl<'a> Files<'a> {
             queues: Vec::new(),
             signed: Vec::new(),
             terminals: Vec::new(),
+            terminal_data: Vec::new(),
+            can_put: None,
             links: Links::default(),
             side: Side::default(),
             shared: SharedMemory::new(),

@@ -2,8 +2,10 @@
 
 use super::{Files, Open, entry};
 use crate::error::{At, Error, Result};
+use crate::terminals;
 use images::messages::{
-    FdTypes, FileEntry, TermiosEntry, TtyFileEntry, TtyInfoEntry, TtyPtyEntry, TtyType, WinsizeEntry,
+    FdTypes, FileEntry, TermiosEntry, TtyDataEntry, TtyFileEntry, TtyInfoEntry, TtyPtyEntry, TtyType,
+    WinsizeEntry,
 };
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -49,8 +51,9 @@ impl Files<'_> {
         if self.terminals.iter().any(|known| known.id == id) {
             return Ok(id);
         }
-        if property(fd, Property::Received).at(what)? != 0 {
-            return Err(Error::new(format!("{}: what it has received is not supported", open.owner)));
+        // What came from outside is whose it is.
+        if self.surroundings.mounts.find(open.info.mnt_id).is_some() {
+            self.terminal_queue(open, id, is_master)?;
         }
         let is_set = |which| property(fd, which).map(|value| value != 0);
         // Master and slave have one session, which belongs to the slave's number.
@@ -75,6 +78,29 @@ impl Files<'_> {
             gid: Some(open.metadata.gid()),
         });
         Ok(id)
+    }
+}
+
+impl Files<'_> {
+    /// What is on its way to this end.
+    fn terminal_queue(&mut self, open: &Open, tty_id: u32, is_master: bool) -> Result<()> {
+        let fd = open.file.as_fd();
+        // Without the right to put it back only what shows is noticed, and in the way.
+        if !*self.can_put.get_or_insert_with(terminals::can_put) {
+            return match property(fd, Property::Received).at(|| open.owner.clone())? {
+                0 => Ok(()),
+                _ => Err(Error::new(format!(
+                    "{}: what it has received cannot be looked at without CAP_SYS_ADMIN",
+                    open.owner
+                ))),
+            };
+        }
+        let data = self.surroundings.guardian.look_at_terminal(fd, is_master);
+        let data = data.map_err(|error| Error::new(format!("{}: {error}", open.owner)))?;
+        if !data.is_empty() {
+            self.terminal_data.push(TtyDataEntry { tty_id, data });
+        }
+        Ok(())
     }
 }
 

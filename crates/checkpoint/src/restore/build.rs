@@ -93,6 +93,12 @@ impl<'a> Build<'a> {
         Ok(self.nursery.run(place, batch, &is_alive)?)
     }
 
+    /// A copy of a descriptor of the first task.
+    pub(super) fn descriptor(&self, number: i32) -> Result<OwnedFd> {
+        let copy = sys::process::pidfd_getfd(self.pidfd.as_fd(), number);
+        copy.at(|| format!("task {}: copy its descriptor {number}", self.init))
+    }
+
     /// Gives a batch to a place of the nursery whose end nobody waits for.
     pub(super) fn start_in(&mut self, place: usize, batch: &Batch) -> Result<()> {
         Ok(self.nursery.start(place, batch)?)

@@ -1,10 +1,12 @@
 //! Terminals: pairs of the container's devpts, and the console, whose other end is outside.
 
 use super::build::Build;
-use crate::error::{Error, Result};
+use crate::error::{At, Error, Result};
+use crate::terminals;
 use images::messages::{FileEntry, TermiosEntry, TtyInfoEntry};
 use inject::{Arg, Batch};
 use std::collections::BTreeMap;
+use std::os::fd::AsFd;
 
 /// `tty_info_entry.type`
 const PTY: i32 = 1;
@@ -81,23 +83,23 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     deliver(build)
 }
 
-/// Writes what a terminal has received once more, into the other end.
+/// Puts what was in their queues into terminals, as it was: not through their settings again.
 fn deliver(build: &mut Build<'_>) -> Result<()> {
     let snapshot = build.snapshot;
     for data in &snapshot.tty_data {
         let Some(own) = snapshot.ttys.iter().find(|info| info.id == data.tty_id) else { continue };
-        let index = |info: &TtyInfoEntry| info.pty.as_ref().map(|pty| pty.index);
-        let is_other = |info: &&TtyInfoEntry| index(info) == index(own) && is_master(info) != is_master(own);
-        let Some(other) = snapshot.ttys.iter().find(is_other) else { continue };
-        let is_open = |file: &&FileEntry| file.tty.as_ref().is_some_and(|tty| tty.tty_info_id == other.id);
-        let Some(number) = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id))
-        else {
-            continue;
+        let is_open = |file: &&FileEntry| file.tty.as_ref().is_some_and(|tty| tty.tty_info_id == own.id);
+        let number = snapshot.files.iter().find(is_open).and_then(|file| build.open.get(&file.id));
+        let Some(number) = number else { continue };
+        let named = |error: Error| Error::new(format!("files: terminal {}: {error}", own.id));
+        let terminal = build.descriptor(*number)?;
+        let put = match is_master(own) {
+            true => terminals::put_into_master(terminal.as_fd(), &data.data),
+            false => sys::terminal::termios(terminal.as_fd())
+                .at(|| "its settings".to_owned())
+                .and_then(|settings| terminals::put_into_slave(terminal.as_fd(), &data.data, &settings)),
         };
-        let mut batch = Batch::new();
-        let place = batch.bytes(&data.data);
-        batch.call("write", libc::SYS_write, &[(*number).into(), place.into(), data.data.len().into()]);
-        build.run(0, &batch).map_err(|error| Error::new(format!("files: terminal {}: {error}", own.id)))?;
+        put.map_err(named)?;
     }
     Ok(())
 }
