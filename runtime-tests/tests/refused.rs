@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 17] = [
+const REASONS: [(&str, &[&str]); 18] = [
     ("aio", &["io_setup"]),
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
@@ -18,6 +18,7 @@ const REASONS: [(&str, &[&str]); 17] = [
     ("memory_secret", &["memfd_secret"]),
     ("memory_shared_by_processes", &["shares its memory"]),
     ("mount_gone", &["mount"]),
+    ("mount_overlay", &["/data/both", "overlay"]),
     ("namespace", &["namespace", "uts"]),
     ("perf_event", &["perf_event"]),
     ("seccomp_listener", &["seccomp"]),
@@ -43,7 +44,7 @@ pub(crate) fn cases() -> Vec<Case> {
 fn refused(t: &mut Test, name: &str, words: &[&str]) {
     needs_floe();
     let mut program = Program::prepare(t, &format!("refused/{name}"));
-    if matches!(name, "mount_gone" | "namespace") {
+    if matches!(name, "mount_gone" | "mount_overlay" | "namespace") {
         program.bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
     }
     let Program { bundle, state } = program;
@@ -55,8 +56,8 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
 
     let check = subject.call(&["checkpoint", "--check"]).exits(1);
     let blockers: Vec<&str> = check.stdout.lines().collect();
-    let names_a_task = |line: &&str| line.starts_with("task ");
-    assert!(!blockers.is_empty() && blockers.iter().all(names_a_task), "{}{}", check.stdout, check.stderr);
+    let names_its_object = |line: &&str| line.starts_with("task ") || line.starts_with("mount ");
+    assert!(!blockers.is_empty() && blockers.iter().all(names_its_object), "{}{}", check.stdout, check.stderr);
     for word in words {
         assert!(blockers[0].to_lowercase().contains(word), "`{word}` is not in: {}", check.stdout);
     }

@@ -3,6 +3,7 @@
 use crate::cgroups;
 use crate::error::{At, Result};
 use crate::files::{Kind, socket_refused};
+use crate::mounts::Mounts;
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
@@ -25,6 +26,12 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         memory: Sorted::default(),
         blockers: Vec::new(),
     };
+    let mounts = Mounts::of(target.init, &target.externals)?;
+    let can_mount = Status::of(target.init)?.bounding & 1 << CAP_SYS_ADMIN != 0;
+    for (place, kind) in mounts.unsupported().into_iter().filter(|_| can_mount) {
+        let what = format!("mount {}", String::from_utf8_lossy(place));
+        check.block(what, format!("the container has mounted it, and {kind} is not supported"), "unmount it");
+    }
     if let Some(cgroup) = target.cgroup {
         for path in cgroups::frozen_below(cgroup)? {
             let what = format!("cgroup {}", path.display());
@@ -37,6 +44,9 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
     }
     Ok(check.blockers)
 }
+
+/// capabilities(7)
+pub(crate) const CAP_SYS_ADMIN: u32 = 21;
 
 struct Check<'a> {
     options: &'a DumpOptions<'a>,

@@ -10,6 +10,7 @@ use std::ffi::OsStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::Path;
 
 /// The mount namespace of a container.
 #[derive(Debug)]
@@ -66,6 +67,22 @@ impl Mounts {
             }
         }
         own
+    }
+
+    /// File systems that the container has mounted, and that a restore could not mount again: by place and kind.
+    pub(crate) fn unsupported(&self) -> Vec<(&[u8], &str)> {
+        const WHOLE: [&str; 6] = ["proc", "sysfs", "tmpfs", "devpts", "mqueue", "devtmpfs"];
+        let is_unsupported = |at: &usize| {
+            let mount = &self.list[*at];
+            let root = |mount: &'_ Mountinfo| Path::new(OsStr::from_bytes(&mount.root)).to_owned();
+            let mut before = self.list[..*at].iter().filter(|other| other.dev == mount.dev);
+            let is_bound = before.any(|other| root(mount).starts_with(root(other)));
+            let is_made = WHOLE.contains(&mount.fstype.as_str()) && mount.is_whole()
+                || mount.fstype.starts_with("cgroup");
+            self.keys[*at].is_none() && mount.mountpoint != b"/" && !is_bound && !is_made
+        };
+        let all = (0..self.list.len()).filter(is_unsupported);
+        all.map(|at| (self.list[at].mountpoint.as_slice(), self.list[at].fstype.as_str())).collect()
     }
 
     /// The youngest first, as CRIU has them. In a cgroup namespace of its own, a container sees its cgroup as the root.

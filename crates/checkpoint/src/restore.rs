@@ -12,6 +12,7 @@ mod keys;
 mod layout;
 mod locks;
 mod memory;
+mod mounts;
 mod registers;
 mod sockets;
 mod state;
@@ -166,7 +167,7 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     build.take_over()?;
     log("nursery: entered");
     // Before there are files to be opened in them.
-    tmpfs::fill(build)?;
+    mounts::restore(build)?;
     // Before there are children: they inherit both.
     files::open_all(build)?;
     memory::make_shared(build)?;

@@ -1,7 +1,7 @@
 //! The content of the container's tmpfs, from archives of tar.
 //!
-//! The mounts are there already, from config.json, and so is what it puts into them: what exists is not replaced, and
-//! device nodes are not made. Names are resolved below the mount they belong to and nowhere else.
+//! The mounts are there already, most of them from config.json, and so is what it puts into them: what exists is not
+//! replaced, and device nodes are not made. Names are resolved below the mount they belong to and nowhere else.
 
 use super::build::Build;
 use crate::error::{At, Error, Result};
@@ -26,22 +26,18 @@ use tar::{Archive, Entry, EntryType};
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
-/// Fills every tmpfs that has an archive.
-pub(super) fn fill(build: &Build<'_>) -> Result<()> {
-    let Some(id) = build.snapshot.tasks[0].ids().and_then(|ids| ids.mnt_ns_id) else { return Ok(()) };
-    let Some(mounts) = build.snapshot.namespaces.mnt.get(&id) else { return Ok(()) };
+/// Fills a mount of a tmpfs that has an archive.
+pub(super) fn fill(build: &Build<'_>, mount: &MntEntry) -> Result<()> {
+    if mount.fstype != Fstype::Tmpfs as u32 || mount.root != b"/" {
+        return Ok(());
+    }
     let root = format!("/proc/{}/root", build.init);
     let root = File::open(&root).at(|| format!("open {root}"))?;
-    for mount in mounts.iter().filter(|mount| mount.fstype == Fstype::Tmpfs as u32 && mount.root == b"/") {
-        let names = [
-            format!("tmpfs-dev-{}.tar.gz.img", mount.root_dev),
-            format!("tmpfs-{}.tar.gz.img", mount.mnt_id),
-        ];
-        for name in names {
-            if let Some(file) = build.images.raw(&name)? {
-                fill_one(root.as_fd(), mount, file)
-                    .map_err(|error| Error::new(format!("{name}: {error}")))?;
-            }
+    let names =
+        [format!("tmpfs-dev-{}.tar.gz.img", mount.root_dev), format!("tmpfs-{}.tar.gz.img", mount.mnt_id)];
+    for name in names {
+        if let Some(file) = build.images.raw(&name)? {
+            fill_one(root.as_fd(), mount, file).map_err(|error| Error::new(format!("{name}: {error}")))?;
         }
     }
     Ok(())
