@@ -57,7 +57,12 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     let check = subject.call(&["checkpoint", "--check"]).exits(1);
     let blockers: Vec<&str> = check.stdout.lines().collect();
     let names_its_object = |line: &&str| line.starts_with("task ") || line.starts_with("mount ");
-    assert!(!blockers.is_empty() && blockers.iter().all(names_its_object), "{}{}", check.stdout, check.stderr);
+    assert!(
+        !blockers.is_empty() && blockers.iter().all(names_its_object),
+        "{}{}",
+        check.stdout,
+        check.stderr
+    );
     for word in words {
         assert!(blockers[0].to_lowercase().contains(word), "`{word}` is not in: {}", check.stdout);
     }

@@ -202,7 +202,7 @@ fn ask(tree: &mut Tree<'_>) -> Result<Vec<Answered>> {
     for member in &mut tree.members {
         let mut questions = Vec::new();
         for nth in 0..member.threads.len() {
-            let asked = if nth == 0 { Questions::of_leader(member.pid)? } else { Questions::of_thread() };
+            let asked = if nth == 0 { Questions::of_leader(member)? } else { Questions::of_thread() };
             member.process().start(nth, &asked.batch)?;
             questions.push(asked);
         }

@@ -98,12 +98,14 @@ impl Questions {
         }
     }
 
-    pub(crate) fn of_leader(pid: i32) -> Result<Questions> {
+    pub(crate) fn of_leader(member: &Member) -> Result<Questions> {
         const MEMBARRIER_CMD_GET_REGISTRATIONS: i32 = 1 << 9;
         let mut questions = Questions::of_thread();
         let batch = &mut questions.batch;
         let actions = ActionsQuestion::ask(batch);
-        let timers = TimersQuestion::ask(batch, proc::posix_timers(pid)?);
+        let leader = &member.threads[0];
+        let pending = [leader.pending_of_process.as_slice(), leader.pending.as_slice()];
+        let timers = TimersQuestion::ask(batch, proc::posix_timers(member.pid)?, pending);
         let subreaper = batch.space(8);
         let arguments = [libc::PR_GET_CHILD_SUBREAPER.into(), subreaper.into()];
         batch.call("prctl PR_GET_CHILD_SUBREAPER", libc::SYS_prctl, &arguments);
@@ -274,7 +276,7 @@ fn task_core(
         comm: comm(pid)?,
         timers: Some(questions.timers.answer(outcome, |tid| context.numbers.get(&tid).copied())),
         rlimits: Some(TaskRlimitsEntry { rlimits: limits }),
-        signals_s: Some(signals::queue(&leader.pending_of_process)),
+        signals_s: Some(signals::queue(&questions.timers.complete(outcome, &leader.pending_of_process))),
         // A kernel without auditing has no such file.
         loginuid: number("loginuid").and_then(|text| text.parse().ok()),
         oom_score_adj: number("oom_score_adj").and_then(|text| text.parse().ok()),

@@ -1,4 +1,8 @@
 //! Timers of a process: those of setitimer(2) and those of timer_create(2).
+//!
+//! A periodic timer whose signal waits does not run. How often it would have expired since, its overruns, is found out when
+//! the signal is taken, and nobody else can ask for it. So a process takes such a signal and sends it to itself again, with
+//! its overruns, in one batch; its timer goes on meanwhile.
 
 use crate::proc::PosixTimer;
 use images::messages::{ItimerEntry, PosixTimerEntry, TaskTimersEntry};
@@ -12,10 +16,38 @@ const ITIMER: usize = 32;
 pub(crate) struct TimersQuestion {
     interval: Place,
     posix: Vec<(PosixTimer, Place, Call)>,
+    /// Signals of timers that wait for the process: their timers, and where they are with their overruns.
+    taken: Vec<(u32, Place)>,
+}
+
+/// Where a siginfo_t has its parts (sigaction(2)).
+mod siginfo {
+    pub(super) const SIGNAL: usize = 0;
+    pub(super) const CODE: usize = 8;
+    pub(super) const TIMER: usize = 16;
+    pub(super) const OVERRUNS: usize = 20;
+}
+
+fn number(info: &[u8], at: usize) -> Option<i32> {
+    Some(i32::from_le_bytes(info.get(at..at + 4)?.try_into().ok()?))
+}
+
+/// The timer whose signal this is, and its overruns.
+pub(crate) fn of_timer(info: &[u8]) -> Option<(u32, u32)> {
+    const SI_TIMER: i32 = -2;
+    let is_timers = number(info, siginfo::CODE) == Some(SI_TIMER);
+    is_timers
+        .then(|| Some((number(info, siginfo::TIMER)? as u32, number(info, siginfo::OVERRUNS)?.max(0) as u32)))
+        .flatten()
 }
 
 impl TimersQuestion {
-    pub(crate) fn ask(batch: &mut Batch, timers: Vec<PosixTimer>) -> TimersQuestion {
+    /// `pending` are the signals that wait for the process, and for the thread that is asked.
+    pub(crate) fn ask(
+        batch: &mut Batch,
+        timers: Vec<PosixTimer>,
+        pending: [&[[u8; 128]]; 2],
+    ) -> TimersQuestion {
         let interval = batch.space(3 * ITIMER);
         for (nth, which) in
             [libc::ITIMER_REAL, libc::ITIMER_VIRTUAL, libc::ITIMER_PROF].into_iter().enumerate()
@@ -28,7 +60,23 @@ impl TimersQuestion {
             batch.call("timer_gettime", libc::SYS_timer_gettime, &[timer.id.into(), place.into()]);
             (timer, place, batch.call("timer_getoverrun", libc::SYS_timer_getoverrun, &[timer.id.into()]))
         };
-        TimersQuestion { interval, posix: timers.into_iter().map(ask).collect() }
+        let posix = timers.into_iter().map(ask).collect();
+        TimersQuestion { interval, posix, taken: take(batch, pending) }
+    }
+
+    /// Gives signals that wait their overruns.
+    pub(crate) fn complete(&self, outcome: &Outcome, pending: &[[u8; 128]]) -> Vec<[u8; 128]> {
+        let complete = |info: &[u8; 128]| {
+            let mut info = *info;
+            let taken = of_timer(&info).and_then(|(id, _)| self.taken.iter().find(|(known, _)| *known == id));
+            let taken = taken.map(|(_, place)| outcome.bytes(*place, info.len()));
+            // It may have been taken by nobody.
+            if let Some((_, overruns)) = taken.and_then(of_timer) {
+                info[siginfo::OVERRUNS..siginfo::OVERRUNS + 4].copy_from_slice(&overruns.to_le_bytes());
+            }
+            info
+        };
+        pending.iter().map(complete).collect()
     }
 
     /// `tid_of` gives the thread's number in the container.
@@ -59,5 +107,50 @@ impl TimersQuestion {
             prof: interval(2),
             posix: self.posix.iter().map(posix).collect(),
         }
+    }
+}
+
+/// Takes signals of timers and sends them again. Of several with one number it cannot be said which would be taken.
+fn take(batch: &mut Batch, pending: [&[[u8; 128]]; 2]) -> Vec<(u32, Place)> {
+    let [of_process, _] = pending;
+    let signal = |info: &[u8; 128]| number(info, siginfo::SIGNAL);
+    let is_alone = |info: &&[u8; 128]| {
+        pending.iter().flat_map(|queue| queue.iter()).filter(|other| signal(other) == signal(info)).count()
+            == 1
+    };
+    let mut taken = Vec::new();
+    for info in of_process.iter().filter(is_alone) {
+        let (Some((timer, _)), Some(signal)) =
+            (of_timer(info), signal(info).filter(|it| (1..=64).contains(it)))
+        else {
+            continue;
+        };
+        let set = batch.words(&[1 << (signal - 1)]);
+        let now = batch.words(&[0, 0]);
+        let place = batch.bytes(info);
+        let arguments = [set.into(), place.into(), now.into(), 8.into()];
+        batch.call_may_fail("rt_sigtimedwait", libc::SYS_rt_sigtimedwait, &arguments);
+        let pid = batch.call("getpid", libc::SYS_getpid, &[]);
+        let arguments = [pid.into(), signal.into(), place.into()];
+        batch.call("rt_sigqueueinfo", libc::SYS_rt_sigqueueinfo, &arguments);
+        taken.push((timer, place));
+    }
+    taken
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn signals_of_timers() {
+        let mut info = [0; 128];
+        info[siginfo::CODE..][..4].copy_from_slice(&(-2i32).to_le_bytes());
+        info[siginfo::TIMER] = 7;
+        info[siginfo::OVERRUNS] = 9;
+        assert_eq!(of_timer(&info), Some((7, 9)));
+        info[siginfo::CODE] = 0;
+        assert_eq!(of_timer(&info), None);
+        assert_eq!(of_timer(&[]), None);
     }
 }

@@ -1,11 +1,13 @@
 //! What processes and threads have beside memory, files and credentials: names, signals, timers, scheduling, limits.
 
+use super::NANOSECONDS;
 use super::build::{Build, host_tid};
 use crate::arch;
 use crate::error::{At, Error, Result};
 use crate::snapshot::Task;
 use crate::target::{NamespaceKind, Origin};
-use images::messages::{CoreEntry, ItimerEntry, SignalQueueEntry};
+use crate::timers;
+use images::messages::{CoreEntry, ItimerEntry, PosixTimerEntry, SignalQueueEntry};
 use inject::Batch;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -79,7 +81,7 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     build.run(index, &batch)?;
     let mut batch = Batch::new();
     if let Some(queue) = &core.signals_s {
-        for info in signals_of(queue) {
+        for info in signals_of(queue, task) {
             let place = batch.bytes(info);
             let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
             let arguments = [task.entry.pid.into(), signal.into(), place.into()];
@@ -90,9 +92,36 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// The signals of a queue, each a siginfo_t.
-fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
-    queue.signals.iter().map(|signal| signal.siginfo.as_slice()).filter(|info| info.len() == 128)
+/// The signals of a queue, each a siginfo_t, but those that timers send again when they are armed.
+fn signals_of<'a>(queue: &'a SignalQueueEntry, task: &'a Task) -> impl Iterator<Item = &'a [u8]> {
+    let infos = queue.signals.iter().map(|signal| signal.siginfo.as_slice());
+    infos.filter(|info| info.len() == 128 && !posix_timers(task).any(|timer| waits(timer, info).is_some()))
+}
+
+fn posix_timers(task: &Task) -> impl Iterator<Item = &PosixTimerEntry> {
+    let core = task.threads[0].tc.as_ref();
+    core.and_then(|core| core.timers.as_ref()).into_iter().flat_map(|timers| &timers.posix)
+}
+
+/// The overruns of a periodic timer whose signal this is. Other clocks than these cannot be set to a time that has passed.
+fn waits(timer: &PosixTimerEntry, info: &[u8]) -> Option<u32> {
+    let clocks = [libc::CLOCK_REALTIME, libc::CLOCK_MONOTONIC, libc::CLOCK_BOOTTIME];
+    let is_periodic = interval(timer) > 0 && clocks.contains(&(timer.clock_id as i32));
+    let (id, overruns) = timers::of_timer(info).filter(|_| is_periodic)?;
+    (id == timer.it_id).then_some(overruns)
+}
+
+/// In nanoseconds.
+fn interval(timer: &PosixTimerEntry) -> i128 {
+    i128::from(timer.isec) * NANOSECONDS + i128::from(timer.insec)
+}
+
+/// The overruns of a timer whose signal waits somewhere.
+fn overruns(timer: &PosixTimerEntry, task: &Task) -> Option<u32> {
+    let of_process = task.threads[0].tc.as_ref().and_then(|core| core.signals_s.as_ref());
+    let of_threads = task.threads.iter().filter_map(|core| core.thread_core.as_ref()?.signals_p.as_ref());
+    let mut infos = of_process.into_iter().chain(of_threads).flat_map(|queue| &queue.signals);
+    infos.find_map(|signal| waits(timer, &signal.siginfo))
 }
 
 /// What /proc shows of processes' memory: PR_SET_MM_MAP of prctl(2). While the programs are open in the first task's
@@ -185,8 +214,9 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
         );
     }
     if let Some(queue) = &state.signals_p {
-        let pid = build.snapshot.tasks[index].entry.pid;
-        for info in signals_of(queue) {
+        let task = &build.snapshot.tasks[index];
+        let pid = task.entry.pid;
+        for info in signals_of(queue, task) {
             let place = batch.bytes(info);
             let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
             let arguments = [pid.into(), tid.into(), signal.into(), place.into()];
@@ -273,11 +303,15 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
                     libc::SYS_timer_create,
                     &[timer.clock_id.into(), event.into(), id.into()],
                 );
-                let times = batch.words(&[timer.isec, timer.insec, timer.vsec, timer.vnsec]);
+                let (flags, [vsec, vnsec]) = match overruns(timer, task) {
+                    Some(overruns) => (libc::TIMER_ABSTIME, first_expiry(build, index, timer, overruns)?),
+                    None => (0, [timer.vsec, timer.vnsec]),
+                };
+                let times = batch.words(&[timer.isec, timer.insec, vsec, vnsec]);
                 batch.call(
                     "timer_settime",
                     libc::SYS_timer_settime,
-                    &[timer.it_id.into(), 0.into(), times.into(), 0.into()],
+                    &[timer.it_id.into(), flags.into(), times.into(), 0.into()],
                 );
             }
         }
@@ -316,6 +350,26 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
         build.run(index, &batch)?;
     }
     Ok(())
+}
+
+/// When a timer must have expired for the first time, to have as many overruns by now and to expire next when it would have:
+/// seconds and nanoseconds of its clock. So it sends its signal at once, and goes on counting as it did.
+fn first_expiry(
+    build: &mut Build<'_>,
+    index: usize,
+    timer: &PosixTimerEntry,
+    overruns: u32,
+) -> Result<[u64; 2]> {
+    let mut batch = Batch::new();
+    let place = batch.space(16);
+    batch.call("clock_gettime", libc::SYS_clock_gettime, &[timer.clock_id.into(), place.into()]);
+    let outcome = build.run(index, &batch)?;
+    let time = |seconds: u64, nanoseconds: u64| i128::from(seconds) * NANOSECONDS + i128::from(nanoseconds);
+    let now = time(outcome.u64(place), outcome.u64(place.plus(8)));
+    let next = now + time(timer.vsec, timer.vnsec);
+    // A clock that began later than that has fewer.
+    let first = (next - interval(timer) * (i128::from(overruns) + 1)).min(now).max(1);
+    Ok([(first / NANOSECONDS) as u64, (first % NANOSECONDS) as u64])
 }
 
 fn arm_interval_timer(batch: &mut Batch, which: i32, timer: &ItimerEntry) {
