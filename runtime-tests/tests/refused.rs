@@ -8,7 +8,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 18] = [
+const REASONS: [(&str, &[&str]); 19] = [
     ("aio", &["io_setup"]),
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
@@ -25,18 +25,14 @@ const REASONS: [(&str, &[&str]); 18] = [
     ("tcp", &["established tcp", "--tcp-"]),
     ("traced", &["traced"]),
     ("unix_outside", &["outside", "--ext-unix-sk"]),
+    ("unix_pending_data", &["waits to be accepted"]),
     ("userfaultfd", &["userfaultfd"]),
     ("vsock", &["vsock"]),
 ];
 
-/// FIXME: remove when the other ends of unix sockets are looked for.
-const NOT_YET: [&str; 1] = ["unix_outside"];
-
 pub(crate) fn cases() -> Vec<Case> {
     let case = |&(name, words): &(&'static str, &'static [&'static str])| {
-        let mut case = Case::new(format!("refused::{name}"), move |t| refused(t, name, words));
-        case.ignored = NOT_YET.contains(&name).then(|| "floe does not see it yet".to_owned());
-        case
+        Case::new(format!("refused::{name}"), move |t| refused(t, name, words))
     };
     REASONS.iter().map(case).collect()
 }

@@ -2,16 +2,18 @@
 
 use crate::cgroups;
 use crate::error::{At, Result};
-use crate::files::{Kind, socket_refused};
+use crate::files::{Kind, UnixSockets, socket_refused};
 use crate::mounts::Mounts;
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
 use crate::target::{Blocker, DumpOptions, Externals, Target};
 use crate::tree;
+use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use sys::inspect::{Shared, kcmp};
+use sys::socket::received_bytes;
 
 /// All that keeps the container from being dumped, while it runs: nothing is stopped or frozen. What ends meanwhile is
 /// left out.
@@ -24,6 +26,9 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         externals: &target.externals,
         known,
         memory: Sorted::default(),
+        unix: UnixSockets::of(target.init)?,
+        unix_descriptors: BTreeMap::new(),
+        are_messages_waiting: false,
         blockers: Vec::new(),
     };
     let mounts = Mounts::of(target.init, &target.externals)?;
@@ -42,6 +47,7 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
         let _ = check.process(pid);
     }
+    check.unix_peers();
     Ok(check.blockers)
 }
 
@@ -56,6 +62,10 @@ struct Check<'a> {
     mounts: Vec<u32>,
     /// Processes by their address spaces.
     memory: Sorted<i32>,
+    /// Those of its network namespace, and those of them that it has, by inode, with an owner.
+    unix: UnixSockets,
+    unix_descriptors: BTreeMap<u32, String>,
+    are_messages_waiting: bool,
     blockers: Vec<Blocker>,
 }
 
@@ -119,6 +129,24 @@ impl Check<'_> {
         Ok(())
     }
 
+    /// All that are connected must be there at both ends. One that is on its way in a message cannot be seen from here.
+    fn unix_peers(&mut self) {
+        if self.options.ext_unix_sk || self.are_messages_waiting {
+            return;
+        }
+        let is_outside = |inode: &u32| {
+            let peer = self.unix.peer(*inode);
+            self.unix.waits_outside(*inode)
+                || peer.is_some_and(|peer| !self.unix_descriptors.contains_key(&peer))
+        };
+        let outside = self.unix_descriptors.iter().filter(|(inode, _)| is_outside(inode));
+        let outside: Vec<String> = outside.map(|(_, object)| object.clone()).collect();
+        for object in outside {
+            let reason = "a unix socket whose peer is outside of the container";
+            self.block(object, reason, "use --ext-unix-sk");
+        }
+    }
+
     fn descriptor(&mut self, pid: i32, fd: i32) -> Result<()> {
         let object = || format!("task {pid} fd {fd}");
         let path = format!("/proc/{pid}/fd/{fd}");
@@ -148,6 +176,16 @@ impl Check<'_> {
                 let socket = sys::process::pidfd_getfd(pidfd.as_fd(), fd).at(object)?;
                 if let Some((reason, remedy)) = socket_refused(socket.as_fd(), self.options).at(object)? {
                     self.block(object(), reason, remedy);
+                }
+                let inode = metadata.ino() as u32;
+                if let Some(reason) = self.unix.refused(inode, socket.as_fd()).at(object)? {
+                    let remedy = "try again when it was accepted".to_owned();
+                    let (object, reason) = (object(), reason.to_owned());
+                    self.blockers.push(Blocker { object, reason, remedy, is_momentary: true });
+                }
+                if self.unix.has(inode) {
+                    self.unix_descriptors.entry(inode).or_insert_with(object);
+                    self.are_messages_waiting |= received_bytes(socket.as_fd()).at(object)? > 0;
                 }
             }
             Ok(_) => {}

@@ -66,6 +66,39 @@ impl UnixSockets {
     }
 }
 
+impl UnixSockets {
+    pub(crate) fn has(&self, inode: u32) -> bool {
+        self.sockets.contains_key(&inode)
+    }
+
+    /// The peer of a socket, as long as it is there; of one that waits to be accepted, the socket that listens.
+    pub(crate) fn peer(&self, inode: u32) -> Option<u32> {
+        let peer = self.waiting.get(&inode).copied().or_else(|| Some(self.sockets.get(&inode)?.peer));
+        peer.filter(|peer| self.sockets.contains_key(peer))
+    }
+
+    /// Whether it is connected to nobody in the namespace: it waits to be accepted by one in another. One whose peer has
+    /// ended is shut down.
+    pub(crate) fn waits_outside(&self, inode: u32) -> bool {
+        const ESTABLISHED: u8 = 1;
+        let is_alone = |socket: &&UnixSocket| {
+            let is_stream = i32::from(socket.kind) != libc::SOCK_DGRAM;
+            is_stream && socket.state == ESTABLISHED && (socket.peer, socket.shutdown) == (0, 0)
+        };
+        self.sockets.get(&inode).filter(is_alone).is_some() && !self.waiting.contains_key(&inode)
+    }
+
+    /// Why a socket cannot be dumped now: what was sent on a connection that waits to be accepted cannot be looked at.
+    pub(crate) fn refused(&self, inode: u32, fd: BorrowedFd<'_>) -> sys::Result<Option<&'static str>> {
+        let Some(socket) = self.sockets.get(&inode) else { return Ok(None) };
+        if socket.waiting.contains(&0) {
+            return Ok(Some("a connection that waits to be accepted was closed by who made it"));
+        }
+        let has_sent = self.waiting.contains_key(&inode) && sent_bytes(fd)? != 0;
+        Ok(has_sent.then_some("it has sent something on a connection that waits to be accepted"))
+    }
+}
+
 /// All of them, by SOCK_DIAG_BY_FAMILY (sock_diag(7)).
 fn ask(diag: &OwnedFd) -> sys::Result<Vec<(u32, UnixSocket)>> {
     const SOCK_DIAG_BY_FAMILY: u16 = 20;
@@ -145,19 +178,11 @@ impl Files<'_> {
             return Err(Error::new(format!("{}: its network namespace is not the container's", open.owner)));
         };
         let made = Socket::of(open.file.as_fd()).at(|| format!("{}: its kind", open.owner))?;
-        if socket.waiting.contains(&0) {
-            let reason = "a connection that waits to be accepted was closed by who made it";
+        if let Some(reason) = unix.refused(ino, open.file.as_fd()).at(|| open.owner.clone())? {
             return Err(Error::new(format!("{}: {reason}", open.owner)));
         }
-        let peer = match unix.waiting.get(&ino) {
-            // The connection is there, but nobody has accepted it: it is made again. What it was sent cannot be looked at.
-            Some(_) if sent_bytes(open.file.as_fd()).at(|| open.owner.clone())? != 0 => {
-                let reason = "it has sent something on a connection that waits to be accepted";
-                return Err(Error::new(format!("{}: {reason}", open.owner)));
-            }
-            Some(listener) => *listener,
-            None => socket.peer,
-        };
+        // A connection that nobody has accepted is made again.
+        let peer = unix.waiting.get(&ino).copied().unwrap_or(socket.peer);
         let shutdown = match socket.shutdown {
             0 => None,
             1 => Some(SkShutdown::Read as i32),
@@ -263,10 +288,17 @@ impl Files<'_> {
     /// All that are connected must be there at both ends.
     pub(crate) fn check_peers(&self, are_external_allowed: bool) -> Result<()> {
         let sockets = || self.entries.values().filter_map(|entry| entry.usk.as_ref());
+        let outside = sockets().find(|socket| self.surroundings.unix.waits_outside(socket.ino));
+        if let Some(socket) = outside.filter(|_| !are_external_allowed) {
+            return Err(Error::new(format!(
+                "unix socket {}: its peer is outside of the container; use --ext-unix-sk",
+                socket.ino
+            )));
+        }
         for socket in sockets().filter(|socket| socket.peer != 0) {
             let is_inside = sockets().any(|other| other.ino == socket.peer);
             // A stream whose peer has ended is told apart by nothing else.
-            let is_gone = !self.surroundings.unix.sockets.contains_key(&socket.peer);
+            let is_gone = !self.surroundings.unix.has(socket.peer);
             if !is_inside && !is_gone && !are_external_allowed {
                 return Err(Error::new(format!(
                     "unix socket {}: its peer {} is outside of the container; use --ext-unix-sk",

@@ -1,5 +1,5 @@
 /* Connections that wait to be accepted, with data in them; one was already closed by who made it. */
-#include "program.h"
+#include "../program.h"
 #include <sys/socket.h>
 #include <sys/un.h>
 
