@@ -21,11 +21,17 @@ const WAYS: [Way; 7] = [
     subject::CRIU,
 ];
 
+/// For memory, which is all that a pre-dump dumps.
+const PRE_DUMP_WAYS: [Way; 2] = [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU];
+
 /// For one program that never rests.
 const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = subject::cases("programs", &WAYS, &subject::names("programs", "c"), UNSUPPORTED, run);
+    let mut names = subject::names("programs", "c");
+    let mut cases = subject::cases("programs", &WAYS, &names, UNSUPPORTED, run);
+    names.retain(|name| name.starts_with("memory") || ["busy", "tree"].contains(&name.as_str()));
+    cases.extend(subject::cases("programs", &PRE_DUMP_WAYS, &names, UNSUPPORTED, run));
     cases.extend(subject::cases("programs", &HARD_WAYS, &["busy".to_owned()], UNSUPPORTED, run));
     cases
 }

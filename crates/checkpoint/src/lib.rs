@@ -17,6 +17,7 @@ mod mounts;
 mod namespaces;
 mod pages;
 mod policy;
+mod pre_dump;
 mod proc;
 mod restore;
 mod seccomp;
@@ -28,6 +29,7 @@ mod target;
 mod task;
 mod timers;
 mod tmpfs;
+mod tracking;
 mod tree;
 
 pub use check::check;

@@ -22,13 +22,13 @@ mod ttys;
 use crate::Log;
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Ancestors, Snapshot};
 use build::Build;
 use images::Directory;
 use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
 use layout::Layout;
-use std::collections::BTreeMap;
+use memory::PageFiles;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -48,8 +48,9 @@ pub struct Restore {
     nursery: inject::Nursery,
     _supervisor: Supervisor,
     layout: Layout,
-    /// `pages-N.img` by N. The tasks have them under the same numbers.
-    pages: Rc<BTreeMap<u32, File>>,
+    ancestors: Ancestors,
+    /// The tasks have its files under the same numbers.
+    pages: Rc<PageFiles>,
     /// Every thread, attached, by its place in the nursery.
     threads: Vec<Thread>,
     began: Instant,
@@ -69,7 +70,8 @@ impl Restore {
         let layout = Layout::new(&snapshot)?;
         let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
         let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
-        let pages = Rc::new(memory::pages_files(&snapshot, &images)?);
+        let ancestors = Ancestors::read(&images, &snapshot)?;
+        let pages = Rc::new(PageFiles::open(&snapshot, &images, &ancestors)?);
         Ok(Restore {
             snapshot,
             images,
@@ -77,6 +79,7 @@ impl Restore {
             nursery,
             _supervisor: supervisor,
             layout,
+            ancestors,
             pages,
             threads: Vec::new(),
             began,
@@ -117,11 +120,12 @@ impl Restore {
     /// them runs afterwards.
     pub fn build(&mut self, init: i32, log: &mut Log<'_>) -> Result<()> {
         let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
+        let all = || [images].into_iter().chain(self.ancestors.directories());
         let mut build =
             Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
         self.threads = thread::scope(|scope| {
             // Takes as long as to fill the tasks with them.
-            let verified = scope.spawn(|| images.verify_pages());
+            let verified = scope.spawn(|| all().try_for_each(Directory::verify_pages));
             let made = make(&mut build, log);
             verified.join().expect("the verification does not panic")?;
             made
@@ -204,13 +208,13 @@ pub struct ClockOffset {
 #[derive(Debug)]
 pub struct Nursery {
     entrance: Entrance,
-    pages: Rc<BTreeMap<u32, File>>,
+    pages: Rc<PageFiles>,
 }
 
 impl Nursery {
     /// Descriptors that `enter` needs, under the numbers that they have.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.pages.values().map(File::as_fd).collect()
+        self.pages.files().map(File::as_fd).collect()
     }
 
     /// Waits for the engine. The process has all capabilities in its user namespace, its namespaces, its root and its

@@ -1,13 +1,13 @@
 //! What all steps of a restore work with: the snapshot, and tasks that do what they are told.
 
 use super::layout::{Layout, mappings};
+use super::memory::PageFiles;
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
 use images::Directory;
 use inject::{Batch, Outcome, Thread};
 use std::collections::BTreeMap;
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ pub(super) struct Build<'a> {
     pub(super) policy: &'a Policy,
     pub(super) images: &'a Directory,
     pub(super) layout: &'a Layout,
-    pub(super) pages: &'a BTreeMap<u32, File>,
+    pub(super) pages: &'a PageFiles,
     nursery: &'a mut inject::Nursery,
     /// The first task in our pid namespace.
     pub(super) init: i32,
@@ -37,7 +37,7 @@ impl<'a> Build<'a> {
         images: &'a Directory,
         nursery: &'a mut inject::Nursery,
         layout: &'a Layout,
-        pages: &'a BTreeMap<u32, File>,
+        pages: &'a PageFiles,
         init: i32,
     ) -> Result<Build<'a>> {
         let pidfd = sys::process::pidfd_open(init).at(|| format!("task {init}: pidfd"))?;

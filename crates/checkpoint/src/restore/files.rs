@@ -4,7 +4,7 @@
 use super::build::Build;
 use super::{sockets, ttys};
 use crate::error::{Error, Result};
-use crate::snapshot::vma;
+use crate::snapshot::{names, vma};
 use images::messages::{
     FdTypes, FileEntry, FownEntry, NsFileEntry, PidfdEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry,
 };
@@ -540,26 +540,21 @@ fn open_memfds(build: &mut Build<'_>) -> Result<()> {
 /// Copies shared memory of the images into a file of the first task.
 fn fill_file(build: &mut Build<'_>, fd: i32, id: u64) -> Result<()> {
     use std::os::fd::AsRawFd;
-    let Some(map) = build.snapshot.shmem.get(&id) else { return Ok(()) };
-    let Some(file) = build.pages.get(&map.pages_id) else { return Ok(()) };
-    let mut at = 0u64;
-    for run in map.runs.iter().filter(|run| crate::snapshot::is_present(run)) {
-        let size = crate::snapshot::run_size(run).unwrap_or(0);
+    for run in build.pages.of(&names::shmem(id)).runs {
         let mut done = 0;
-        while done < size {
+        while done < run.size {
             let mut batch = Batch::new();
-            let offset = batch.words(&[at + done]);
-            let to = run.vaddr + done;
+            let offset = batch.words(&[run.at + done]);
+            let to = run.start + done;
             batch.call("lseek", libc::SYS_lseek, &[fd.into(), to.into(), libc::SEEK_SET.into()]);
-            let len = (size - done).min(1 << 30);
-            let arguments = [fd.into(), file.as_raw_fd().into(), offset.into(), len.into()];
+            let len = (run.size - done).min(1 << 30);
+            let arguments = [fd.into(), run.file.as_raw_fd().into(), offset.into(), len.into()];
             let sent = batch.call("sendfile", libc::SYS_sendfile, &arguments);
             match build.run(0, &batch)?.result(sent) {
                 Ok(0) | Err(_) => return Err(Error::new("its pages end early")),
                 Ok(sent) => done += sent,
             }
         }
-        at += size;
     }
     Ok(())
 }

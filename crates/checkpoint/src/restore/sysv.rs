@@ -1,9 +1,9 @@
 //! System V IPC: shared memory, message queues, semaphores, each with the id that it had.
 
 use super::build::Build;
-use super::memory::{Pages, read_pages};
+use super::memory::read_pages;
 use crate::error::{Error, Result};
-use crate::snapshot::PAGE_SIZE;
+use crate::snapshot::{PAGE_SIZE, names};
 use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
@@ -37,12 +37,9 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         same_id(outcome.result(made), desc.id).map_err(named)?;
         let at = outcome.result(at).unwrap_or(0);
         if segment.in_pagemaps == Some(true) {
-            if let Some(pages) = Pages::new(build.snapshot.shmem.get(&u64::from(desc.id)), build.pages) {
-                let size = segment.size.next_multiple_of(PAGE_SIZE);
-                let within = pages.runs.iter().filter(|(offset, len, _)| offset + len <= size);
-                let runs: Vec<_> = within.map(|(offset, len, from)| (at + offset, *len, *from)).collect();
-                read_pages(build, 0, pages.file, &runs).map_err(named)?;
-            }
+            let pages = build.pages.of(&names::shmem(desc.id.into()));
+            let runs = pages.at(at, segment.size.next_multiple_of(PAGE_SIZE));
+            read_pages(build, 0, &runs).map_err(named)?;
         } else {
             write_memory(build, at, content).map_err(named)?;
         }
