@@ -14,7 +14,8 @@ use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
-use sys::inspect::{PageRegion, PageScan, page, pagemap_scan, track_range};
+use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
+use sys::userfault::{self, Mode};
 
 /// Where the content of shared memory can be read, by the inode of its file.
 pub(crate) type SharedMemory = BTreeMap<u64, File>;
@@ -276,7 +277,7 @@ pub(crate) fn track(pid: i32, vmas: &[VmaEntry], userfaultfd: BorrowedFd<'_>) ->
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).at(|| format!("open {path}"))?;
     for vma in vmas.iter().filter(|vma| vma.status & VDSO == 0 && has_own_pages(vma)) {
-        match track_range(userfaultfd, vma.start, vma.end - vma.start) {
+        match userfault::register(userfaultfd, Mode::TrackWrites, vma.start, vma.end - vma.start) {
             // Not tracked, so it counts as written.
             Err(errno) if [libc::EINVAL, libc::EBUSY, libc::EPERM].contains(&errno.raw()) => continue,
             tracked => tracked.at(|| format!("task {pid}: track writes to {:#x}", vma.start))?,

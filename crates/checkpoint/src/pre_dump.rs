@@ -22,7 +22,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
-use sys::inspect::{USERFAULTFD, track_writes};
+use sys::userfault::{self, Mode, USERFAULTFD};
 
 /// The directory of the dump before this one.
 #[derive(Debug)]
@@ -150,6 +150,6 @@ fn new_userfaultfd(member: &mut Member) -> Result<OwnedFd> {
     let pidfd = member.pidfd.try_clone().at(|| format!("task {pid}: its pidfd"))?;
     let (number, argument) = USERFAULTFD;
     let userfaultfd = member.process().lend(pidfd.as_fd(), "userfaultfd", number, &[argument.into()])?;
-    track_writes(userfaultfd.as_fd()).at(|| format!("task {pid}: track writes"))?;
+    userfault::begin(userfaultfd.as_fd(), Mode::TrackWrites).at(|| format!("task {pid}: track writes"))?;
     Ok(userfaultfd)
 }

@@ -5,6 +5,7 @@
 //! shared memory, the first one makes before it has children; so it comes to each of them as it did in life, by clone3(2).
 
 mod build;
+mod copy;
 mod credentials;
 mod files;
 mod layout;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use sys::clone::CloneArgs;
-use sys::inspect::{track_writes, userfaultfd};
+use sys::userfault::{self, Mode, userfaultfd};
 
 /// Which process of ours holds what, in the state of the container.
 #[derive(Debug, Serialize, Deserialize)]
@@ -79,7 +79,7 @@ impl Tracking {
 
 /// Refuses kernels that cannot keep track.
 pub(crate) fn check() -> Result<()> {
-    userfaultfd().and_then(|userfaultfd| track_writes(userfaultfd.as_fd())).map_err(|errno| {
+    userfaultfd().and_then(|fd| userfault::begin(fd.as_fd(), Mode::TrackWrites)).map_err(|errno| {
         Error::new(format!(
             "pre-dump: this kernel does not keep track of writes ({errno}; userfaultfd with WP_ASYNC came with 6.7)"
         ))

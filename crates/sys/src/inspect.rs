@@ -3,7 +3,7 @@
 
 use crate::{Errno, Result};
 use std::cmp::Ordering;
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd};
 
 /// What kcmp(2) compares.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,50 +141,6 @@ pub fn pagemap_scan(
     // SAFETY: `arg` is a pm_scan_arg whose vector is `found`; both outlive the call.
     let count = Errno::check(unsafe { libc::ioctl(pagemap.as_raw_fd(), PAGEMAP_SCAN, &raw mut arg) }.into())?;
     Ok((count as usize, arg.walk_end))
-}
-
-/// `UFFDIO_API` of a new userfaultfd(2) that is to keep track of writes, without anybody who handles faults
-/// (`UFFD_FEATURE_WP_ASYNC`).
-///
-/// # Errors
-/// `EINVAL`: a kernel before 6.7.
-pub fn track_writes(userfaultfd: BorrowedFd<'_>) -> Result<()> {
-    const UFFDIO_API: libc::Ioctl = 0xc018_aa3f;
-    const UFFD_API: u64 = 0xaa;
-    const WP_ASYNC: u64 = 1 << 15;
-    let mut api = [UFFD_API, WP_ASYNC, 0];
-    // SAFETY: `api` is a uffdio_api (three u64) that outlives the call.
-    Errno::check(unsafe { libc::ioctl(userfaultfd.as_raw_fd(), UFFDIO_API, api.as_mut_ptr()) }.into())?;
-    Ok(())
-}
-
-/// `UFFDIO_REGISTER`: writes to a range are tracked from the next scan on that `protects`, for as long as the userfaultfd is
-/// open.
-///
-/// # Errors
-/// `EBUSY`: another one has it. `EINVAL`: memory that cannot be tracked.
-pub fn track_range(userfaultfd: BorrowedFd<'_>, start: u64, len: u64) -> Result<()> {
-    const UFFDIO_REGISTER: libc::Ioctl = 0xc020_aa00;
-    const MODE_WP: u64 = 1 << 1;
-    let mut register = [start, len, MODE_WP, 0];
-    let fd = userfaultfd.as_raw_fd();
-    // SAFETY: `register` is a uffdio_register (four u64) that outlives the call.
-    Errno::check(unsafe { libc::ioctl(fd, UFFDIO_REGISTER, register.as_mut_ptr()) }.into())?;
-    Ok(())
-}
-
-/// The number and the argument of userfaultfd(2) with `UFFD_USER_MODE_ONLY`, which everybody may call.
-pub const USERFAULTFD: (libc::c_long, u64) = (libc::SYS_userfaultfd, libc::O_CLOEXEC as u64 | 1);
-
-/// A userfaultfd for our own memory.
-///
-/// # Errors
-/// `ENOSYS`: a kernel without it.
-pub fn userfaultfd() -> Result<OwnedFd> {
-    // SAFETY: no pointers are passed.
-    let fd = Errno::check(unsafe { libc::syscall(USERFAULTFD.0, USERFAULTFD.1) })?;
-    // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
-    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
 }
 
 /// Who gets signals about an open file (fcntl(2), `F_SETOWN_EX`).

@@ -347,10 +347,19 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
     let theirs = parent.map(|parent| build.pages.of_task(&build.snapshot.tasks[parent]));
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
+    let huge_pages = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    let is_always = huge_pages.is_ok_and(|huge_pages| huge_pages.contains("[always]"));
+    // What we copy ourselves if it is much.
+    let (mut new, mut new_runs) = (Vec::new(), Vec::new());
     for mapping in mm.vmas.iter().filter(|mapping| is_filled(mapping)) {
         let range = mapping.start..mapping.end;
         for rest in without(range.clone(), kept) {
-            runs.extend(own.within(&rest));
+            if mapping.status & vma::ANON_PRIVATE != 0 && !gets_huge_pages(mapping, is_always) {
+                new_runs.extend(own.within(&rest));
+                new.push(rest);
+            } else {
+                runs.extend(own.within(&rest));
+            }
         }
         for kept in kept.iter().filter(|kept| kept.is_private) {
             if kept.range.start >= range.start && kept.range.end <= range.end {
@@ -374,6 +383,9 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
         batch.call("madvise", libc::SYS_madvise, &[start.into(), len.into(), libc::MADV_DONTNEED.into()]);
     }
     build.run(index, &batch)?;
+    if !super::copy::copy(build, index, &new, &new_runs)? {
+        runs.extend(new_runs);
+    }
     read_pages(build, index, &runs)?;
     let mut batch = Batch::new();
     let mut calls = 0;
@@ -389,6 +401,15 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
     }
     build.run(index, &batch)?;
     Ok(())
+}
+
+/// Whether the kernel makes huge pages in a mapping for a task that reads, where copying from outside makes small ones.
+/// `is_always` is whether it makes them unless told otherwise.
+fn gets_huge_pages(mapping: &VmaEntry, is_always: bool) -> bool {
+    let has = |advice: i32| mapping.madv.unwrap_or(0) & 1 << advice != 0;
+    mapping.flags & libc::MAP_HUGETLB as u32 != 0
+        || has(libc::MADV_HUGEPAGE)
+        || is_always && !has(libc::MADV_NOHUGEPAGE)
 }
 
 /// Whether a mapping has pages of its own in the images.
