@@ -10,6 +10,7 @@ mod files;
 mod layout;
 mod locks;
 mod memory;
+mod privileges;
 mod registers;
 mod sockets;
 mod state;
@@ -66,7 +67,8 @@ impl Restore {
         let snapshot = Snapshot::read(&images)?;
         log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
         credentials::check(&snapshot, &policy)?;
-        memory::check(&snapshot)?;
+        memory::check(&snapshot, &policy)?;
+        state::check(&snapshot)?;
         let layout = Layout::new(&snapshot)?;
         let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
         let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
@@ -169,7 +171,9 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // Before there are files to be opened in them.
     tmpfs::fill(build)?;
     // Before there are children: they inherit both.
+    build.lower(build.policy.file_capabilities())?;
     files::open_all(build)?;
+    build.raise()?;
     memory::make_shared(build)?;
     sysv::make(build)?;
     state::name_host(build)?;
@@ -191,6 +195,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
     credentials::restore(build)?;
+    files::open_of_tasks(build)?;
     state::arm(build)?;
     Ok(threads)
 }

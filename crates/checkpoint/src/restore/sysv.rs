@@ -4,6 +4,7 @@ use super::build::Build;
 use super::memory::read_pages;
 use crate::error::{Error, Result};
 use crate::snapshot::{PAGE_SIZE, names};
+use crate::target::NamespaceKind;
 use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
@@ -18,6 +19,11 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     let Some(ipc) = build.snapshot.namespaces.ipc.get(&id) else { return Ok(()) };
     if ipc.shm.is_empty() && ipc.msg.is_empty() && ipc.sem.is_empty() {
         return Ok(());
+    }
+    if !build.policy.owns(NamespaceKind::Ipc) {
+        return Err(Error::new(format!(
+            "ipcns-{id}: System V objects of somebody else's namespace are not made"
+        )));
     }
     let procfs = private_procfs(build)?;
     for (segment, content) in &ipc.shm {
