@@ -19,8 +19,11 @@ pub struct Policy {
     pub seccomp: Option<Filter>,
     /// Hard limits that no task's exceeds.
     pub rlimits: Vec<(u32, u64)>,
+    /// Labels of every task. The images have none that counts.
     pub selinux_label: Option<String>,
     pub apparmor_profile: Option<String>,
+    /// The UTS namespace has its names already.
+    pub has_names: bool,
     /// Where the container has a tmpfs of its own, which alone is filled: a path in it, whose links are resolved there.
     pub tmpfs: Vec<PathBuf>,
     /// Files of the images by their key and the descriptor of the nursery that they become.
@@ -59,6 +62,7 @@ const SETGID: u32 = 6;
 const SETUID: u32 = 7;
 pub(crate) const SETPCAP: u32 = 8;
 pub(crate) const SYS_RAWIO: u32 = 17;
+pub(crate) const SYS_ADMIN: u32 = 21;
 pub(crate) const SYS_RESOURCE: u32 = 24;
 
 /// The measure of what follows is a hostile program in a hostile root file system: what it could get with the same policy,

@@ -171,6 +171,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // Before there are files to be opened in them.
     tmpfs::fill(build)?;
     // Before there are children: they inherit both.
+    // Names and kinds of files are the image's: what follows from them is the container's user's to do.
     build.lower(build.policy.file_capabilities())?;
     files::open_all(build)?;
     build.raise()?;
@@ -183,6 +184,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // While all of them exist, and before zombies end: a group may be led by one.
     tree::join_groups(build)?;
     files::install(build)?;
+    credentials::relabel(build)?;
     threads::make(build)?;
     ttys::attach(build)?;
     state::describe_memory(build)?;

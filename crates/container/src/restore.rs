@@ -157,6 +157,7 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         rlimits: process.rlimits.iter().map(|limit| (limit.resource, limit.hard)).collect(),
         selinux_label: process.selinux_label.clone(),
         apparmor_profile: plan.apparmor.clone(),
+        has_names: config.hostname.is_some() || config.domainname.is_some(),
         tmpfs: config
             .mounts
             .iter()

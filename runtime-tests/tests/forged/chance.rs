@@ -9,7 +9,7 @@ const PROGRAMS: [&str; 8] =
     ["busy", "fifo", "memory_shared", "memory_sysv", "posix_timers", "threads", "tree", "unix_named"];
 
 /// Restores of each, unless `FLOE_FORGERIES` says how many.
-const ROUNDS: u32 = 12;
+const ROUNDS: u32 = 50;
 
 pub(super) fn cases() -> Vec<Case> {
     let case = |program: &'static str| {

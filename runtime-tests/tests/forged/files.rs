@@ -6,7 +6,7 @@ use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
     FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MmEntry, MntEntry, NsFileEntry,
-    PipeDataEntry, RemapFilePathEntry, RemapType, TtyFileEntry, TtyInfoEntry, UnixSkEntry,
+    PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TtyFileEntry, TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
@@ -152,6 +152,15 @@ pub(super) const FORGERIES: &[Forgery] = &[
         |images| images.add_name(b"/proc/1/../sys/kernel/core_pattern", libc::O_RDWR),
         Then::Refused(&["core_pattern"]),
     ),
+    Forgery {
+        name: "memory_of_another_process",
+        program: "idle",
+        adapt: |bundle| {
+            bundle.without_namespace("pid");
+        },
+        forge: |images| images.add_name(b"/proc/1/environ", 0),
+        then: Then::Refused(&["/proc/1/environ", "EACCES"]),
+    },
     named(
         "name_with_control_characters",
         |images| images.add_name(b"/data/]:\n\x1b[2J", 0),

@@ -14,7 +14,7 @@ mod processes;
 use crate::harness::*;
 use crate::programs::{Program, wait_for};
 use images::format::Type;
-use images::messages::{FdTypes, FdinfoEntry, FileEntry, RegFileEntry, TaskKobjIdsEntry};
+use images::messages::{FdTypes, FdinfoEntry, FileEntry, RegFileEntry};
 use images::schema::Schema;
 use images::{MANIFEST, Reader, Writer};
 use std::collections::BTreeSet;
@@ -241,11 +241,8 @@ impl Images {
     fn add_file(&self, file: FileEntry) {
         let info = FdinfoEntry { id: file.id, fd: ADDED, r#type: file.r#type, ..FdinfoEntry::default() };
         self.edit_all("files.img", |files| files.push((file, Vec::new())));
-        let mut id = None;
-        self.edit("ids-1.img", |ids: &mut TaskKobjIdsEntry| id = Some(ids.files_id));
-        self.edit_all(&format!("fdinfo-{}.img", id.expect("a table")), |table| {
-            table.push((info, Vec::new()))
-        });
+        let table = self.names("fdinfo-").into_iter().next().expect("a table");
+        self.edit_all(&table, |table| table.push((info, Vec::new())));
     }
 
     /// Adds an open file with a name.

@@ -4,7 +4,7 @@ use super::*;
 use images::format::CGROUP;
 use images::messages::{
     CgMemberEntry, CgSetEntry, CgroupEntry, CoreEntry, PosixTimerEntry, PstreeEntry, SiginfoEntry,
-    SignalQueueEntry, TaskCoreEntry, UtsnsEntry,
+    SignalQueueEntry, TaskCoreEntry, TaskKobjIdsEntry, UtsnsEntry,
 };
 
 const fn of_idle(name: &'static str, forge: fn(&Images), then: Then) -> Forgery {
@@ -176,8 +176,23 @@ pub(super) const FORGERIES: &[Forgery] = &[
         then: Then::Refused(&["timer"]),
     },
     of_idle("personality", |images| task(images, |task| task.personality = u32::MAX), Then::Either),
+    of_idle(
+        "host_name_of_config",
+        |images| {
+            let name = images.names("utsns-").into_iter().next().expect("names");
+            images.edit(&name, |uts: &mut UtsnsEntry| uts.nodename = b"another".to_vec());
+        },
+        Then::Runs(|process| {
+            let pid = process.file_name().and_then(|pid| pid.to_str()).expect("a pid");
+            let found = Command::new("nsenter")
+                .args(["--uts", "--target", pid, "hostname"])
+                .output()
+                .expect("nsenter");
+            assert_eq!(String::from_utf8_lossy(&found.stdout), "floe-test\n");
+        }),
+    ),
     Forgery {
-        name: "host_name",
+        name: "host_name_that_is_long",
         program: "ns_uts",
         adapt: |bundle| {
             bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/user", json!({"uid": 0, "gid": 0}));

@@ -7,7 +7,7 @@ use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
 use images::Directory;
-use inject::{Batch, Outcome, Thread};
+use inject::{Batch, Call, Outcome, Thread};
 use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
@@ -260,6 +260,18 @@ impl<'a> Build<'a> {
     pub(super) fn host_tids(&self) -> Result<BTreeMap<u32, i32>> {
         host_tids(self.init)
     }
+}
+
+/// Opens a procfs of the task's own. That of the container is not to be written through, and mostly cannot be.
+pub(super) fn open_procfs(batch: &mut Batch) -> Call {
+    const FSCONFIG_CMD_CREATE: i32 = 6;
+    let kind = batch.string(b"proc");
+    let context = batch.call("fsopen proc", libc::SYS_fsopen, &[kind.into(), 0.into()]);
+    let arguments = [context.into(), FSCONFIG_CMD_CREATE.into(), 0.into(), 0.into(), 0.into()];
+    batch.call("fsconfig", libc::SYS_fsconfig, &arguments);
+    let mount = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), 0.into()]);
+    batch.call("close", libc::SYS_close, &[context.into()]);
+    mount
 }
 
 /// `Build::host_tids` of the descendants of a process.

@@ -4,14 +4,15 @@
 //! capabilities are cut to what the policy has, no_new_privs is set where the policy sets it, and the policy's filter comes
 //! before those of the image.
 
-use super::build::Build;
+use super::build::{Build, open_procfs};
 use super::privileges;
 use crate::error::{Error, Result};
 use crate::policy::{self, Capabilities, Policy};
 use crate::snapshot::{Snapshot, Task};
 use crate::target::{NamespaceKind, Origin};
 use images::messages::{CoreEntry, CredsEntry};
-use inject::Batch;
+use inject::{Batch, Call};
+use std::ffi::CStr;
 
 pub(super) const SECBIT_NO_SETUID_FIXUP: u32 = 1 << 2;
 /// The one that takes no capability (PR_SET_KEEPCAPS).
@@ -96,7 +97,19 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
         for (nth, core) in task.threads.iter().enumerate() {
             let mut batch = Batch::new();
             filters(build, &mut batch, core)?;
+            let profile = build.policy.apparmor_profile.as_deref();
+            let procfs = profile.map(|profile| (open_procfs(&mut batch), profile));
             identity(build, &mut batch, core);
+            if let Some((procfs, profile)) = procfs {
+                // By what it is from now on (proc_pid_attr(5)): no step that takes a capability comes after it.
+                label(
+                    &mut batch,
+                    procfs,
+                    c"thread-self/attr/apparmor/current",
+                    &format!("changeprofile {profile}"),
+                );
+            }
+            lock(build.policy, &mut batch, core);
             build.run_thread(index, nth, &batch)?;
         }
         complete(build, index, task)?;
@@ -197,12 +210,47 @@ fn identity(build: &Build<'_>, batch: &mut Batch, core: &CoreEntry) {
     // They want CAP_SETPCAP: before the last set.
     prctl(batch, "PR_SET_SECUREBITS", libc::PR_SET_SECUREBITS, creds.secbits.into(), 0);
     privileges::set(batch, sets);
-    if policy.no_new_privileges || creds.no_new_privs == Some(1) {
-        prctl(batch, "PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0);
+}
+
+/// Gives every process the policy's SELinux label, while it has one thread: one that has several cannot change it.
+pub(super) fn relabel(build: &mut Build<'_>) -> Result<()> {
+    let Some(context) = &build.policy.selinux_label else { return Ok(()) };
+    for (index, _) in build.living() {
+        let mut batch = Batch::new();
+        let procfs = open_procfs(&mut batch);
+        label(&mut batch, procfs, c"thread-self/attr/current", context);
+        build.run(index, &batch)?;
     }
-    // After the ids, whose change clears it.
-    let signal = core.thread_core.as_ref().and_then(|state| state.pdeath_sig).unwrap_or(0);
-    prctl(batch, "PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, signal.into(), 0);
+    Ok(())
+}
+
+/// Writes the calling thread's label. What the images say of labels is not asked.
+fn label(batch: &mut Batch, procfs: Call, file: &CStr, text: &str) {
+    let name = batch.bytes(file.to_bytes_with_nul());
+    let place = batch.bytes(text.as_bytes());
+    let file = batch.call(
+        "open attr",
+        libc::SYS_openat,
+        &[procfs.into(), name.into(), libc::O_WRONLY.into(), 0.into()],
+    );
+    batch.call("set its security label", libc::SYS_write, &[file.into(), place.into(), text.len().into()]);
+    for fd in [file, procfs] {
+        batch.call("close", libc::SYS_close, &[fd.into()]);
+    }
+}
+
+/// What nobody takes back.
+fn lock(policy: &Policy, batch: &mut Batch, core: &CoreEntry) {
+    let Some(state) = &core.thread_core else { return };
+    let prctl = |batch: &mut Batch, name, option: i32, value: u64| {
+        batch.call(name, libc::SYS_prctl, &[option.into(), value.into(), 0.into(), 0.into(), 0.into()]);
+    };
+    if policy.no_new_privileges || state.creds.as_ref().is_some_and(|creds| creds.no_new_privs == Some(1)) {
+        prctl(batch, "PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1);
+    }
+    // After ids and label, whose change clears it.
+    let signal = state.pdeath_sig.unwrap_or(0);
+    prctl(batch, "PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, signal.into());
 }
 
 /// What a change of credentials resets.

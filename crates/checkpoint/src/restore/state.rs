@@ -36,7 +36,9 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
 pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
     let id = build.snapshot.tasks[0].ids().and_then(|ids| ids.uts_ns_id);
     let Some(uts) = id.and_then(|id| build.snapshot.namespaces.uts.get(&id)) else { return Ok(()) };
-    if !build.policy.owns(NamespaceKind::Uts) {
+    // Those of the policy are the container's, unless it could have changed them.
+    let may_change = build.policy.can_have(policy::SYS_ADMIN) || !build.policy.has_names;
+    if !build.policy.owns(NamespaceKind::Uts) || !may_change {
         return Ok(());
     }
     let mut batch = Batch::new();

@@ -10,9 +10,6 @@ use inject::Batch;
 
 const IPC_CREATE: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
 
-/// fsconfig(2), fsmount(2)
-const FSCONFIG_CMD_CREATE: i32 = 6;
-
 /// Makes what the namespace had, in the first task, whose namespace it is.
 pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     let Some(id) = build.snapshot.tasks[0].ids().and_then(|ids| ids.ipc_ns_id) else { return Ok(()) };
@@ -101,15 +98,10 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The sysctls of the container's namespace. Its own /proc is not to be written through, and mostly cannot be.
+/// The sysctls of the container's namespace.
 fn private_procfs(build: &mut Build<'_>) -> Result<u64> {
     let mut batch = Batch::new();
-    let kind = batch.string(b"proc");
-    let context = batch.call("fsopen proc", libc::SYS_fsopen, &[kind.into(), 0.into()]);
-    let arguments = [context.into(), FSCONFIG_CMD_CREATE.into(), 0.into(), 0.into(), 0.into()];
-    batch.call("fsconfig", libc::SYS_fsconfig, &arguments);
-    let mount = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), 0.into()]);
-    batch.call("close", libc::SYS_close, &[context.into()]);
+    let mount = super::build::open_procfs(&mut batch);
     let outcome = build.run(0, &batch)?;
     Ok(outcome.result(mount).unwrap_or(0))
 }
