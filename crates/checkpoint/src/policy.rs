@@ -55,7 +55,7 @@ pub struct Capabilities {
 /// Numbers of capabilities(7).
 const CHOWN: u32 = 0;
 const DAC_OVERRIDE: u32 = 1;
-const DAC_READ_SEARCH: u32 = 2;
+pub(crate) const DAC_READ_SEARCH: u32 = 2;
 const FOWNER: u32 = 3;
 const FSETID: u32 = 4;
 const SETGID: u32 = 6;
@@ -110,4 +110,53 @@ impl Policy {
 pub struct Filter {
     pub program: Vec<SockFilter>,
     pub flags: u64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(no_new_privileges: bool, bounding: u64, permitted: u64) -> Policy {
+        Policy {
+            namespaces: vec![(NamespaceKind::Ipc, Origin::Own), (NamespaceKind::Net, Origin::Host)],
+            user: User::default(),
+            capabilities: Capabilities { bounding, permitted, ..Capabilities::default() },
+            no_new_privileges,
+            seccomp: None,
+            rlimits: Vec::new(),
+            selinux_label: None,
+            apparmor_profile: None,
+            has_names: false,
+            tmpfs: Vec::new(),
+            inherited: Vec::new(),
+            has_console: false,
+            tcp_close: false,
+        }
+    }
+
+    #[test]
+    fn program_files_give_nothing_with_no_new_privs() {
+        let (some, few) = (1 << SETUID | 1 << SETGID | 1 << SYS_ADMIN, 1 << SETPCAP);
+        let with = policy(true, some, few);
+        assert_eq!((with.ceiling(), with.may_change_uid(), with.may_change_gid()), (few, false, false));
+        assert_eq!(with.file_capabilities(), few);
+        let without = policy(false, some, few);
+        assert_eq!((without.ceiling(), without.may_change_uid()), (some | few, true));
+        assert!(without.file_capabilities() & 1 << DAC_OVERRIDE != 0);
+    }
+
+    #[test]
+    fn who_can_be_any_user_is_the_owner_of_any_file() {
+        let owner = policy(true, 0, 1 << SETUID);
+        assert_eq!((owner.may_change_uid(), owner.may_change_gid()), (true, false));
+        assert_eq!(owner.file_capabilities(), 1 << SETUID | 0b11111);
+        assert!(!owner.can_have(DAC_OVERRIDE));
+    }
+
+    #[test]
+    fn only_own_namespaces_are_owned() {
+        let policy = policy(true, 0, 0);
+        let kinds = [NamespaceKind::Ipc, NamespaceKind::Net, NamespaceKind::Uts];
+        assert_eq!(kinds.map(|kind| policy.owns(kind)), [true, false, false]);
+    }
 }

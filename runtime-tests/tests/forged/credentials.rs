@@ -82,6 +82,15 @@ pub(super) const FORGERIES: &[Forgery] = &[
         then: Then::Refused(&["core-1.img", "uid 0"]),
     },
     Forgery {
+        name: "ids_that_are_left_as_they_are",
+        program: "idle",
+        adapt: as_docker_does,
+        forge: |images| {
+            creds(images, |creds| (creds.uid, creds.euid, creds.suid) = (u32::MAX, u32::MAX, u32::MAX))
+        },
+        then: Then::Refused(&["core-1.img", "4294967295"]),
+    },
+    Forgery {
         name: "root_gid",
         program: "idle",
         adapt: as_it_is,

@@ -5,8 +5,9 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
-    FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MmEntry, MntEntry, NsFileEntry,
-    PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TtyFileEntry, TtyInfoEntry, UnixSkEntry,
+    FileLockEntry, FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry,
+    MntEntry, NsFileEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TtyFileEntry,
+    TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
@@ -133,14 +134,14 @@ pub(super) const FORGERIES: &[Forgery] = &[
     named("relative_name", |images| images.add_name(b"etc/passwd", 0), Then::Runs(has_passwd)),
     named(
         "link_of_procfs",
-        // The pages are open in the first task, from outside.
-        |images| images.add_name(b"/proc/self/fd/3", libc::O_RDWR),
-        Then::Refused(&["/proc/self/fd/3"]),
+        // As any number there, also those of the pages, which are outside.
+        |images| images.add_name(b"/proc/self/fd/0", libc::O_RDWR),
+        Then::Refused(&["/proc/self/fd/0", "ELOOP"]),
     ),
     named(
         "link_of_procfs_behind_a_link",
-        |images| images.add_name(b"/data/own/3", libc::O_RDWR),
-        Then::Refused(&["/data/own/3"]),
+        |images| images.add_name(b"/data/own/0", libc::O_RDWR),
+        Then::Refused(&["/data/own/0", "ELOOP"]),
     ),
     named(
         "root_in_procfs",
@@ -187,6 +188,18 @@ pub(super) const FORGERIES: &[Forgery] = &[
         |images| rename_program(images, b"/etc/passwd"),
         Then::Refused(&["/etc/passwd"]),
     ),
+    Forgery {
+        name: "program_that_is_only_executed",
+        program: "idle",
+        adapt: |bundle| {
+            let program = bundle.rootfs("bin/idle");
+            fs::set_permissions(program, fs::Permissions::from_mode(0o711)).expect("chmod");
+        },
+        forge: |_| {},
+        then: Then::Runs(|process| {
+            assert_eq!(fs::read_link(process.join("exe")).expect("a program"), Path::new("/bin/idle"));
+        }),
+    },
     named(
         "directory_outside",
         |images| enter(images, b"/proc/1/root", |fs| fs.cwd_id = ADDED_ID),
@@ -326,6 +339,55 @@ pub(super) const FORGERIES: &[Forgery] = &[
             });
         },
         then: Then::Refused(&["/etc/passwd", "no named pipe"]),
+    },
+    Forgery {
+        name: "watch_of_what_floe_has_open",
+        program: "inotify",
+        adapt: as_docker_does,
+        forge: |images| {
+            images.edit_files(|file| {
+                for watch in file.ify.iter_mut().flat_map(|inotify| &mut inotify.wd) {
+                    watch.f_handle.path = Some(b"/proc/self/fd/3".to_vec());
+                }
+            });
+        },
+        then: Then::Refused(&["files", "inotify"]),
+    },
+    Forgery {
+        name: "lock_of_nobody",
+        program: "locks",
+        adapt: as_docker_does,
+        forge: |images| {
+            images.edit("filelocks.img", |lock: &mut FileLockEntry| lock.pid = 77_777);
+        },
+        then: Then::Refused(&["lock of task 77777", "no such task"]),
+    },
+    Forgery {
+        name: "lock_of_a_kind_that_is_none",
+        program: "locks",
+        adapt: as_docker_does,
+        forge: |images| {
+            images.edit("filelocks.img", |lock: &mut FileLockEntry| lock.flag = 77);
+        },
+        then: Then::Refused(&["lock of task", "kind 77"]),
+    },
+    Forgery {
+        name: "memory_file_without_memory",
+        program: "memfd",
+        adapt: as_it_is,
+        forge: |images| {
+            images.edit("memfd.img", |memfd: &mut MemfdInodeEntry| memfd.shmid = 77_777);
+        },
+        then: Then::Refused(&["pagemap-shmem-77777.img", "missing"]),
+    },
+    Forgery {
+        name: "memory_file_that_is_huge",
+        program: "memfd",
+        adapt: as_it_is,
+        forge: |images| {
+            images.edit("memfd.img", |memfd: &mut MemfdInodeEntry| memfd.size = u64::MAX);
+        },
+        then: Then::Refused(&["memfd", "ftruncate"]),
     },
     Forgery {
         name: "pipe_that_is_huge",

@@ -46,13 +46,17 @@ pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
 fn check_ids(creds: &CredsEntry, policy: &Policy) -> std::result::Result<(), String> {
     let user = &policy.user;
     let uids = [creds.uid, creds.euid, creds.suid, creds.fsuid];
+    let gids = [creds.gid, creds.egid, creds.sgid, creds.fsgid];
+    // To set it is to leave the id as it is: root's.
+    if uids.iter().chain(&gids).any(|id| *id == u32::MAX) {
+        return Err(format!("{} is no id", u32::MAX));
+    }
     if let Some(uid) = uids.into_iter().find(|uid| *uid != user.uid && !policy.may_change_uid()) {
         return Err(format!("uid {uid}: the container's user is {}, and cannot become another", user.uid));
     }
     let has_unmapped = !policy.namespaces.contains(&(NamespaceKind::User, Origin::Host));
     let is_own =
         |gid: u32| gid == user.gid || user.groups.contains(&gid) || has_unmapped && gid == OVERFLOW_ID;
-    let gids = [creds.gid, creds.egid, creds.sgid, creds.fsgid];
     let mut gids = gids.iter().chain(&creds.groups);
     if let Some(gid) = gids.find(|gid| !is_own(**gid) && !policy.may_change_gid()) {
         return Err(format!(

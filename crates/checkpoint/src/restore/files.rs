@@ -20,7 +20,7 @@ const CHANGEABLE: u32 =
     (libc::O_APPEND | libc::O_ASYNC | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u32;
 const ACCESS: u32 = libc::O_ACCMODE as u32;
 /// Flags that a file can be opened with once more. None of them makes or empties a file.
-const OPENING: u32 =
+pub(super) const OPENING: u32 =
     ACCESS | CHANGEABLE | (libc::O_SYNC | libc::O_DSYNC | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 const OPENING_PATH: u32 = O_PATH | (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
 /// Bytes of the largest pipe that takes no capability: /proc/sys/fs/pipe-max-size as it is by default.
@@ -141,7 +141,7 @@ impl Build<'_> {
 
 /// Opens a name of the images. It does not wait for anybody, as it would for the other end of a pipe; and no link of
 /// procfs is followed, because those lead to whatever this task has open, and out of its root.
-fn open_name(batch: &mut Batch, name: Place, flags: u32) -> Call {
+pub(super) fn open_name(batch: &mut Batch, name: Place, flags: u32) -> Call {
     let is_path = flags & O_PATH != 0;
     let opening = match is_path {
         true => flags & OPENING_PATH,
@@ -216,7 +216,10 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                         "what it watches is known by a file handle only, which is not supported",
                     ));
                 };
-                let name = batch.string(&path(name));
+                // inotify_add_watch(2) follows links of procfs.
+                let place = batch.string(&path(name));
+                let found = open_name(&mut batch, place, O_PATH);
+                batch.call("close", libc::SYS_close, &[found.into()]);
                 const INOTIFY_IOC_SETNEXTWD: u32 = 0x4004_4900;
                 batch.call_may_fail(
                     "INOTIFY_IOC_SETNEXTWD",
@@ -226,7 +229,7 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                 batch.call(
                     "inotify_add_watch",
                     libc::SYS_inotify_add_watch,
-                    &[fd.into(), name.into(), watch.mask.into()],
+                    &[fd.into(), place.into(), watch.mask.into()],
                 );
             }
             fd
@@ -274,6 +277,24 @@ fn is_of_task(reg: &RegFileEntry) -> bool {
     pid.is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
 }
 
+/// Whether a file is executed or mapped, and not for writing.
+fn is_program(snapshot: &Snapshot, reg: &RegFileEntry) -> bool {
+    let is_mapped = |vma: &VmaEntry| {
+        vma.status & (vma::FILE_PRIVATE | vma::FILE_SHARED) != 0 && vma.shmid == u64::from(reg.id)
+    };
+    let mut mms = snapshot.tasks.iter().filter_map(|task| task.mm.as_ref());
+    reg.flags & (ACCESS | O_PATH) == libc::O_RDONLY as u32
+        && mms.any(|mm| mm.exe_file_id == reg.id || mm.vmas.iter().any(is_mapped))
+}
+
+/// Opens a program that the container's user may execute and not read.
+fn open_program(batch: &mut Batch, build: &Build<'_>, name: Place, reg: &RegFileEntry) -> Call {
+    let arguments = [libc::AT_FDCWD.into(), name.into(), libc::X_OK.into(), libc::AT_EACCESS.into()];
+    batch.call("execute", libc::SYS_faccessat2, &arguments);
+    let capabilities = build.policy.file_capabilities() | 1 << policy::DAC_READ_SEARCH;
+    build.with_only(batch, capabilities, |batch| open_name(batch, name, reg.flags))
+}
+
 fn names_fifo(snapshot: &Snapshot, reg: &RegFileEntry) -> bool {
     snapshot.files.iter().filter_map(|file| file.fifo.as_ref()).any(|fifo| fifo.regf_id == Some(reg.id))
 }
@@ -293,13 +314,22 @@ fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     if build.snapshot.remaps.iter().any(|remap| remap.orig_id == reg.id) {
         return open_deleted(build, reg);
     }
-    let at = path(&reg.name);
-    let place = batch.string(&at);
-    let fd = open_name(&mut batch, place, reg.flags);
-    let found = look(&mut batch, fd);
-    seek(&mut batch, fd, reg);
-    build.settle(&mut batch, fd, reg.id);
-    let outcome = build.run(0, &batch)?;
+    let open = |build: &mut Build<'_>, as_program: bool| {
+        let mut batch = Batch::new();
+        let place = batch.string(&path(&reg.name));
+        let fd = match as_program {
+            true => open_program(&mut batch, build, place, reg),
+            false => open_name(&mut batch, place, reg.flags),
+        };
+        let found = look(&mut batch, fd);
+        seek(&mut batch, fd, reg);
+        build.settle(&mut batch, fd, reg.id);
+        build.run(0, &batch).map(|outcome| (outcome, found))
+    };
+    let (outcome, found) = match open(build, false) {
+        Err(error) if is_program(build.snapshot, reg) => open(build, true).map_err(|_| error)?,
+        opened => opened?,
+    };
     // struct stat: st_size at 48.
     let (mode, size) = (outcome.u32(found.plus(ST_MODE)), outcome.u64(found.plus(48)));
     if let Some(expected) = reg.mode.filter(|expected| expected & libc::S_IFMT != mode & libc::S_IFMT) {
@@ -486,7 +516,7 @@ fn open_pipe(build: &mut Build<'_>, id: u32, ends: &[&PipeEntry]) -> Result<()> 
 }
 
 /// Opens what a descriptor of the first task is open on anew.
-fn reopen(batch: &mut Batch, fd: i32, flags: u32) -> Call {
+pub(super) fn reopen(batch: &mut Batch, fd: i32, flags: u32) -> Call {
     let name = batch.string(format!("/proc/self/fd/{fd}").as_bytes());
     batch.call("open", libc::SYS_openat, &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()])
 }
