@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 /// Bytes of addresses that floe and what it makes may have.
-const ADDRESS_SPACE: u64 = 4 << 30;
+const ADDRESS_SPACE: u64 = 1 << 30;
 
 pub(crate) fn cases() -> Vec<Case> {
     let forgeries =

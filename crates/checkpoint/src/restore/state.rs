@@ -90,7 +90,7 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// The signals of a queue, each a siginfo_t, `check_signals`.
+/// The signals of a queue, each a siginfo_t (`check`).
 fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
     queue.signals.iter().map(|signal| signal.siginfo.as_slice())
 }
