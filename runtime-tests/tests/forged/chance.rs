@@ -2,7 +2,9 @@
 //! config.json gives. Never does floe wait or panic, and never is anything left.
 
 use super::*;
-use std::time::{SystemTime, UNIX_EPOCH};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Programs with much state, of all kinds.
 const PROGRAMS: [&str; 8] =
@@ -18,7 +20,48 @@ pub(super) fn cases() -> Vec<Case> {
             run(t, program);
         })
     };
-    PROGRAMS.map(case).into()
+    let mut cases: Vec<Case> = PROGRAMS.map(case).into();
+    cases.push(Case::new("forged::chance::task_that_ends_meanwhile", |t| {
+        needs_floe();
+        task_that_ends_meanwhile(t);
+    }));
+    cases
+}
+
+/// A task that ends or is stopped while it is built, as what an image says may bring about: the restore ends, too.
+fn task_that_ends_meanwhile(t: &mut Test) {
+    const INSTANTS: u32 = 40;
+    let mut forged = Forged::prepare(t, "tree", as_it_is);
+    let id = forged.bundle.id.clone();
+    let began = Instant::now();
+    forged.restore().quiet();
+    let whole = began.elapsed();
+    forged.t.call(["delete", "--force", &id]).ok();
+    let mut refused = 0;
+    let mut rounds = 0;
+    // Few instants are between the birth of a child and the end of the restore.
+    while rounds < INSTANTS || refused == 0 && rounds < 10 * INSTANTS {
+        let instant = rounds % INSTANTS;
+        rounds += 1;
+        let command = forged.restoring();
+        let restore = forged.t.spawn(command);
+        std::thread::sleep(whole * instant / INSTANTS);
+        // The first task is on its way to the engine before it has children.
+        let tasks = read(cgroup_dir(&id).join("cgroup.procs"));
+        let signal = if instant.is_multiple_of(2) { Signal::SIGKILL } else { Signal::SIGSTOP };
+        if let Some(task) = tasks.lines().skip(1).last().and_then(|pid| pid.parse().ok()) {
+            // It may have ended already.
+            let _ = kill(Pid::from_raw(task), signal);
+        }
+        if restore.wait().code != 0 {
+            refused += 1;
+            assert_eq!(forged.t.leftovers(), [""; 0], "instant {instant}");
+        } else {
+            forged.t.call(["delete", "--force", &id]).ok();
+        }
+    }
+    println!("{refused} of {rounds} ended");
+    assert!(refused > 0, "none ended in time");
 }
 
 /// xorshift64*

@@ -109,6 +109,11 @@ impl<'a> Forged<'a> {
     }
 
     fn restore(&mut self) -> Output {
+        let command = self.restoring();
+        self.t.run(command)
+    }
+
+    fn restoring(&self) -> Command {
         self.bundle.write();
         let mut command = Command::new("sh");
         let limited = format!("ulimit -v {}; exec \"$@\"", ADDRESS_SPACE / 1024);
@@ -126,7 +131,7 @@ impl<'a> Forged<'a> {
             .arg("--work-path")
             .arg(self.t.path("work"));
         command.args(["--detach", "--bundle"]).arg(&self.bundle.dir).arg(&self.bundle.id);
-        self.t.run(command)
+        command
     }
 
     #[track_caller]
