@@ -35,7 +35,7 @@ mod tree;
 pub use check::check;
 pub use dump::dump;
 pub use error::{Error, Result};
-pub use policy::{Capabilities, Filter, Policy};
+pub use policy::{Capabilities, Filter, Policy, User};
 pub use restore::{ClockOffset, Nursery, Restore};
 pub use target::{
     Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target,

@@ -11,6 +11,7 @@ mod files;
 mod layout;
 mod locks;
 mod memory;
+mod privileges;
 mod registers;
 mod sockets;
 mod state;
@@ -67,7 +68,8 @@ impl Restore {
         let snapshot = Snapshot::read(&images)?;
         log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
         credentials::check(&snapshot, &policy)?;
-        memory::check(&snapshot)?;
+        memory::check(&snapshot, &policy)?;
+        state::check(&snapshot)?;
         let layout = Layout::new(&snapshot)?;
         let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
         let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
@@ -170,7 +172,10 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // Before there are files to be opened in them.
     tmpfs::fill(build)?;
     // Before there are children: they inherit both.
+    // Names and kinds of files are the image's: what follows from them is the container's user's to do.
+    build.lower(build.policy.file_capabilities())?;
     files::open_all(build)?;
+    build.raise()?;
     memory::make_shared(build)?;
     sysv::make(build)?;
     state::name_host(build)?;
@@ -180,6 +185,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // While all of them exist, and before zombies end: a group may be led by one.
     tree::join_groups(build)?;
     files::install(build)?;
+    credentials::relabel(build)?;
     threads::make(build)?;
     ttys::attach(build)?;
     state::describe_memory(build)?;
@@ -192,6 +198,7 @@ fn make(build: &mut Build<'_>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
     credentials::restore(build)?;
+    files::open_of_tasks(build)?;
     state::arm(build)?;
     Ok(threads)
 }

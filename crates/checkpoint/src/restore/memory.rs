@@ -6,8 +6,10 @@
 use super::build::Build;
 use super::layout::LAST;
 use crate::error::{At, Error, Result};
-use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, VDSO, VSYSCALL, VVAR};
-use crate::snapshot::{Ancestors, Location, PAGE_SIZE, Snapshot, Task, names};
+use crate::policy::{self, Policy};
+use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, SYSVIPC, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::{Ancestors, Location, PAGE_SIZE, Snapshot, Task, names, run_size};
+use crate::target::NamespaceKind;
 use images::Directory;
 use images::messages::VmaEntry;
 use inject::{Batch, Call};
@@ -36,8 +38,18 @@ const AFTER_CHILDREN: [i32; 2] = [libc::MADV_DONTFORK, libc::MADV_WIPEONFORK];
 /// Advice that decides how pages are made, so that it is given before them.
 const BEFORE_PAGES: [i32; 2] = [libc::MADV_HUGEPAGE, libc::MADV_NOHUGEPAGE];
 
-/// Refuses what cannot be mapped.
-pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
+/// The page that every process has.
+const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
+/// Bytes of the largest vdso, and of it with its data, with room for those of later kernels.
+const VDSO_SIZE: u64 = 64 << 10;
+const VDSO_AND_DATA: u64 = 1 << 20;
+
+/// Refuses what cannot be mapped, and what the container's user could not map.
+pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
+    let lowest = match policy.can_have(policy::SYS_RAWIO) {
+        true => 0,
+        false => lowest_address()?,
+    };
     for task in &snapshot.tasks {
         let refuse = |mapping: &VmaEntry, why: &str| {
             Err(Error::new(format!("mm-{}.img: mapping at {:#x}: {why}", task.entry.pid, mapping.start)))
@@ -47,8 +59,19 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
             if !mapping.start.is_multiple_of(PAGE_SIZE) || !mapping.end.is_multiple_of(PAGE_SIZE) {
                 return refuse(mapping, "not on the boundary of a page");
             }
-            if !has(VSYSCALL) && mapping.end > LAST + PAGE_SIZE {
+            let is_vsyscall = has(VSYSCALL) && (mapping.start..mapping.end) == VSYSCALL_PAGE;
+            if !is_vsyscall && (mapping.end > LAST + PAGE_SIZE || mapping.start < lowest) {
                 return refuse(mapping, "beyond the addresses of a program");
+            }
+            if mapping.pgoff.checked_add(mapping.end - mapping.start).is_none_or(|end| end > i64::MAX as u64)
+            {
+                return refuse(mapping, "beyond what a file can have");
+            }
+            if has(SYSVIPC) && !policy.owns(NamespaceKind::Ipc) {
+                return refuse(
+                    mapping,
+                    "System V shared memory of somebody else's namespace is not supported",
+                );
             }
             if has(SOCKET) {
                 return refuse(mapping, "rings of packet sockets are not supported");
@@ -63,8 +86,42 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
                 return refuse(mapping, "plugins are not supported");
             }
         }
+        let is_large =
+            |range: Option<Range<u64>>, most| range.is_some_and(|range| range.end - range.start > most);
+        if is_large(vdso_code(task), VDSO_SIZE) || is_large(vdso(task), VDSO_AND_DATA) {
+            let pid = task.entry.pid;
+            return Err(Error::new(format!("mm-{pid}.img: its vdso is larger than any")));
+        }
+        check_pages(task)?;
     }
     Ok(())
+}
+
+/// Refuses pages that would go nowhere.
+fn check_pages(task: &Task) -> Result<()> {
+    let mappings = task.mm.iter().flat_map(|mm| &mm.vmas).filter(|mapping| mapping.status & vma::GUARD == 0);
+    let mut mappings = mappings.peekable();
+    for run in task.pages.iter().flat_map(|pages| &pages.runs) {
+        let (mut at, end) = (run.vaddr, run.vaddr + run_size(run).unwrap_or(0));
+        while at < end {
+            while mappings.next_if(|mapping| mapping.end <= at).is_some() {}
+            match mappings.peek() {
+                Some(mapping) if mapping.start <= at => at = mapping.end,
+                _ => {
+                    let pid = task.entry.pid;
+                    return Err(Error::new(format!("pagemap-{pid}.img: pages at {at:#x} are in no mapping")));
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Below it, who has no CAP_SYS_RAWIO maps nothing.
+fn lowest_address() -> Result<u64> {
+    let file = "/proc/sys/vm/mmap_min_addr";
+    let text = std::fs::read_to_string(file).at(|| format!("read {file}"))?;
+    text.trim().parse().map_err(|_| Error::new(format!("{file}: {text} is no number")))
 }
 
 /// Where all pages of a dump are, in files that are open for us and for the tasks.
@@ -614,7 +671,10 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
                 batch.call("madvise", libc::SYS_madvise, &[start.into(), len.into(), bit.into()]);
             }
             if mapping.flags & libc::MAP_LOCKED as u32 != 0 {
-                batch.call("mlock", libc::SYS_mlock, &[start.into(), len.into()]);
+                // As much as the container's user may.
+                build.with_only(&mut batch, build.policy.ceiling(), |batch| {
+                    batch.call("mlock", libc::SYS_mlock, &[start.into(), len.into()])
+                });
             }
         }
         let shared = &build.layout.shared_all;

@@ -4,13 +4,11 @@ use super::build::Build;
 use super::memory::read_pages;
 use crate::error::{Error, Result};
 use crate::snapshot::{PAGE_SIZE, names};
+use crate::target::NamespaceKind;
 use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
 const IPC_CREATE: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
-
-/// fsconfig(2), fsmount(2)
-const FSCONFIG_CMD_CREATE: i32 = 6;
 
 /// Makes what the namespace had, in the first task, whose namespace it is.
 pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
@@ -18,6 +16,11 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     let Some(ipc) = build.snapshot.namespaces.ipc.get(&id) else { return Ok(()) };
     if ipc.shm.is_empty() && ipc.msg.is_empty() && ipc.sem.is_empty() {
         return Ok(());
+    }
+    if !build.policy.owns(NamespaceKind::Ipc) {
+        return Err(Error::new(format!(
+            "ipcns-{id}: System V objects of somebody else's namespace are not made"
+        )));
     }
     let procfs = private_procfs(build)?;
     for (segment, content) in &ipc.shm {
@@ -95,15 +98,10 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The sysctls of the container's namespace. Its own /proc is not to be written through, and mostly cannot be.
+/// The sysctls of the container's namespace.
 fn private_procfs(build: &mut Build<'_>) -> Result<u64> {
     let mut batch = Batch::new();
-    let kind = batch.string(b"proc");
-    let context = batch.call("fsopen proc", libc::SYS_fsopen, &[kind.into(), 0.into()]);
-    let arguments = [context.into(), FSCONFIG_CMD_CREATE.into(), 0.into(), 0.into(), 0.into()];
-    batch.call("fsconfig", libc::SYS_fsconfig, &arguments);
-    let mount = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), 0.into()]);
-    batch.call("close", libc::SYS_close, &[context.into()]);
+    let mount = super::build::open_procfs(&mut batch);
     let outcome = build.run(0, &batch)?;
     Ok(outcome.result(mount).unwrap_or(0))
 }
