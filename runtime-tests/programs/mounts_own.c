@@ -15,6 +15,10 @@ int main(void)
 	must(mount("/data/source", "/data/bound", NULL, MS_BIND, NULL));
 	must(mount("/data/source/file", "/data/target", NULL, MS_BIND, NULL));
 	must(mount(NULL, "/data/target", NULL, MS_BIND | MS_REMOUNT | MS_RDONLY, NULL));
+	must(mkdir("/data/closed", 0755));
+	must(mount("closed", "/data/closed", "tmpfs", 0, NULL));
+	write_file("/data/closed/file", "closed");
+	must(mount(NULL, "/data/closed", NULL, MS_REMOUNT | MS_RDONLY, NULL));
 	int fd = must(open("/data/tmpfs/file", O_RDWR));
 
 	hold();
@@ -25,6 +29,8 @@ int main(void)
 	expect_text(read_file("/data/bound/file", text, sizeof text), "source");
 	expect_text(read_file("/data/target", text, sizeof text), "source");
 	expect_error(open("/data/target", O_WRONLY), EROFS);
+	expect_text(read_file("/data/closed/file", text, sizeof text), "closed");
+	expect_error(open("/data/closed/new", O_WRONLY | O_CREAT, 0600), EROFS);
 	close(fd);
 	must(umount("/data/tmpfs"));
 	expect_error(access("/data/tmpfs/file", F_OK), ENOENT);

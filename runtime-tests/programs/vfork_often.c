@@ -10,7 +10,7 @@ static void *make_children(void *argument)
 	while (!stop) {
 		pid_t child = vfork();
 		if (child == 0) {
-			struct timespec moment = { 0, 3 * MILLISECOND };
+			struct timespec moment = { 0, MILLISECOND };
 			nanosleep(&moment, NULL);
 			execve("/proc/self/exe", arguments, environment);
 			_exit(1);

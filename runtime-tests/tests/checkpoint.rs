@@ -37,8 +37,9 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed_restore", killed_restore),
         ("killed_at_any_instant", killed_at_any_instant),
     ];
-    let own: [(&str, Body); 5] = [
+    let own: [(&str, Body); 6] = [
         ("paused", paused),
+        ("pre_dumps_that_are_no_parents", pre_dumps_that_are_no_parents),
         ("attached_run_ends", attached_run_ends),
         ("pid_namespace_of_others", pid_namespace_of_others),
         ("pids_of_the_host", pids_of_the_host),
@@ -325,6 +326,48 @@ fn terminal(scene: &mut Scene<'_>) {
     let inside = scene.call("exec", &["readlink", "/proc/1/fd/0"]).ok();
     assert_eq!(inside.text(), "/dev/pts/0");
     scene.call("delete", &["--force"]).quiet();
+}
+
+/// A dump takes over pages only from the dump since which writes were tracked. Where that is another, or nobody has
+/// tracked them, it is whole.
+fn pre_dumps_that_are_no_parents(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let pre_dump = |scene: &mut Scene<'_>, name: &str| {
+        scene.images = scene.t.path(name);
+        scene.dump(&["--pre-dump"]);
+        fs::read(scene.t.path(format!("state/{}/pre-dump.json", scene.bundle.id))).expect("the record")
+    };
+    let dump = |scene: &mut Scene<'_>, name: &str, parent: &str, has_parent: bool| {
+        scene.images = scene.t.path(name);
+        scene.dump(&["--leave-running", "--parent-path", parent]);
+        assert_eq!(scene.images.join("parent").exists(), has_parent, "{name}");
+    };
+    let first: Value = serde_json::from_slice(&pre_dump(scene, "one")).expect("JSON");
+    dump(scene, "a", "../one", true);
+    let second: Value = serde_json::from_slice(&pre_dump(scene, "two")).expect("JSON");
+    let is_there = |record: &Value| Path::new(&format!("/proc/{}", record["holder"])).exists();
+    wait_until("the first holder has ended", || !is_there(&first));
+    dump(scene, "b", "../one", false);
+    dump(scene, "c", "../two", true);
+    // Somebody ends the holder of the second.
+    let holder = second["holder"].as_i64().expect("a pid");
+    let holder = nix::unistd::Pid::from_raw(holder as i32);
+    nix::sys::signal::kill(holder, nix::sys::signal::Signal::SIGKILL).expect("it is there");
+    wait_until("the second holder has ended", || !is_there(&second));
+    dump(scene, "d", "../two", false);
+    let third: Value = serde_json::from_slice(&pre_dump(scene, "three")).expect("JSON");
+    dump(scene, "e", "../three", true);
+    scene.call("delete", &["--force"]).quiet();
+    wait_until("the third holder has ended", || !is_there(&third));
+    // Another dump at the place of the parent.
+    fs::rename(scene.t.path("two"), scene.t.path("three.new")).expect("rename");
+    fs::remove_dir_all(scene.t.path("three")).expect("remove");
+    fs::rename(scene.t.path("three.new"), scene.t.path("three")).expect("rename");
+    let mut command = scene.restoring(&["--detach"]);
+    command.arg(&scene.bundle.id);
+    scene.t.run(command).exits(1).refused(&["parent: ../three is not the dump that was there"]);
+    scene.expect_gone();
 }
 
 /// Those of `create` run again, those of `start` do not, and poststop hooks run after each of the two lives.

@@ -16,6 +16,7 @@ mod escapes;
 mod exec;
 mod features;
 mod fixtures;
+mod forged;
 mod hardening;
 mod harness;
 mod hooks;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
         bad_input::cases(),
         programs::cases(),
         refused::cases(),
+        forged::cases(),
         workloads::cases(),
         stress::cases(),
     ]

@@ -21,6 +21,9 @@ const WAYS: [Way; 7] = [
     subject::CRIU,
 ];
 
+/// For memory, which is all that a pre-dump dumps.
+const PRE_DUMP_WAYS: [Way; 2] = [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU];
+
 /// For programs that never rest.
 const HARD: [&str; 2] = ["busy", "vfork_often"];
 /// For programs that are touched by a dump elsewhere than in their memory: a link, a limit, a queue.
@@ -28,7 +31,10 @@ const TOUCHED: [&str; 3] = ["file_deleted_linked", "pty_queued", "rlimit_memory"
 const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 
 pub(crate) fn cases() -> Vec<Case> {
-    let mut cases = subject::cases("programs", &WAYS, &subject::names("programs", "c"), UNSUPPORTED, run);
+    let mut names = subject::names("programs", "c");
+    let mut cases = subject::cases("programs", &WAYS, &names, UNSUPPORTED, run);
+    names.retain(|name| name.starts_with("memory") || ["busy", "tree"].contains(&name.as_str()));
+    cases.extend(subject::cases("programs", &PRE_DUMP_WAYS, &names, UNSUPPORTED, run));
     cases.extend(subject::cases("programs", &HARD_WAYS, &HARD.map(str::to_owned), UNSUPPORTED, run));
     cases.extend(subject::cases(
         "programs",

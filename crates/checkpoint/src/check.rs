@@ -8,6 +8,7 @@ use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
 use crate::target::{Blocker, DumpOptions, Externals, Target};
+use crate::tracking::Tracking;
 use crate::tree;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
@@ -24,6 +25,7 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
         mounts: proc::Mountinfo::of(target.init)?.iter().map(|mount| mount.id).collect(),
         options,
         externals: &target.externals,
+        tracking: Tracking::find(target.tracking),
         known,
         memory: Sorted::default(),
         unix: UnixSockets::of(target.init)?,
@@ -57,6 +59,7 @@ pub(crate) const CAP_SYS_ADMIN: u32 = 21;
 struct Check<'a> {
     options: &'a DumpOptions<'a>,
     externals: &'a Externals,
+    tracking: Option<Tracking>,
     namespaces: Ids,
     known: Known,
     mounts: Vec<u32>,
@@ -103,8 +106,9 @@ impl Check<'_> {
             );
             self.block(object(), reason, "");
         }
+        let is_tracked = self.tracking.as_ref().is_some_and(|tracking| tracking.has(pid, stat.start_time));
         for mapping in Mapping::of(pid)? {
-            if let Some(reason) = unsupported(&mapping) {
+            if let Some(reason) = unsupported(&mapping, is_tracked) {
                 self.block(format!("task {pid} memory at {:#x}", mapping.start), reason, "");
             }
         }
@@ -196,7 +200,7 @@ impl Check<'_> {
 }
 
 /// Why a mapping cannot be dumped.
-fn unsupported(mapping: &Mapping) -> Option<String> {
+fn unsupported(mapping: &Mapping, is_tracked: bool) -> Option<String> {
     let name = String::from_utf8_lossy(&mapping.name);
     let kinds = [
         ("anon_inode:[io_uring]", "io_uring is not supported"),
@@ -214,7 +218,9 @@ fn unsupported(mapping: &Mapping) -> Option<String> {
         ("um", "userfaultfd is not supported"),
         ("uw", "userfaultfd is not supported"),
     ];
-    if let Some((_, reason)) = flags.iter().find(|(flag, _)| mapping.has(flag)) {
+    // That of a pre-dump is ours.
+    let is_ours = |flag: &str| flag == "uw" && is_tracked;
+    if let Some((_, reason)) = flags.iter().find(|(flag, _)| mapping.has(flag) && !is_ours(flag)) {
         return Some((*reason).to_owned());
     }
     // Pages without a page of memory behind them, a device's.
@@ -230,7 +236,7 @@ mod tests {
     fn memory_that_is_not_supported() {
         let reason = |name: &str, flags: &str| {
             let flags = flags.split(' ').map(str::to_owned).collect();
-            unsupported(&Mapping { name: name.as_bytes().to_vec(), flags, ..Mapping::default() })
+            unsupported(&Mapping { name: name.as_bytes().to_vec(), flags, ..Mapping::default() }, false)
         };
         assert_eq!(reason("", "rd wr mr"), None);
         assert_eq!(reason("[vvar]", "rd mr pf io dd"), None);

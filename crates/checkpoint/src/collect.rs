@@ -8,6 +8,8 @@ use crate::links::Links;
 use crate::memory::{self, PageCount, SharedMemory};
 use crate::mounts::Mounts;
 use crate::namespaces::{self, Ids, Known};
+use crate::pages::Source;
+use crate::pre_dump::Parent;
 use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
@@ -142,23 +144,26 @@ impl Collection {
         &mut self,
         tree: &mut Tree<'_>,
         directory: &mut DirectoryWriter,
+        parent: Option<&Parent<'_>>,
     ) -> Result<Written> {
         let mut written = Written::default();
         let mut pages_id = 0;
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
             let Some(mm) = &mut task.mm else { continue };
-            let (runs, count) = memory::own_pages(member.pid, mm)?;
-            written.pages.add(count);
+            let parent = parent.map(|parent| parent.map(task.entry.pid)).transpose()?.flatten();
+            let mut own = memory::own_pages(member.pid, &mm.vmas, parent.as_ref())?;
+            mm.vmas.append(&mut own.guards);
+            written.pages.add(own.count);
             let pid = member.pid;
             let what = || format!("task {pid}: copy its memory");
-            let source = member.process().memory();
-            task.pages = Some(write_pages(&mut pages_id, source, runs, directory, what)?);
+            let source = Source::Still(member.process().memory());
+            task.pages = Some(write_pages(&mut pages_id, source, own.runs, directory, what)?);
         }
         for (id, file) in &self.shared {
             let (runs, count) = memory::shared_pages(*id, file)?;
             written.shared.add(count);
             let what = || format!("shared memory {id}: copy");
-            let map = write_pages(&mut pages_id, file, runs, directory, what)?;
+            let map = write_pages(&mut pages_id, Source::Still(file), runs, directory, what)?;
             self.snapshot.shmem.insert(*id, map);
         }
         for (id, (ghost, file)) in &self.ghosts {
@@ -169,9 +174,9 @@ impl Collection {
     }
 }
 
-fn write_pages(
+pub(crate) fn write_pages(
     pages_id: &mut u32,
-    source: &File,
+    source: Source<'_>,
     runs: Vec<PagemapEntry>,
     directory: &mut DirectoryWriter,
     what: impl Fn() -> String,

@@ -4,6 +4,7 @@ use crate::Log;
 use crate::check::check;
 use crate::collect::{Written, collect};
 use crate::error::{At, Error, Result};
+use crate::pre_dump::{Parent, pre_dump};
 use crate::target::{DumpOptions, Target};
 use crate::tree::{Tree, VFORK};
 use images::DirectoryWriter;
@@ -48,17 +49,16 @@ pub fn dump(
     log: &mut Log<'_>,
 ) -> Result<DumpStatsEntry> {
     let mut clock = Clock::default();
+    if options.pre_dump {
+        return pre_dump(target, images, options, log);
+    }
+    let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
+    if let Some(parent) = parent.as_ref().filter(|parent| !parent.is_tracked) {
+        log(&format!("all pages: nobody has kept track of writes since {}", parent.path.display()));
+    }
+    let parent = parent.filter(|parent| parent.is_tracked);
     let mut phase = |phase: Phase| log(&phase.to_string());
     phase(Phase::Check);
-    if options.pre_dump {
-        return Err(Error::new("pre-dumps are not supported; leave out --pre-dump"));
-    }
-    if let Some(parent) = options.parent {
-        let parent = parent.display();
-        return Err(Error::new(format!(
-            "a dump on top of {parent} is not supported; leave out --parent-path"
-        )));
-    }
     wait_for_what_passes(target, options)?;
     let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
     let mut directory = DirectoryWriter::new(images)?;
@@ -74,7 +74,10 @@ pub fn dump(
     let mut collection = collect(target, options, &mut tree)?;
     phase(Phase::Content);
     let start_of_content = Instant::now();
-    let written = collection.write_content(&mut tree, &mut directory)?;
+    let written = collection.write_content(&mut tree, &mut directory, parent.as_ref())?;
+    if let Some(parent) = &parent {
+        directory.link_parent(parent.path, &parent.directory)?;
+    }
     clock.content = start_of_content.elapsed();
     phase(Phase::Images);
     collection.snapshot.write(&mut directory)?;
@@ -107,13 +110,13 @@ fn wait_for_what_passes(target: &Target<'_>, options: &DumpOptions<'_>) -> Resul
 
 /// How long the tasks waited for what.
 #[derive(Clone, Copy, Debug, Default)]
-struct Clock {
-    freezing: Duration,
-    frozen: Duration,
-    content: Duration,
+pub(crate) struct Clock {
+    pub(crate) freezing: Duration,
+    pub(crate) frozen: Duration,
+    pub(crate) content: Duration,
 }
 
-fn statistics(clock: &Clock, written: &Written) -> DumpStatsEntry {
+pub(crate) fn statistics(clock: &Clock, written: &Written) -> DumpStatsEntry {
     let micros = |time: Duration| u32::try_from(time.as_micros()).unwrap_or(u32::MAX);
     DumpStatsEntry {
         freezing_time: micros(clock.freezing),
@@ -122,7 +125,7 @@ fn statistics(clock: &Clock, written: &Written) -> DumpStatsEntry {
         memdump_time: micros(clock.content),
         memwrite_time: micros(clock.content),
         pages_scanned: written.pages.scanned,
-        pages_skipped_parent: 0,
+        pages_skipped_parent: written.pages.skipped,
         pages_written: written.pages.written,
         irmap_resolve: Some(0),
         pages_lazy: 0,

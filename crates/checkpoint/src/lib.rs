@@ -19,6 +19,7 @@ mod mounts;
 mod namespaces;
 mod pages;
 mod policy;
+mod pre_dump;
 mod proc;
 mod restore;
 mod seccomp;
@@ -31,13 +32,14 @@ mod task;
 mod terminals;
 mod timers;
 mod tmpfs;
+mod tracking;
 mod tree;
 mod undo;
 
 pub use check::check;
 pub use dump::dump;
 pub use error::{Error, Result};
-pub use policy::{Capabilities, Filter, Policy};
+pub use policy::{Capabilities, Filter, Policy, User};
 pub use restore::{ClockOffset, Nursery, Restore};
 pub use target::{
     Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target,

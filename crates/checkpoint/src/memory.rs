@@ -4,7 +4,7 @@ use crate::error::{At, Error, Result};
 use crate::files::Files;
 use crate::proc::Mapping;
 use crate::snapshot::vma::{self, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
-use crate::snapshot::{PAGE_SIZE, pagemap};
+use crate::snapshot::{PAGE_SIZE, PageMap, pagemap, run_size};
 use crate::task::Answers;
 use crate::tree::Member;
 use images::messages::{MmEntry, PagemapEntry, VmaEntry};
@@ -12,9 +12,10 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
+use sys::userfault::{self, Mode};
 
 /// Where the content of shared memory can be read, by the inode of its file.
 pub(crate) type SharedMemory = BTreeMap<u64, File>;
@@ -78,6 +79,22 @@ pub(crate) fn address_space(
 }
 
 fn vma_entry(pid: i32, mapping: &Mapping, files: &mut Files<'_>) -> Result<VmaEntry> {
+    let mut entry = bare_entry(mapping);
+    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
+    if entry.status & vma::ANON_SHARED != 0 {
+        entry.shmid = mapping.ino;
+        if let Entry::Vacant(vacant) = files.shared.entry(mapping.ino) {
+            vacant.insert(File::open(&link).at(|| format!("open {link}"))?);
+        }
+    } else if entry.status & (vma::FILE_PRIVATE | vma::FILE_SHARED) != 0 {
+        entry.shmid = files.place(&link)?.into();
+        entry.fdflags = Some(open_flags(&link)?);
+    }
+    Ok(entry)
+}
+
+/// A mapping without what it is a mapping of.
+pub(crate) fn bare_entry(mapping: &Mapping) -> VmaEntry {
     let mut entry = VmaEntry {
         start: mapping.start,
         end: mapping.end,
@@ -102,28 +119,19 @@ fn vma_entry(pid: i32, mapping: &Mapping, files: &mut Files<'_>) -> Result<VmaEn
             b"[heap]" => entry.status |= HEAP,
             _ => {}
         }
-        return Ok(entry);
-    }
-    let link = format!("/proc/{pid}/map_files/{:x}-{:x}", mapping.start, mapping.end);
-    if mapping.is_shared && is_shared_memory(name) {
+    } else if mapping.is_shared && is_shared_memory(name) {
         entry.flags |= libc::MAP_ANONYMOUS as u32;
         entry.status |= vma::ANON_SHARED;
-        entry.shmid = mapping.ino;
         if name.starts_with(b"/SYSV") {
             entry.status |= vma::SYSVIPC;
         }
-        if let Entry::Vacant(vacant) = files.shared.entry(mapping.ino) {
-            vacant.insert(File::open(&link).at(|| format!("open {link}"))?);
+    } else {
+        entry.status |= if mapping.is_shared { vma::FILE_SHARED } else { vma::FILE_PRIVATE };
+        if name.starts_with(b"/memfd:") {
+            entry.status |= MEMFD;
         }
-        return Ok(entry);
     }
-    entry.status |= if mapping.is_shared { vma::FILE_SHARED } else { vma::FILE_PRIVATE };
-    if name.starts_with(b"/memfd:") {
-        entry.status |= MEMFD;
-    }
-    entry.shmid = files.place(&link)?.into();
-    entry.fdflags = Some(open_flags(&link)?);
-    Ok(entry)
+    entry
 }
 
 fn is_shared_memory(name: &[u8]) -> bool {
@@ -181,28 +189,38 @@ fn advice(mapping: &Mapping) -> u64 {
 pub(crate) struct PageCount {
     pub(crate) scanned: u64,
     pub(crate) written: u64,
+    /// Left in the parent directory.
+    pub(crate) skipped: u64,
 }
 
 impl PageCount {
     pub(crate) fn add(&mut self, other: PageCount) {
         self.scanned += other.scanned;
         self.written += other.written;
+        self.skipped += other.skipped;
     }
 }
 
-/// Which pages of a process go into the images: those that are neither the file's nor zeros.
-/// Guard pages have no content; they become entries of `mm`, behind all others.
-pub(crate) fn own_pages(pid: i32, mm: &mut MmEntry) -> Result<(Vec<PagemapEntry>, PageCount)> {
+/// What a process has in memory that is its own.
+#[derive(Debug, Default)]
+pub(crate) struct OwnPages {
+    pub(crate) runs: Vec<PagemapEntry>,
+    /// Guard pages, which have no content.
+    pub(crate) guards: Vec<VmaEntry>,
+    pub(crate) count: PageCount,
+}
+
+/// Which pages of a process go into the images: those that are neither the file's nor zeros. Those that `parent` has, from
+/// a dump since which writes are tracked, stay where they are if nobody has written to them.
+pub(crate) fn own_pages(pid: i32, vmas: &[VmaEntry], parent: Option<&PageMap>) -> Result<OwnPages> {
     let path = format!("/proc/{pid}/pagemap");
     let pagemap = File::open(&path).at(|| format!("open {path}"))?;
-    let mut runs = Vec::new();
-    let mut guards: Vec<VmaEntry> = Vec::new();
-    let mut count = PageCount::default();
-    for vma in &mm.vmas {
-        count.scanned += (vma.end - vma.start) / PAGE_SIZE;
+    let mut own = OwnPages::default();
+    for vma in vmas {
+        own.count.scanned += (vma.end - vma.start) / PAGE_SIZE;
         if vma.status & VDSO != 0 {
             // Its code may differ where it is restored.
-            add(&mut runs, vma.start, vma.end, pagemap::PRESENT);
+            add(&mut own.runs, vma.start, vma.end, pagemap::PRESENT);
             continue;
         }
         if !has_own_pages(vma) {
@@ -211,15 +229,76 @@ pub(crate) fn own_pages(pid: i32, mm: &mut MmEntry) -> Result<(Vec<PagemapEntry>
         let is_anonymous = vma.status & ANON_PRIVATE != 0;
         let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
         let bits = if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT };
-        let found = |region: &PageRegion| match region.bits & page::GUARD {
-            0 => add(&mut runs, region.start, region.end, bits),
-            _ => guards.push(guard(region)),
+        let found = |region: &PageRegion| {
+            let is_written = region.bits & (page::TRACKED | page::WRITTEN) != page::TRACKED;
+            match parent {
+                _ if region.bits & page::GUARD != 0 => own.guards.push(guard(region)),
+                Some(parent) if !is_written => {
+                    for (start, end, is_there) in parts(parent, region.start, region.end) {
+                        add(&mut own.runs, start, end, if is_there { pagemap::PARENT } else { bits });
+                    }
+                }
+                _ => add(&mut own.runs, region.start, region.end, bits),
+            }
         };
-        scan(&pagemap, vma.start, vma.end, found).at(|| format!("scan {path}"))?;
+        scan(&pagemap, vma.start, vma.end, parent.is_some(), found).at(|| format!("scan {path}"))?;
     }
-    mm.vmas.append(&mut guards);
-    count.written = runs.iter().filter_map(|run| run.nr_pages).sum();
-    Ok((runs, count))
+    let pages = |flag: u32| {
+        let with = own.runs.iter().filter(|run| run.flags.unwrap_or(0) & flag != 0);
+        with.filter_map(|run| run.nr_pages).sum()
+    };
+    own.count.written = pages(pagemap::PRESENT);
+    own.count.skipped = pages(pagemap::PARENT);
+    Ok(own)
+}
+
+/// A range in parts that a map has, and that it has not.
+fn parts(map: &PageMap, start: u64, end: u64) -> Vec<(u64, u64, bool)> {
+    let run_end = |run: &PagemapEntry| run.vaddr + run_size(run).unwrap_or(0);
+    let first = map.runs.partition_point(|run| run_end(run) <= start);
+    let mut parts = Vec::new();
+    let mut at = start;
+    for run in map.runs[first..].iter().take_while(|run| run.vaddr < end) {
+        let (from, to) = (run.vaddr.max(at), run_end(run).min(end));
+        if from > at {
+            parts.push((at, from, false));
+        }
+        parts.push((from, to, true));
+        at = to;
+    }
+    if at < end {
+        parts.push((at, end, false));
+    }
+    parts
+}
+
+/// Has writes to own pages tracked from now on, as far as they can be.
+pub(crate) fn track(pid: i32, vmas: &[VmaEntry], userfaultfd: BorrowedFd<'_>) -> Result<()> {
+    let path = format!("/proc/{pid}/pagemap");
+    let pagemap = File::open(&path).at(|| format!("open {path}"))?;
+    for vma in vmas.iter().filter(|vma| vma.status & VDSO == 0 && has_own_pages(vma)) {
+        match userfault::register(userfaultfd, Mode::TrackWrites, vma.start, vma.end - vma.start) {
+            // Not tracked, so it counts as written.
+            Err(errno) if [libc::EINVAL, libc::EBUSY, libc::EPERM].contains(&errno.raw()) => continue,
+            tracked => tracked.at(|| format!("task {pid}: track writes to {:#x}", vma.start))?,
+        }
+        let mut protect = PageScan {
+            start: vma.start,
+            end: vma.end,
+            all: page::TRACKED | page::WRITTEN,
+            // Those that are not there yet will count as written.
+            any: page::PRESENT | page::SWAPPED,
+            protects: true,
+            ..PageScan::default()
+        };
+        // Nobody asks for the regions; but without room for them the kernel protects what is not there, too.
+        let mut regions = [PageRegion::default(); 64];
+        while protect.start < protect.end {
+            let scanned = pagemap_scan(pagemap.as_fd(), &protect, &mut regions);
+            (_, protect.start) = scanned.at(|| format!("scan {path}"))?;
+        }
+    }
+    Ok(())
 }
 
 fn guard(region: &PageRegion) -> VmaEntry {
@@ -233,24 +312,32 @@ fn has_own_pages(vma: &VmaEntry) -> bool {
     is_private && vma.status & (VVAR | VSYSCALL) == 0 && vma.flags & libc::MAP_TYPE as u32 != MAP_DROPPABLE
 }
 
-/// `found` gets stretches of own pages and of guard pages.
-fn scan(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&PageRegion)) -> sys::Result<()> {
+/// `found` gets stretches of own pages and of guard pages; if `is_tracked`, with what is known about writes.
+fn scan(
+    pagemap: &File,
+    start: u64,
+    end: u64,
+    is_tracked: bool,
+    mut found: impl FnMut(&PageRegion),
+) -> sys::Result<()> {
     let unwanted = page::FILE | page::ZERO;
+    let told = if is_tracked { page::TRACKED | page::WRITTEN } else { 0 };
     let mut scan = PageScan {
         start,
         end,
         inverted: unwanted,
         all: unwanted,
         any: page::PRESENT | page::SWAPPED | page::GUARD,
-        told: page::GUARD,
+        told: told | page::GUARD,
+        protects: false,
     };
     let mut regions = [PageRegion::default(); 512];
     while scan.start < end {
         let (count, up_to) = match pagemap_scan(pagemap.as_fd(), &scan, &mut regions) {
             // FIXME: remove when 6.15 is the oldest supported kernel.
-            Err(errno) if errno.raw() == libc::EINVAL && scan.told != 0 => {
+            Err(errno) if errno.raw() == libc::EINVAL && scan.told & page::GUARD != 0 => {
                 scan.any &= !page::GUARD;
-                scan.told = 0;
+                scan.told &= !page::GUARD;
                 continue;
             }
             // FIXME: remove when 6.7 is the oldest supported kernel.
@@ -324,7 +411,7 @@ pub(crate) fn shared_pages(id: u64, file: &File) -> Result<(Vec<PagemapEntry>, P
         at = end;
     }
     let written = runs.iter().filter_map(|run| run.nr_pages).sum();
-    Ok((runs, PageCount { scanned: size.div_ceil(PAGE_SIZE), written }))
+    Ok((runs, PageCount { scanned: size.div_ceil(PAGE_SIZE), written, skipped: 0 }))
 }
 
 #[cfg(test)]
@@ -361,7 +448,7 @@ mod tests {
         let start = (page.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
         let end = start + 2 * PAGE_SIZE;
         let (mut found, mut found_by_entries) = (0, 0);
-        scan(&pagemap, start, end, |region| found += region.end - region.start).expect("a scan");
+        scan(&pagemap, start, end, false, |region| found += region.end - region.start).expect("a scan");
         scan_entries(&pagemap, start, end, |region| found_by_entries += region.end - region.start)
             .expect("a scan");
         assert_eq!((found, found_by_entries), (2 * PAGE_SIZE, 2 * PAGE_SIZE));

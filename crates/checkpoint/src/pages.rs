@@ -4,7 +4,7 @@
 //! to one file wait for each other. It is we who write and not the task itself: that is as fast with two processors, and
 //! asks nothing of the task, not its memory limit, nor its descriptors, nor its security module.
 
-use crate::snapshot::{is_present, run_size};
+use crate::snapshot::{PAGE_SIZE, is_present, run_size};
 use images::Pages;
 use images::messages::PagemapEntry;
 use std::fs::File;
@@ -19,9 +19,18 @@ const CHUNKS: usize = 16;
 /// Bytes that are worth threads.
 const LARGE: u64 = 8 << 20;
 
+/// Where pages are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    /// What does not change meanwhile.
+    Still(&'a File),
+    /// Memory of a process that runs: where it has given some up, nobody needs to know what was there.
+    Running(&'a File),
+}
+
 /// Copies runs of pages from a source to the pages file, one behind the other. Where the source ends within a page, zeros
 /// follow.
-pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &mut Pages) -> sys::Result<()> {
+pub(crate) fn copy(source: Source<'_>, runs: &[PagemapEntry], pages: &mut Pages) -> sys::Result<()> {
     let runs: Vec<(u64, u64)> = runs
         .iter()
         .filter(|run| is_present(run))
@@ -79,7 +88,7 @@ pub(crate) fn copy(source: &File, runs: &[PagemapEntry], pages: &mut Pages) -> s
 }
 
 struct Reader<'a> {
-    source: &'a File,
+    source: Source<'a>,
     /// Start and bytes of what is left.
     runs: &'a [(u64, u64)],
     /// Bytes of the first run that are done.
@@ -106,15 +115,22 @@ impl Reader<'_> {
     }
 }
 
-fn read_or_zeros(source: &File, buffer: &mut [u8], at: u64) -> sys::Result<()> {
+fn read_or_zeros(source: Source<'_>, buffer: &mut [u8], at: u64) -> sys::Result<()> {
+    let (Source::Still(file) | Source::Running(file)) = source;
     let mut done = 0;
     while done < buffer.len() {
-        match source.read_at(&mut buffer[done..], at + done as u64)? {
-            0 => {
+        match file.read_at(&mut buffer[done..], at + done as u64) {
+            Ok(0) => {
                 buffer[done..].fill(0);
                 break;
             }
-            read => done += read,
+            Ok(read) => done += read,
+            Err(error) if matches!(source, Source::Running(_)) && error.raw_os_error() == Some(libc::EIO) => {
+                let end = buffer.len().min(done + PAGE_SIZE as usize);
+                buffer[done..end].fill(0);
+                done = end;
+            }
+            Err(error) => return Err(error.into()),
         }
     }
     Ok(())

@@ -6,6 +6,7 @@
 
 mod build;
 mod cgroups;
+mod copy;
 mod credentials;
 mod files;
 mod keys;
@@ -13,6 +14,7 @@ mod layout;
 mod locks;
 mod memory;
 mod mounts;
+mod privileges;
 mod registers;
 mod sockets;
 mod state;
@@ -25,14 +27,14 @@ mod ttys;
 use crate::Log;
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Ancestors, Snapshot};
 use build::Build;
 use cgroup::Cgroup;
 use images::Directory;
 use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
 use layout::Layout;
-use std::collections::BTreeMap;
+use memory::PageFiles;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::rc::Rc;
@@ -52,8 +54,9 @@ pub struct Restore {
     nursery: inject::Nursery,
     _supervisor: Supervisor,
     layout: Layout,
-    /// `pages-N.img` by N. The tasks have them under the same numbers.
-    pages: Rc<BTreeMap<u32, File>>,
+    ancestors: Ancestors,
+    /// The tasks have its files under the same numbers.
+    pages: Rc<PageFiles>,
     /// Every thread, attached, by its place in the nursery.
     threads: Vec<Thread>,
     began: Instant,
@@ -69,11 +72,13 @@ impl Restore {
         let snapshot = Snapshot::read(&images)?;
         log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
         credentials::check(&snapshot, &policy)?;
-        memory::check(&snapshot)?;
+        memory::check(&snapshot, &policy)?;
+        state::check(&snapshot)?;
         let layout = Layout::new(&snapshot)?;
         let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
         let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
-        let pages = Rc::new(memory::pages_files(&snapshot, &images)?);
+        let ancestors = Ancestors::read(&images, &snapshot)?;
+        let pages = Rc::new(PageFiles::open(&snapshot, &images, &ancestors)?);
         Ok(Restore {
             snapshot,
             images,
@@ -81,6 +86,7 @@ impl Restore {
             nursery,
             _supervisor: supervisor,
             layout,
+            ancestors,
             pages,
             threads: Vec::new(),
             began,
@@ -121,11 +127,12 @@ impl Restore {
     /// them runs afterwards. `cgroup` is theirs alone, where there is such a one, and `init` is in it.
     pub fn build(&mut self, init: i32, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<()> {
         let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
+        let all = || [images].into_iter().chain(self.ancestors.directories());
         let mut build =
             Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
         self.threads = thread::scope(|scope| {
             // Takes as long as to fill the tasks with them.
-            let verified = scope.spawn(|| images.verify_pages());
+            let verified = scope.spawn(|| all().try_for_each(Directory::verify_pages));
             let made = make(&mut build, cgroup, log);
             verified.join().expect("the verification does not panic")?;
             made
@@ -169,7 +176,10 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     // Before there are files to be opened in them.
     mounts::restore(build)?;
     // Before there are children: they inherit both.
+    // Names and kinds of files are the image's: what follows from them is the container's user's to do.
+    build.lower(build.policy.file_capabilities())?;
     files::open_all(build)?;
+    build.raise()?;
     memory::make_shared(build)?;
     sysv::make(build)?;
     state::name_host(build)?;
@@ -180,6 +190,7 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     // While all of them exist, and before zombies end: a group may be led by one.
     tree::join_groups(build)?;
     files::install(build)?;
+    credentials::relabel(build)?;
     threads::make(build)?;
     ttys::attach(build)?;
     state::describe_memory(build)?;
@@ -196,6 +207,7 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
     credentials::restore(build)?;
+    files::open_of_tasks(build)?;
     state::arm(build)?;
     Ok(threads)
 }
@@ -213,13 +225,13 @@ pub struct ClockOffset {
 #[derive(Debug)]
 pub struct Nursery {
     entrance: Entrance,
-    pages: Rc<BTreeMap<u32, File>>,
+    pages: Rc<PageFiles>,
 }
 
 impl Nursery {
     /// Descriptors that `enter` needs, under the numbers that they have.
     pub fn descriptors(&self) -> Vec<BorrowedFd<'_>> {
-        self.pages.values().map(File::as_fd).collect()
+        self.pages.files().map(File::as_fd).collect()
     }
 
     /// Waits for the engine. The process has all capabilities in its user namespace, its namespaces, its root and its

@@ -17,6 +17,8 @@ pub struct Target<'a> {
     /// Its cgroup was frozen by somebody else and stays so: the tasks are dumped as they are, and left frozen when they
     /// are left running.
     pub is_paused: bool,
+    /// A file of the container's state, to be made by a pre-dump: it says who keeps track of what is written since then.
+    pub tracking: &'a Path,
     pub externals: Externals,
 }
 
@@ -89,7 +91,7 @@ pub struct DumpOptions<'a> {
     pub leave_running: bool,
     /// Memory only, of running tasks, for a later dump that names this directory as its parent.
     pub pre_dump: bool,
-    /// The directory of an earlier pre-dump, relative to that of the images.
+    /// The directory of an earlier dump, relative to that of the images: pages that were not written since then stay there.
     pub parent: Option<&'a Path>,
     pub tcp_established: bool,
     /// Connections that are not established yet are left out.

@@ -146,6 +146,7 @@ impl<'a> Tree<'a> {
     /// stopped.
     fn freeze(&self, init: i32) -> Result<()> {
         let deadline = Instant::now() + VFORK;
+        let mut pause_ms = 1;
         loop {
             if let Some(cgroup) = self.cgroup.filter(|_| !self.is_paused) {
                 cgroup.freeze()?;
@@ -156,7 +157,9 @@ impl<'a> Tree<'a> {
                 return Err(Error::new(format!("task {pid}: it shares its memory with task {other}")));
             };
             cgroup.thaw()?;
-            std::thread::sleep(Duration::from_millis(1));
+            std::thread::sleep(Duration::from_millis(pause_ms));
+            // Not in step with who makes such children all the time.
+            pause_ms = 1 + (pause_ms + 6) % 20;
         }
     }
 

@@ -14,10 +14,13 @@ use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::{Component, Path, PathBuf};
 use sys::Errno;
 use sys::mount::mount_point;
 use sys::path::resolve_in_root;
+
+/// Of the container's state: who keeps track of what is written since a pre-dump.
+const TRACKING_FILE: &str = "pre-dump.json";
 
 pub(crate) fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<()> {
     // What our caller has leaked is not for the hooks.
@@ -45,7 +48,8 @@ pub(crate) fn check(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Resu
     let subject = Subject::open(rt, id)?;
     check_parent(options)?;
     let mut blockers: Vec<String> = subject.check_config().err().iter().map(Error::to_string).collect();
-    let found = checkpoint::check(&subject.target()?, &dump_options(options));
+    let tracking = subject.container.dir.join(TRACKING_FILE);
+    let found = checkpoint::check(&subject.target(&tracking)?, &dump_options(options));
     let found = found.map_err(|e| Error::new(e.to_string()))?;
     blockers.extend(found.iter().map(ToString::to_string));
     Ok(blockers)
@@ -57,7 +61,17 @@ fn check_parent(options: &CheckpointOptions) -> Result<()> {
     if parent.is_absolute() {
         return Err(Error::new("--parent-path must be relative"));
     }
-    let path = options.image_path.join(parent);
+    // As runc does it: without a look at the directory of images, which need not be there yet.
+    let mut path = options.image_path.clone();
+    for component in parent.components() {
+        match component {
+            Component::ParentDir if path.file_name().is_some() => _ = path.pop(),
+            component => path.push(component),
+        }
+    }
+    if path.as_os_str().is_empty() {
+        path.push(".");
+    }
     let metadata = path.metadata().map_err(Errno::from);
     let metadata = metadata.at(|| format!("invalid --parent-path: {}", path.display()))?;
     match metadata.is_dir() {
@@ -126,7 +140,8 @@ impl Subject {
 
     fn dump(&self, images: OwnedFd, options: &CheckpointOptions, log: &mut Log) -> Result<StatsEntry> {
         self.check_config()?;
-        let target = self.target()?;
+        let tracking = self.container.dir.join(TRACKING_FILE);
+        let target = self.target(&tracking)?;
         if !options.pre_dump {
             // Before the dump, after which there may be no container to try again with.
             let made = self.container.made.as_ref().expect("it runs");
@@ -153,7 +168,7 @@ impl Subject {
         }
     }
 
-    fn target(&self) -> Result<Target<'_>> {
+    fn target<'a>(&'a self, tracking: &'a Path) -> Result<Target<'a>> {
         let made = self.container.made.as_ref().expect("it runs");
         let files = made.outside.iter();
         let files = files.map(|file| ExternalFile { dev: file.dev, ino: file.ino, key: file.key.clone() });
@@ -162,6 +177,7 @@ impl Subject {
             pidfd: self.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             is_paused: self.is_paused,
+            tracking,
             externals: Externals {
                 mounts: self.external_mounts()?,
                 namespaces: namespaces(&self.config),

@@ -368,7 +368,7 @@ impl<'a> Making<'a> {
                 no_pivot: plan.options.no_pivot,
                 new_keyring: !plan.options.no_new_keyring,
                 may_mknod: !config.has_user_namespace(),
-                keep_groups: config.annotations.get("run.oci.keep_original_groups").is_some_and(|v| v == "1"),
+                keep_groups: keeps_groups(&config),
                 becomes: match starter {
                     Starter::Socket | Starter::Floe => Becomes::Program,
                     Starter::Restore(restore) => Becomes::Task(restore.nursery()),
@@ -975,6 +975,11 @@ pub(crate) fn set_oom_score_adj(rt: &Runtime, process: &str, value: i32) -> Resu
         }
         other => other.at(|| format!("write {value} to {file}")),
     }
+}
+
+/// `run.oci.keep_original_groups`: the caller's supplementary groups stay.
+pub(crate) fn keeps_groups(config: &Config) -> bool {
+    config.annotations.get("run.oci.keep_original_groups").is_some_and(|value| value == "1")
 }
 
 /// Without the rights of the host's root: another user, or root of a user namespace.

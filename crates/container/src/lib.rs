@@ -130,11 +130,7 @@ pub struct RestoreOptions {
     pub image_path: PathBuf,
     /// Where restore.log and stats-restore go, made if it is missing; `None` is the directory of the images.
     pub work_path: Option<PathBuf>,
-    pub tcp_established: bool,
     pub tcp_close: bool,
-    pub ext_unix_sk: bool,
-    pub shell_job: bool,
-    pub file_locks: bool,
     /// `TYPE:LABEL` and a label, which config.json must have as well: it decides.
     pub lsm_profile: Option<String>,
     pub lsm_mount_context: Option<String>,

@@ -5,13 +5,15 @@
 //! engine builds the tasks from it. What they may have at most is decided here (`Policy`).
 
 use crate::checkpoint::namespaces;
-use crate::create::{Attached, Attachment, Making, Plan, Starter, protect_binary};
-use crate::error::{Error, Result};
+use crate::config::{Mount, MountKind};
+use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
+use crate::error::{At, Error, Result};
 use crate::work::{Log, WorkDirectory, open_directory};
 use crate::{CreateOptions, RestoreOptions, RunOptions, Runtime, descriptors};
-use checkpoint::{Capabilities, Filter, Policy, Restore};
+use checkpoint::{Capabilities, Filter, Policy, Restore, User};
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use sys::Errno;
 use sys::clone::Child;
 
 pub(crate) fn restore(
@@ -116,6 +118,10 @@ fn check_labels(plan: &Plan<'_>, restore: &RestoreOptions) -> Result<()> {
     }
 }
 
+fn is_tmpfs(mount: &Mount) -> bool {
+    matches!(&mount.kind, MountKind::Filesystem { fstype, .. } if fstype == "tmpfs")
+}
+
 fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> Result<Policy> {
     let config = &plan.config;
     let process = &config.process;
@@ -127,8 +133,18 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
     let filter = plan.seccomp.as_ref();
     let filter = filter.map(|program| Filter { program: program.filter.clone(), flags: program.flags });
     let capabilities = process.capabilities.unwrap_or_default();
+    let groups = match keeps_groups(config) {
+        true => nix::unistd::getgroups()
+            .map_err(Errno::from)
+            .at(|| "groups")?
+            .iter()
+            .map(|gid| gid.as_raw())
+            .collect(),
+        false => process.additional_gids.clone(),
+    };
     Ok(Policy {
         namespaces: namespaces(config),
+        user: User { uid: process.uid, gid: process.gid, groups },
         capabilities: Capabilities {
             bounding: capabilities.bounding,
             effective: capabilities.effective,
@@ -141,12 +157,15 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         rlimits: process.rlimits.iter().map(|limit| (limit.resource, limit.hard)).collect(),
         selinux_label: process.selinux_label.clone(),
         apparmor_profile: plan.apparmor.clone(),
+        has_names: config.hostname.is_some() || config.domainname.is_some(),
+        tmpfs: config
+            .mounts
+            .iter()
+            .filter(|mount| is_tmpfs(mount))
+            .map(|mount| (&mount.destination).into())
+            .collect(),
         inherited: if process.terminal { Vec::new() } else { descriptors::load(images)? },
         has_console: process.terminal,
-        tcp_established: restore.tcp_established,
         tcp_close: restore.tcp_close,
-        ext_unix_sk: restore.ext_unix_sk,
-        shell_job: restore.shell_job,
-        file_locks: restore.file_locks,
     })
 }

@@ -3,16 +3,18 @@
 
 use crate::error::{Error, Result};
 use crate::format::Type;
-use crate::manifest::{Content, MANIFEST, Manifest};
+use crate::manifest::{Content, Digest, MANIFEST, Manifest};
 use crate::reader::{Reader, Source};
 use nix::dir::Dir;
-use nix::fcntl::OFlag;
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, openat, readlinkat};
 use nix::libc;
 use nix::sys::stat::Mode;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 
 /// The image that is written last: where it is not, there is no dump.
@@ -20,6 +22,8 @@ pub const INVENTORY: &str = "inventory.img";
 
 /// What CRIU's images have no place for; text that only floe writes and reads.
 pub const STATE: &str = "floe-state.json";
+/// The link to the directory of an earlier dump, which has the pages that this one lacks.
+pub(crate) const PARENT: &str = "parent";
 
 /// A directory with a dump, floe's or CRIU's.
 ///
@@ -68,6 +72,35 @@ impl Directory {
     /// False for what CRIU wrote: it can be read, but not verified.
     pub fn has_manifest(&self) -> bool {
         self.manifest.is_some()
+    }
+
+    /// What tells this dump from every other; `None` where there is no manifest.
+    pub fn digest(&self) -> Option<Digest> {
+        self.manifest.as_ref()?.digest()
+    }
+
+    /// The directory that the link `parent` leads to, if there is one: that of the dump before this one. It lies beside or
+    /// below this one, so that nobody's images lead to somebody else's. Where there is a manifest, it is the dump that was
+    /// there.
+    pub fn parent(&self) -> Result<Option<Directory>> {
+        let target = match readlinkat(&self.dir, PARENT) {
+            Ok(target) => PathBuf::from(target),
+            Err(Errno::EINVAL) => PathBuf::from(PARENT),
+            Err(Errno::ENOENT) => return Ok(None),
+            Err(errno) => return Err(Error::of_kernel("read the link parent", errno)),
+        };
+        let parent = self.open_parent(&target)?;
+        match self.manifest.as_ref().map(|manifest| manifest.parent) {
+            Some(digest) if digest != parent.digest() => {
+                Err(Error::refused(PARENT, format!("{} is not the dump that was there", target.display())))
+            }
+            _ => Ok(Some(parent)),
+        }
+    }
+
+    /// The directory of a dump at `path`, which is relative to this directory and leads to one beside or below it.
+    pub fn open_parent(&self, path: &Path) -> Result<Directory> {
+        open_parent(self.dir.as_fd(), path)
     }
 
     /// All names in the directory, sorted, whatever they are the names of. One that is not UTF-8 gets replacement
@@ -164,6 +197,32 @@ impl Directory {
     fn content(&self, name: &str) -> Option<&Content> {
         self.manifest.as_ref()?.files.get(name)
     }
+}
+
+/// See `Directory::open_parent`.
+pub fn open_parent(dir: BorrowedFd<'_>, path: &Path) -> Result<Directory> {
+    let failed = |errno| Error::of_kernel(format!("{PARENT}: open {}", path.display()), errno);
+    let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
+    let path = path.strip_prefix(".").unwrap_or(path);
+    let opened = match path.strip_prefix("..") {
+        Ok(beside) => {
+            let above = openat(dir, "..", OFlag::from_bits_retain(flags), Mode::empty());
+            openat2(above.map_err(|errno| failed(errno.into()))?.as_fd(), beside, flags, 0, RESOLVE_BENEATH)
+        }
+        Err(_) => openat2(dir, path, flags, 0, RESOLVE_BENEATH),
+    };
+    match opened {
+        Ok(fd) => Directory::new(fd),
+        Err(errno) if errno.raw() == libc::EXDEV => {
+            let why = format!("{} leads elsewhere than beside the images", path.display());
+            Err(Error::refused(PARENT, why))
+        }
+        Err(errno) => Err(failed(errno)),
+    }
+}
+
+pub(crate) fn is_link(dir: BorrowedFd<'_>, name: &str) -> bool {
+    readlinkat(dir, name).is_ok()
 }
 
 fn unlisted(name: &str) -> Error {

@@ -1,19 +1,20 @@
 //! Writes a dump into a directory. Nothing is a dump until `inventory.img` is there, and that comes last and at once.
 
-use crate::directory::{INVENTORY, STATE, names, open};
+use crate::directory::{Directory, INVENTORY, PARENT, STATE, is_link, names, open};
 use crate::error::{Error, Result};
 use crate::format::{self, Type};
-use crate::manifest::{Content, Digester, MANIFEST, Manifest};
+use crate::manifest::{Content, Digest, Digester, MANIFEST, Manifest};
 use crate::messages::InventoryEntry;
 use crate::reader::{Source, has_magic, is_without_magics};
 use crate::writer::Writer;
 use nix::fcntl::renameat;
 use nix::libc;
-use nix::unistd::{UnlinkatFlags, unlinkat};
+use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 
 /// `inventory.img` before it is whole. Not an image by its name.
@@ -33,6 +34,7 @@ pub struct DirectoryWriter {
     dir: OwnedFd,
     /// Those that are whole.
     files: BTreeMap<String, Content>,
+    parent: Option<Digest>,
     /// All that were made, for removal.
     made: Vec<String>,
     is_complete: bool,
@@ -61,7 +63,8 @@ impl DirectoryWriter {
     /// are removed, because CRIU, which has no manifest, would take what is left of the old one for part of the new one.
     /// A file that is named like an image and is none is an error; others stay.
     pub fn new(dir: OwnedFd) -> Result<DirectoryWriter> {
-        let writer = DirectoryWriter { dir, files: BTreeMap::new(), made: Vec::new(), is_complete: false };
+        let (files, made) = (BTreeMap::new(), Vec::new());
+        let writer = DirectoryWriter { dir, files, parent: None, made, is_complete: false };
         // First, because from here on the old dump is not complete.
         writer.unlink(INVENTORY)?;
         writer.unlink(MANIFEST)?;
@@ -72,6 +75,9 @@ impl DirectoryWriter {
                 return Err(Error::refused(name, "in the way: named like an image, but none"));
             }
             writer.unlink(name)?;
+        }
+        if is_link(writer.dir.as_fd(), PARENT) {
+            writer.unlink(PARENT)?;
         }
         Ok(writer)
     }
@@ -115,9 +121,20 @@ impl DirectoryWriter {
         Ok(())
     }
 
-    /// Writes the manifest and then, at once, `inventory.img`: the dump is complete.
-    pub fn commit(mut self, inventory: &InventoryEntry) -> Result<()> {
-        if let Some(name) = self.made.iter().find(|name| !self.files.contains_key(*name)) {
+    /// Names the directory that has the pages which this dump lacks: `path`, relative to this one, is where `parent` was
+    /// opened.
+    pub fn link_parent(&mut self, path: &Path, parent: &Directory) -> Result<()> {
+        let failed = |errno| Error::of_kernel(format!("link {PARENT} to {}", path.display()), errno);
+        symlinkat(path, &self.dir, PARENT).map_err(failed)?;
+        self.made.push(PARENT.to_owned());
+        self.parent = parent.digest();
+        Ok(())
+    }
+
+    /// Writes the manifest and then, at once, `inventory.img`: the dump is complete. Returns what tells it from others.
+    pub fn commit(mut self, inventory: &InventoryEntry) -> Result<Digest> {
+        let is_missing = |name: &&String| *name != PARENT && !self.files.contains_key(*name);
+        if let Some(name) = self.made.iter().find(is_missing) {
             return Err(Error::refused(name, "not finished"));
         }
         self.file(INVENTORY, INVENTORY_PART, |output| {
@@ -125,14 +142,14 @@ impl DirectoryWriter {
             writer.entry(inventory)?;
             writer.finish()
         })?;
-        let manifest = Manifest::new(std::mem::take(&mut self.files)).text();
+        let (manifest, digest) = Manifest::new(std::mem::take(&mut self.files), self.parent).text();
         let mut file = self.create(MANIFEST)?;
         file.write_all(manifest.as_bytes())
             .map_err(|error| Error::of_io(format!("write {MANIFEST}"), &error))?;
         renameat(&self.dir, INVENTORY_PART, &self.dir, INVENTORY)
             .map_err(|errno| Error::of_kernel(format!("rename {INVENTORY_PART} to {INVENTORY}"), errno))?;
         self.is_complete = true;
-        Ok(())
+        Ok(digest)
     }
 
     /// Whether a file that is named like an image is one, or was to become one when floe was killed.

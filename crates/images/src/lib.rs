@@ -16,10 +16,10 @@ pub mod show;
 mod wire;
 mod writer;
 
-pub use directory::{Directory, INVENTORY, ImageFile, STATE};
+pub use directory::{Directory, INVENTORY, ImageFile, STATE, open_parent};
 pub use directory_writer::{DirectoryWriter, Output, Pages};
 pub use error::{Error, Kind, Result};
 pub use generated::messages;
-pub use manifest::MANIFEST;
+pub use manifest::{Digest, MANIFEST};
 pub use reader::{Entry, Reader, Source, is_image};
 pub use writer::Writer;

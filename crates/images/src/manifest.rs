@@ -27,6 +27,9 @@ pub(crate) struct Manifest {
     /// Version of the floe that wrote it; for people.
     floe: String,
     pub(crate) files: BTreeMap<String, Content>,
+    /// `blake3` of the manifest in the parent directory, where some pages are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) parent: Option<Digest>,
     /// Of the text without this field.
     #[serde(skip_serializing_if = "Option::is_none")]
     blake3: Option<Digest>,
@@ -41,8 +44,9 @@ pub(crate) struct Content {
     blake3: Digest,
 }
 
+/// A BLAKE3 digest, as hexadecimal text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Digest(Hash);
+pub struct Digest(Hash);
 
 impl Serialize for Digest {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
@@ -60,15 +64,22 @@ impl<'de> Deserialize<'de> for Digest {
 }
 
 impl Manifest {
-    pub(crate) fn new(files: BTreeMap<String, Content>) -> Manifest {
-        Manifest { version: VERSION, floe: env!("CARGO_PKG_VERSION").to_owned(), files, blake3: None }
+    pub(crate) fn new(files: BTreeMap<String, Content>, parent: Option<Digest>) -> Manifest {
+        let floe = env!("CARGO_PKG_VERSION").to_owned();
+        Manifest { version: VERSION, floe, files, parent, blake3: None }
     }
 
-    /// The canonical text.
-    pub(crate) fn text(mut self) -> String {
+    /// The canonical text, and the digest in it.
+    pub(crate) fn text(mut self) -> (String, Digest) {
         self.blake3 = None;
-        self.blake3 = Some(Digest(blake3::hash(self.json().as_bytes())));
-        self.json()
+        let digest = Digest(blake3::hash(self.json().as_bytes()));
+        self.blake3 = Some(digest);
+        (self.json(), digest)
+    }
+
+    /// What tells this dump from every other.
+    pub(crate) fn digest(&self) -> Option<Digest> {
+        self.blake3
     }
 
     fn json(&self) -> String {

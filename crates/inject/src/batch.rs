@@ -71,7 +71,7 @@ pub enum Arg {
 
 /// Memory of the batch: bytes from its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place(usize);
+pub struct Place(pub(crate) usize);
 
 /// A call of the batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -217,7 +217,7 @@ impl Batch {
         self.data_at() + self.data.len()
     }
 
-    fn data_at(&self) -> usize {
+    pub(crate) fn data_at(&self) -> usize {
         (self.operations.len() + 1) * OPERATION
     }
 

@@ -1,14 +1,14 @@
 //! A process with the stub in it, all its threads waiting for batches.
 
 use crate::arch::{self, Home, RawCall, Registers, SLOT};
-use crate::batch::{Batch, HOME, MAILBOX, Outcome};
+use crate::batch::{Arg, Batch, HOME, MAILBOX, Outcome};
 use crate::error::{At, Error, Result};
 use crate::ptrace::{Stop, Thread};
 use crate::region::Region;
 use crate::supervisor::{self, Life, Supervisor};
 use std::fs::File;
 use std::ops::Range;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -250,6 +250,45 @@ impl Process {
         batch.outcome(thread.tid(), self.data.read(self.room(nth).start, batch.size()))
     }
 
+    /// Has the first thread make a descriptor for us: `number` makes it, we copy it through `pidfd`, the task closes it,
+    /// also when we are gone meanwhile. `name` is for errors.
+    pub fn lend(
+        &mut self,
+        pidfd: BorrowedFd<'_>,
+        name: &'static str,
+        number: libc::c_long,
+        arguments: &[Arg],
+    ) -> Result<OwnedFd> {
+        const FUTEX_WAKE: u32 = 1;
+        const NONE: u32 = u32::MAX;
+        let mut batch = Batch::new();
+        let made = batch.call(name, number, arguments);
+        // Its number, and whether we have it.
+        let words = batch.words(&[NONE.into(), 0]);
+        batch.store_u32(made, words);
+        batch.call_may_fail("futex", libc::SYS_futex, &[words.into(), FUTEX_WAKE.into(), 1.into()]);
+        let waiters = batch.bytes(&waiters(self.data_at, supervisor::life_word(&self.data), 0));
+        batch.point(waiters.plus(WAITER + 8), words.plus(8));
+        let wait = [waiters.into(), 2.into(), 0.into(), 0.into(), 0.into()];
+        batch.call_may_fail("futex_waitv", libc::SYS_futex_waitv, &wait);
+        batch.call("close", libc::SYS_close, &[made.into()]);
+
+        self.start(0, &batch)?;
+        let words = self.room(0).start + batch.data_at() + words.0;
+        let is_done = |process: &Process| {
+            process.data.word(mailbox(0) + 4).load(Ordering::SeqCst) == process.numbers[0]
+        };
+        while self.data.word(words).load(Ordering::SeqCst) == NONE && !is_done(self) {
+            self.data.wait(words, NONE, LOOK);
+        }
+        let number = self.data.word(words).load(Ordering::SeqCst);
+        let copy = sys::process::pidfd_getfd(pidfd, number as i32);
+        self.data.word(words + 8).store(1, Ordering::SeqCst);
+        self.data.wake(words + 8);
+        self.finish(0, &batch)?;
+        copy.at(|| format!("task {}: copy the descriptor of {name}", self.pid))
+    }
+
     fn room(&self, nth: usize) -> Range<usize> {
         let first = (MAILBOXES + self.threads.len() * MAILBOX).next_multiple_of(PAGE);
         match nth {
@@ -294,14 +333,27 @@ fn mailbox(nth: usize) -> usize {
 
 /// The bytes of a mailbox whose thread is at home, at offset `at` of the region that the task has at `region`.
 pub(crate) fn new_mailbox(region: u64, at: usize, home: u64, life: u32) -> [u8; MAILBOX] {
-    const FUTEX2_SIZE_U32: u64 = 2;
     let life_at = region + LIFE as u64;
     let wanted_at = region + at as u64;
-    let words =
-        [0, 0, home, life_at, u64::from(life), life_at, FUTEX2_SIZE_U32, 0, wanted_at, FUTEX2_SIZE_U32, 1];
     let mut bytes = [0; MAILBOX];
+    for (nth, word) in [home, life_at].iter().enumerate() {
+        bytes[16 + nth * 8..][..8].copy_from_slice(&word.to_le_bytes());
+    }
+    bytes[32..][..2 * WAITER].copy_from_slice(&waiters(region, life, wanted_at));
+    bytes[HOME] = 1;
+    bytes
+}
+
+/// Bytes of the kernel's struct futex_waitv: value, address, flags.
+const WAITER: usize = 24;
+
+/// Two futex_waitv: for the end of the supervisor, and for the word at an address to be another than 0.
+fn waiters(region: u64, life: u32, word: u64) -> [u8; 2 * WAITER] {
+    const FUTEX2_SIZE_U32: u64 = 2;
+    let words = [life.into(), region + LIFE as u64, FUTEX2_SIZE_U32, 0, word, FUTEX2_SIZE_U32];
+    let mut bytes = [0; 2 * WAITER];
     for (nth, word) in words.iter().enumerate() {
-        bytes[nth * 8..nth * 8 + 8].copy_from_slice(&word.to_le_bytes());
+        bytes[nth * 8..][..8].copy_from_slice(&word.to_le_bytes());
     }
     bytes
 }

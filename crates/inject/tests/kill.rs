@@ -5,7 +5,8 @@
 #![allow(unsafe_code)] // The program keeps values in registers and waits in raw system calls.
 
 use inject::{Batch, Process, Supervisor, Thread};
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::os::fd::AsFd;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -135,6 +136,11 @@ fn supervise(pid: i32, times: u32) {
         for (nth, batch) in batches.iter().enumerate() {
             process.finish(nth, batch).expect("finish");
         }
+        let pidfd = sys::process::pidfd_open(pid).expect("a pidfd");
+        let event = process.lend(pidfd.as_fd(), "eventfd2", libc::SYS_eventfd2, &[7.into(), 0.into()]);
+        let mut counter = [0; 8];
+        std::fs::File::from(event.expect("a descriptor")).read_exact(&mut counter).expect("a counter");
+        assert_eq!(u64::from_le_bytes(counter), 7);
         for thread in process.leave().expect("leave") {
             thread.detach().expect("detach");
         }

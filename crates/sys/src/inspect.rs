@@ -56,6 +56,10 @@ pub fn epoll_watches(pid: i32, fd: i32, epoll: u32, target: u32, nth: u32) -> Re
 
 /// Bits of a page in `PAGEMAP_SCAN` (linux/fs.h, 6.7).
 pub mod page {
+    /// userfaultfd(2) keeps track of writes to it.
+    pub const TRACKED: u64 = 1 << 0;
+    /// Written since the last scan that `protects`; of a page that is not tracked it says nothing.
+    pub const WRITTEN: u64 = 1 << 1;
     pub const FILE: u64 = 1 << 2;
     pub const PRESENT: u64 = 1 << 3;
     pub const SWAPPED: u64 = 1 << 4;
@@ -79,6 +83,8 @@ pub struct PageScan {
     pub any: u64,
     /// Bits that are told of each region: pages whose bits differ are different regions.
     pub told: u64,
+    /// What is found counts as not written from now on (`PM_SCAN_WP_MATCHING`).
+    pub protects: bool,
 }
 
 /// A stretch of memory whose pages have the same `bits`.
@@ -117,9 +123,10 @@ pub fn pagemap_scan(
     found: &mut [PageRegion],
 ) -> Result<(usize, u64)> {
     const PAGEMAP_SCAN: libc::Ioctl = 0xc060_6610;
+    const PM_SCAN_WP_MATCHING: u64 = 1;
     let mut arg = PmScanArg {
         size: size_of::<PmScanArg>() as u64,
-        flags: 0,
+        flags: if scan.protects { PM_SCAN_WP_MATCHING } else { 0 },
         start: scan.start,
         end: scan.end,
         walk_end: 0,

@@ -19,6 +19,7 @@ pub mod socket;
 pub mod sysv;
 pub mod terminal;
 pub mod time;
+pub mod userfault;
 
 pub use errno::{Errno, Result};
 

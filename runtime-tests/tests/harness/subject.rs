@@ -30,13 +30,19 @@ pub(crate) enum Then {
     DumpAndGoOn,
     /// One after the other; each dumps what it has restored for the next.
     DumpAndRestore(&'static [Runtime]),
+    /// The dump is the last of three, each with the one before it as its parent.
+    PreDumpAndRestore(Runtime),
     KillDumps,
 }
 
 impl Way {
     fn needs_criu(&self) -> bool {
-        let Then::DumpAndRestore(runtimes) = self.then else { return self.first == Runtime::Criu };
-        self.first == Runtime::Criu || runtimes.contains(&Runtime::Criu)
+        self.first == Runtime::Criu
+            || match self.then {
+                Then::DumpAndRestore(runtimes) => runtimes.contains(&Runtime::Criu),
+                Then::PreDumpAndRestore(runtime) => runtime == Runtime::Criu,
+                _ => false,
+            }
     }
 }
 
@@ -52,6 +58,8 @@ pub(crate) const RESTORE: Way = way("restore", Floe, Then::DumpAndRestore(&[Floe
 /// A restored container is as good as any.
 pub(crate) const TWICE: Way = way("twice", Floe, Then::DumpAndRestore(&[Floe, Floe]));
 pub(crate) const TWENTY_TIMES: Way = way("twenty_times", Floe, Then::DumpAndRestore(&[Floe; 20]));
+pub(crate) const PRE_DUMPED: Way = way("pre_dumped", Floe, Then::PreDumpAndRestore(Floe));
+pub(crate) const PRE_DUMPED_TO_CRIU: Way = way("pre_dumped_to_criu", Floe, Then::PreDumpAndRestore(Criu));
 /// Dumped by a floe that is killed at any moment, `FLOE_KILLS` times (60).
 pub(crate) const KILLED: Way = way("killed", Floe, Then::KillDumps);
 pub(crate) const TO_CRIU: Way = way("to_criu", Floe, Then::DumpAndRestore(&[Criu]));
@@ -162,6 +170,23 @@ impl<'a> Subject<'a> {
             Then::KillDumps => {
                 let count = std::env::var("FLOE_KILLS").map_or(60, |count| count.parse().expect("a number"));
                 self.kill_dumps(count);
+                look(self);
+            }
+            Then::PreDumpAndRestore(runtime) => {
+                self.dump(&["--pre-dump"]);
+                for last in [&["--pre-dump"][..], &[]] {
+                    let parent = format!("../images-{}", self.dumps);
+                    // Time to change what was dumped.
+                    std::thread::sleep(Duration::from_millis(50));
+                    self.dump(&[last, &["--parent-path", &parent]].concat());
+                    let link = fs::read_link(self.images().join("parent")).expect("pages in the parent");
+                    assert_eq!(link, Path::new(&parent));
+                }
+                self.runtime = runtime;
+                self.restore();
+                for number in 1..self.dumps {
+                    fs::remove_dir_all(self.t.path(format!("images-{number}"))).expect("remove images");
+                }
                 look(self);
             }
             Then::DumpAndRestore(runtimes) => {

@@ -1,22 +1,29 @@
 //! What all steps of a restore work with: the snapshot, and tasks that do what they are told.
 
 use super::layout::{Layout, mappings};
+use super::memory::PageFiles;
+use super::{credentials, privileges};
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
 use images::Directory;
-use inject::{Batch, Outcome, Thread};
+use inject::{Batch, Call, Outcome, Thread};
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::time::Duration;
+use std::time::{Duration, Instant};
+
+/// How long a batch takes before we look whether its task still works on it, and how often it may be found asleep in a row,
+/// every 20 ms: then something made it wait.
+const PATIENCE: Duration = Duration::from_secs(1);
+const SLEEPS: u32 = 500;
 
 pub(super) struct Build<'a> {
     pub(super) snapshot: &'a Snapshot,
     pub(super) policy: &'a Policy,
     pub(super) images: &'a Directory,
     pub(super) layout: &'a Layout,
-    pub(super) pages: &'a BTreeMap<u32, File>,
+    pub(super) pages: &'a PageFiles,
     nursery: &'a mut inject::Nursery,
     /// The first task in our pid namespace.
     pub(super) init: i32,
@@ -29,6 +36,10 @@ pub(super) struct Build<'a> {
     pub(super) lost: BTreeMap<u32, i32>,
     /// Places in use by processes that are not of the snapshot.
     helpers: BTreeSet<usize>,
+    /// What the tasks may have while they are built, a bit for each capability.
+    pub(super) capabilities: u64,
+    /// What the first one is held to at the moment.
+    pub(super) lowered: Option<u64>,
 }
 
 impl<'a> Build<'a> {
@@ -38,7 +49,7 @@ impl<'a> Build<'a> {
         images: &'a Directory,
         nursery: &'a mut inject::Nursery,
         layout: &'a Layout,
-        pages: &'a BTreeMap<u32, File>,
+        pages: &'a PageFiles,
         init: i32,
     ) -> Result<Build<'a>> {
         let pidfd = sys::process::pidfd_open(init).at(|| format!("task {init}: pidfd"))?;
@@ -56,6 +67,8 @@ impl<'a> Build<'a> {
             mapped,
             lost,
             helpers: BTreeSet::new(),
+            capabilities: 0,
+            lowered: None,
         })
     }
 
@@ -90,7 +103,20 @@ impl<'a> Build<'a> {
     pub(super) fn run_in(&mut self, place: usize, batch: &Batch) -> Result<Outcome> {
         let pidfd = self.pidfd.as_fd();
         let is_alive = || matches!(sys::process::pidfd_is_running(pidfd), Ok(true));
-        Ok(self.nursery.run(place, batch, &is_alive)?)
+        let (init, tid, began) = (self.init, self.layout.tid(self.snapshot, place), Instant::now());
+        let sleeps = Cell::new(0);
+        let is_working = || {
+            let state = tid.filter(|_| began.elapsed() > PATIENCE).and_then(|tid| state_of(init, tid));
+            // Reading and computing is none of these.
+            sleeps.set(if state == Some('S') { sleeps.get() + 1 } else { 0 });
+            is_alive() && sleeps.get() < SLEEPS && !matches!(state, Some('T' | 't' | 'Z' | 'X'))
+        };
+        match self.nursery.run(place, batch, &is_working) {
+            Err(error) if error.has_ended() && is_alive() => {
+                Err(Error::new("it has ended, was stopped, or waits for somebody"))
+            }
+            result => Ok(result?),
+        }
     }
 
     /// A copy of a descriptor of the first task.
@@ -164,6 +190,9 @@ impl<'a> Build<'a> {
             batch.call("rseq", libc::SYS_rseq, &arguments);
         }
         batch.call("set_tid_address", libc::SYS_set_tid_address, &[0.into()]);
+        self.become_user(&mut batch);
+        self.limit(&mut batch);
+        let capabilities = privileges::get(&mut batch);
         let nursery = self.nursery.range();
         let own = mappings(self.init).at(|| format!("task {}: read its mappings", self.init))?;
         // The last is the vsyscall page, which is not the process's.
@@ -183,7 +212,9 @@ impl<'a> Build<'a> {
             libc::SYS_prlimit64,
             &[0.into(), libc::RLIMIT_NOFILE.into(), 0.into(), limit.into()],
         );
-        let max = self.run(0, &batch)?.u64(limit.plus(8));
+        let outcome = self.run(0, &batch)?;
+        self.capabilities = privileges::permitted(&outcome, capabilities);
+        let max = outcome.u64(limit.plus(8));
         let needed = self.layout.files as u64 + 2 * self.snapshot.files.len() as u64 + 16;
         if max < needed {
             return Err(Error::new(format!("files: {needed} descriptors are needed, the limit is {max}")));
@@ -197,6 +228,31 @@ impl<'a> Build<'a> {
         );
         self.run(0, &batch)?;
         Ok(())
+    }
+
+    /// Lets files be the container's user's: what is opened is opened by it, what is made is its own.
+    fn become_user(&self, batch: &mut Batch) {
+        let user = &self.policy.user;
+        let groups: Vec<u8> = user.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
+        let place = batch.bytes(&groups);
+        // In a user namespace that denies it there are no groups to set.
+        batch.call_may_fail("setgroups", libc::SYS_setgroups, &[user.groups.len().into(), place.into()]);
+        // Capabilities are taken and given one by one, `privileges`.
+        let bits = credentials::SECBIT_NO_SETUID_FIXUP;
+        let arguments = [libc::PR_SET_SECUREBITS.into(), bits.into(), 0.into(), 0.into(), 0.into()];
+        batch.call("PR_SET_SECUREBITS", libc::SYS_prctl, &arguments);
+        batch.call("setfsgid", libc::SYS_setfsgid, &[user.gid.into()]);
+        batch.call("setfsuid", libc::SYS_setfsuid, &[user.uid.into()]);
+    }
+
+    /// Limits by which the kernel decides what the container's user may ask for; the others come last.
+    fn limit(&self, batch: &mut Batch) {
+        const DECIDING: [u32; 4] =
+            [libc::RLIMIT_MEMLOCK, libc::RLIMIT_NICE, libc::RLIMIT_RTPRIO, libc::RLIMIT_MSGQUEUE];
+        for (resource, most) in self.policy.rlimits.iter().filter(|(which, _)| DECIDING.contains(which)) {
+            let limit = batch.words(&[*most, *most]);
+            batch.call_may_fail("setrlimit", libc::SYS_setrlimit, &[(*resource).into(), limit.into()]);
+        }
     }
 
     /// Attaches to all threads, in the order of their places.
@@ -218,29 +274,52 @@ impl<'a> Build<'a> {
 
     /// The ids in our pid namespace of all threads, by those in theirs.
     pub(super) fn host_tids(&self) -> Result<BTreeMap<u32, i32>> {
-        let mut found = BTreeMap::new();
-        let mut processes = vec![self.init];
-        while let Some(pid) = processes.pop() {
-            let directory = format!("/proc/{pid}/task");
-            for entry in std::fs::read_dir(&directory).at(|| format!("read {directory}"))? {
-                let entry = entry.at(|| format!("read {directory}"))?;
-                let path = entry.path();
-                let read = |name: &str| {
-                    let file = path.join(name);
-                    std::fs::read_to_string(&file).at(|| format!("read {}", file.display()))
-                };
-                let status = read("status")?;
-                let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
-                let ids: Vec<i32> = line.split_whitespace().filter_map(|id| id.parse().ok()).collect();
-                if let (Some(host), Some(own)) = (ids.first(), ids.last()) {
-                    found.insert(*own as u32, *host);
-                }
-                processes
-                    .extend(read("children")?.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
-            }
-        }
-        Ok(found)
+        host_tids(self.init)
     }
+}
+
+/// Opens a procfs of the task's own. That of the container is not to be written through, and mostly cannot be.
+pub(super) fn open_procfs(batch: &mut Batch) -> Call {
+    const FSCONFIG_CMD_CREATE: i32 = 6;
+    let kind = batch.string(b"proc");
+    let context = batch.call("fsopen proc", libc::SYS_fsopen, &[kind.into(), 0.into()]);
+    let arguments = [context.into(), FSCONFIG_CMD_CREATE.into(), 0.into(), 0.into(), 0.into()];
+    batch.call("fsconfig", libc::SYS_fsconfig, &arguments);
+    let mount = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), 0.into()]);
+    batch.call("close", libc::SYS_close, &[context.into()]);
+    mount
+}
+
+/// `Build::host_tids` of the descendants of a process.
+fn host_tids(init: i32) -> Result<BTreeMap<u32, i32>> {
+    let mut found = BTreeMap::new();
+    let mut processes = vec![init];
+    while let Some(pid) = processes.pop() {
+        let directory = format!("/proc/{pid}/task");
+        for entry in std::fs::read_dir(&directory).at(|| format!("read {directory}"))? {
+            let entry = entry.at(|| format!("read {directory}"))?;
+            let path = entry.path();
+            let read = |name: &str| {
+                let file = path.join(name);
+                std::fs::read_to_string(&file).at(|| format!("read {}", file.display()))
+            };
+            let status = read("status")?;
+            let line = status.lines().find_map(|line| line.strip_prefix("NSpid:")).unwrap_or_default();
+            let ids: Vec<i32> = line.split_whitespace().filter_map(|id| id.parse().ok()).collect();
+            if let (Some(host), Some(own)) = (ids.first(), ids.last()) {
+                found.insert(*own as u32, *host);
+            }
+            processes.extend(read("children")?.split_whitespace().filter_map(|id| id.parse::<i32>().ok()));
+        }
+    }
+    Ok(found)
+}
+
+/// The state of a thread as proc_pid_stat(5) has it; `X` where there is none, `None` where it cannot be told now.
+fn state_of(init: i32, tid: u32) -> Option<char> {
+    let Some(host) = host_tids(init).ok()?.get(&tid).copied() else { return Some('X') };
+    let stat = std::fs::read_to_string(format!("/proc/{host}/stat")).ok()?;
+    stat.rsplit(") ").next()?.chars().next()
 }
 
 /// The id in our pid namespace of a thread, out of `Build::host_tids`.

@@ -1,17 +1,22 @@
 //! Credentials, capabilities and seccomp filters: never more than the policy gives.
 //!
-//! The image is a stranger's. Capabilities are cut to what the policy has, no_new_privs is set where the policy sets it,
-//! and the policy's filter comes before those of the image.
+//! The image is a stranger's. Ids are those of the container's user unless something in the container may change them,
+//! capabilities are cut to what the policy has, no_new_privs is set where the policy sets it, and the policy's filter comes
+//! before those of the image.
 
-use super::build::Build;
+use super::build::{Build, open_procfs};
+use super::privileges;
 use crate::error::{Error, Result};
-use crate::policy::{Capabilities, Policy};
+use crate::policy::{self, Capabilities, Policy};
 use crate::snapshot::{Snapshot, Task};
+use crate::target::{NamespaceKind, Origin};
 use images::messages::{CoreEntry, CredsEntry};
-use inject::Batch;
+use inject::{Batch, Call};
+use std::ffi::CStr;
 
-const SECBIT_NO_SETUID_FIXUP: u32 = 1 << 2;
-const SECBIT_NO_CAP_AMBIENT_RAISE: u32 = 1 << 6;
+pub(super) const SECBIT_NO_SETUID_FIXUP: u32 = 1 << 2;
+/// The one that takes no capability (PR_SET_KEEPCAPS).
+const SECBIT_KEEP_CAPS: u32 = 1 << 4;
 const SECCOMP_SET_MODE_STRICT: u32 = 0;
 const SECCOMP_SET_MODE_FILTER: u32 = 1;
 const SECCOMP_FILTER_FLAG_TSYNC: u64 = 1 << 0;
@@ -19,13 +24,48 @@ const SECCOMP_FILTER_FLAG_NEW_LISTENER: u64 = 1 << 3;
 /// Most instructions that the kernel takes, BPF_MAXINSNS.
 const INSTRUCTIONS: usize = 4096;
 
-/// Refuses images whose filters cannot be what the kernel had.
+/// What the kernel shows for an id that has no place in a user namespace.
+const OVERFLOW_ID: u32 = 65534;
+
+/// Refuses images whose filters cannot be what the kernel had, and ids that nobody in the container can have.
 pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
-    for core in snapshot.tasks.iter().flat_map(|task| &task.threads) {
-        chain(snapshot, core)?;
+    for task in snapshot.tasks.iter().filter(|task| !task.is_zombie()) {
+        for (tid, core) in task.entry.threads.iter().zip(&task.threads) {
+            chain(snapshot, core)?;
+            let creds = core.thread_core.as_ref().and_then(|state| state.creds.as_ref());
+            let refused = |why: &str| Error::new(format!("core-{tid}.img: creds_entry: {why}"));
+            check_ids(creds.ok_or_else(|| refused("missing"))?, policy).map_err(|why| refused(&why))?;
+        }
     }
     if policy.seccomp.as_ref().is_some_and(|filter| filter.flags & SECCOMP_FILTER_FLAG_NEW_LISTENER != 0) {
         return Err(Error::new("seccomp: a filter with a listener is not supported"));
+    }
+    Ok(())
+}
+
+fn check_ids(creds: &CredsEntry, policy: &Policy) -> std::result::Result<(), String> {
+    let user = &policy.user;
+    let uids = [creds.uid, creds.euid, creds.suid, creds.fsuid];
+    let gids = [creds.gid, creds.egid, creds.sgid, creds.fsgid];
+    // To set it is to leave the id as it is: root's.
+    if uids.iter().chain(&gids).any(|id| *id == u32::MAX) {
+        return Err(format!("{} is no id", u32::MAX));
+    }
+    if let Some(uid) = uids.into_iter().find(|uid| *uid != user.uid && !policy.may_change_uid()) {
+        return Err(format!("uid {uid}: the container's user is {}, and cannot become another", user.uid));
+    }
+    let has_unmapped = !policy.namespaces.contains(&(NamespaceKind::User, Origin::Host));
+    let is_own =
+        |gid: u32| gid == user.gid || user.groups.contains(&gid) || has_unmapped && gid == OVERFLOW_ID;
+    let mut gids = gids.iter().chain(&creds.groups);
+    if let Some(gid) = gids.find(|gid| !is_own(**gid) && !policy.may_change_gid()) {
+        return Err(format!(
+            "gid {gid}: the container's user is not in this group, and cannot become a member"
+        ));
+    }
+    let bits = creds.secbits & !SECBIT_KEEP_CAPS;
+    if bits != 0 && !policy.can_have(policy::SETPCAP) {
+        return Err(format!("securebits {bits:#x}: nobody in the container has CAP_SETPCAP to set them"));
     }
     Ok(())
 }
@@ -61,7 +101,19 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
         for (nth, core) in task.threads.iter().enumerate() {
             let mut batch = Batch::new();
             filters(build, &mut batch, core)?;
-            identity(build.policy, &mut batch, core);
+            let profile = build.policy.apparmor_profile.as_deref();
+            let procfs = profile.map(|profile| (open_procfs(&mut batch), profile));
+            identity(build, &mut batch, core);
+            if let Some((procfs, profile)) = procfs {
+                // By what it is from now on (proc_pid_attr(5)): no step that takes a capability comes after it.
+                label(
+                    &mut batch,
+                    procfs,
+                    c"thread-self/attr/apparmor/current",
+                    &format!("changeprofile {profile}"),
+                );
+            }
+            lock(build.policy, &mut batch, core);
             build.run_thread(index, nth, &batch)?;
         }
         complete(build, index, task)?;
@@ -83,9 +135,10 @@ fn filters(build: &Build<'_>, batch: &mut Batch, core: &CoreEntry) -> Result<()>
                 [a, b, each.jt, each.jf, c, d, e, f]
             })
             .collect();
-        if programs.first().is_none_or(|(first, _)| *first != own) {
-            programs.insert(0, (&own, filter.flags));
+        if programs.first().is_some_and(|(first, _)| *first == own) {
+            programs.remove(0);
         }
+        programs.insert(0, (&own, filter.flags));
     }
     for (program, flags) in programs {
         let instructions = batch.bytes(program);
@@ -110,12 +163,13 @@ fn set(words: &[u32]) -> u64 {
     u64::from(words.first().copied().unwrap_or(0)) | u64::from(words.get(1).copied().unwrap_or(0)) << 32
 }
 
-/// What the images say, cut to what the policy has.
-fn allowed(creds: &CredsEntry, policy: &Capabilities) -> Capabilities {
-    let bounding = set(&creds.cap_bnd) & policy.bounding;
-    // A process may have got from a program file what the bounding set has.
-    let permitted = set(&creds.cap_prm) & (policy.bounding | policy.permitted);
-    let inheritable = set(&creds.cap_inh) & (policy.bounding | policy.inheritable);
+/// What the images say, cut to what the policy has, and to what there is to give.
+fn allowed(creds: &CredsEntry, policy: &Policy, own: u64) -> Capabilities {
+    let ceiling = policy.ceiling() & own;
+    let bounding = set(&creds.cap_bnd) & policy.capabilities.bounding;
+    let permitted = set(&creds.cap_prm) & ceiling;
+    // Who has a capability may let it be inherited (capset(2)).
+    let inheritable = set(&creds.cap_inh) & (ceiling | policy.capabilities.inheritable & own);
     Capabilities {
         bounding,
         effective: set(&creds.cap_eff) & permitted,
@@ -125,12 +179,14 @@ fn allowed(creds: &CredsEntry, policy: &Capabilities) -> Capabilities {
     }
 }
 
-fn identity(policy: &Policy, batch: &mut Batch, core: &CoreEntry) {
+fn identity(build: &Build<'_>, batch: &mut Batch, core: &CoreEntry) {
+    // `check` has found them.
     let Some(creds) = core.thread_core.as_ref().and_then(|state| state.creds.as_ref()) else { return };
     let prctl = |batch: &mut Batch, name, option: i32, value: u64, more: u64| {
         batch.call(name, libc::SYS_prctl, &[option.into(), value.into(), more.into(), 0.into(), 0.into()]);
     };
-    let sets = allowed(creds, &policy.capabilities);
+    let (policy, own) = (build.policy, build.capabilities);
+    let sets = allowed(creds, policy, own);
     let groups: Vec<u8> = creds.groups.iter().flat_map(|group| group.to_le_bytes()).collect();
     let place = batch.bytes(&groups);
     // In a user namespace that denies it there are no groups to set.
@@ -149,25 +205,56 @@ fn identity(policy: &Policy, batch: &mut Batch, core: &CoreEntry) {
         batch.call_may_fail("PR_CAPBSET_DROP", libc::SYS_prctl, &arguments);
     }
     prctl(batch, "PR_CAP_AMBIENT", libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_CLEAR_ALL as u64, 0);
-    // Securebits want CAP_SETPCAP: before the last set.
-    let bits = creds.secbits & !SECBIT_NO_CAP_AMBIENT_RAISE;
-    prctl(batch, "PR_SET_SECUREBITS", libc::PR_SET_SECUREBITS, bits.into(), 0);
-    let header = batch.words(&[0x2008_0522]);
-    let halves =
-        |shift: u32| [sets.effective, sets.permitted, sets.inheritable].map(|set| (set >> shift) as u32);
-    let words: Vec<u8> =
-        [halves(0), halves(32)].iter().flatten().flat_map(|word| word.to_le_bytes()).collect();
-    let data = batch.bytes(&words);
-    batch.call("capset", libc::SYS_capset, &[header.into(), data.into()]);
+    // What is ambient must be permitted and inheritable, and securebits may forbid to raise it.
+    let all = Capabilities { effective: own, permitted: own, ..sets };
+    privileges::set(batch, all);
     for capability in (0..64).filter(|capability| sets.ambient & 1 << capability != 0) {
         prctl(batch, "PR_CAP_AMBIENT", libc::PR_CAP_AMBIENT, libc::PR_CAP_AMBIENT_RAISE as u64, capability);
     }
-    if policy.no_new_privileges || creds.no_new_privs == Some(1) {
-        prctl(batch, "PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1, 0);
+    // They want CAP_SETPCAP: before the last set.
+    prctl(batch, "PR_SET_SECUREBITS", libc::PR_SET_SECUREBITS, creds.secbits.into(), 0);
+    privileges::set(batch, sets);
+}
+
+/// Gives every process the policy's SELinux label, while it has one thread: one that has several cannot change it.
+pub(super) fn relabel(build: &mut Build<'_>) -> Result<()> {
+    let Some(context) = &build.policy.selinux_label else { return Ok(()) };
+    for (index, _) in build.living() {
+        let mut batch = Batch::new();
+        let procfs = open_procfs(&mut batch);
+        label(&mut batch, procfs, c"thread-self/attr/current", context);
+        build.run(index, &batch)?;
     }
-    // After the ids, whose change clears it.
-    let signal = core.thread_core.as_ref().and_then(|state| state.pdeath_sig).unwrap_or(0);
-    prctl(batch, "PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, signal.into(), 0);
+    Ok(())
+}
+
+/// Writes the calling thread's label. What the images say of labels is not asked.
+fn label(batch: &mut Batch, procfs: Call, file: &CStr, text: &str) {
+    let name = batch.bytes(file.to_bytes_with_nul());
+    let place = batch.bytes(text.as_bytes());
+    let file = batch.call(
+        "open attr",
+        libc::SYS_openat,
+        &[procfs.into(), name.into(), libc::O_WRONLY.into(), 0.into()],
+    );
+    batch.call("set its security label", libc::SYS_write, &[file.into(), place.into(), text.len().into()]);
+    for fd in [file, procfs] {
+        batch.call("close", libc::SYS_close, &[fd.into()]);
+    }
+}
+
+/// What nobody takes back.
+fn lock(policy: &Policy, batch: &mut Batch, core: &CoreEntry) {
+    let Some(state) = &core.thread_core else { return };
+    let prctl = |batch: &mut Batch, name, option: i32, value: u64| {
+        batch.call(name, libc::SYS_prctl, &[option.into(), value.into(), 0.into(), 0.into(), 0.into()]);
+    };
+    if policy.no_new_privileges || state.creds.as_ref().is_some_and(|creds| creds.no_new_privs == Some(1)) {
+        prctl(batch, "PR_SET_NO_NEW_PRIVS", libc::PR_SET_NO_NEW_PRIVS, 1);
+    }
+    // After ids and label, whose change clears it.
+    let signal = state.pdeath_sig.unwrap_or(0);
+    prctl(batch, "PR_SET_PDEATHSIG", libc::PR_SET_PDEATHSIG, signal.into());
 }
 
 /// What a change of credentials resets.

@@ -5,18 +5,32 @@ use super::build::Build;
 use super::{sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
-use crate::snapshot::vma;
+use crate::policy;
+use crate::snapshot::{Snapshot, names, vma};
 use images::messages::{
-    FdTypes, FileEntry, FownEntry, NsFileEntry, PidfdEntry, PipeEntry, RegFileEntry, RemapType, VmaEntry,
+    FdTypes, FdinfoEntry, FileEntry, FownEntry, NsFileEntry, PidfdEntry, PipeEntry, PstreeEntry,
+    RegFileEntry, RemapType, VmaEntry,
 };
-use inject::{Batch, Call};
+use inject::{Arg, Batch, Call, Place};
 use std::collections::{BTreeMap, BTreeSet};
+use sys::path::RESOLVE_NO_MAGICLINKS;
 
 const O_PATH: u32 = libc::O_PATH as u32;
 /// Flags of an open file that F_SETFL can change, without `O_ASYNC`: the kernel notes the descriptor with which that one is
 /// set, for `si_fd`, so it has to wait for the file's final number (`watch`).
 const CHANGEABLE: u32 = (libc::O_APPEND | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u32;
 const ACCESS: u32 = libc::O_ACCMODE as u32;
+/// Flags that a file can be opened with once more. None of them makes or empties a file.
+pub(super) const OPENING: u32 =
+    ACCESS | CHANGEABLE | (libc::O_SYNC | libc::O_DSYNC | libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+const OPENING_PATH: u32 = O_PATH | (libc::O_DIRECTORY | libc::O_NOFOLLOW) as u32;
+/// Bytes of the largest pipe that takes no capability: /proc/sys/fs/pipe-max-size as it is by default.
+const PIPE_SIZE: u32 = 1 << 20;
+/// Pipes of a user are limited together, and the tasks are not the user's yet.
+const OF_PIPES: u64 = 1 << policy::SYS_RESOURCE;
+
+/// Where st_mode is in struct stat.
+const ST_MODE: usize = 24;
 
 /// Opens all files in the first task.
 pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
@@ -126,13 +140,42 @@ impl Build<'_> {
     }
 }
 
+/// Opens a name of the images. It does not wait for anybody, as it would for the other end of a pipe; and no link of
+/// procfs is followed, because those lead to whatever this task has open, and out of its root.
+pub(super) fn open_name(batch: &mut Batch, name: Place, flags: u32) -> Call {
+    let is_path = flags & O_PATH != 0;
+    let opening = match is_path {
+        true => flags & OPENING_PATH,
+        false => flags & OPENING | (libc::O_NONBLOCK | libc::O_NOCTTY) as u32,
+    };
+    // struct open_how: flags, mode, resolve
+    let how = batch.words(&[opening.into(), 0, RESOLVE_NO_MAGICLINKS]);
+    let fd =
+        batch.call("open", libc::SYS_openat2, &[libc::AT_FDCWD.into(), name.into(), how.into(), 24.into()]);
+    if !is_path && flags & libc::O_NONBLOCK as u32 == 0 {
+        let flags = flags & CHANGEABLE;
+        batch.call("F_SETFL", libc::SYS_fcntl, &[fd.into(), libc::F_SETFL.into(), flags.into()]);
+    }
+    fd
+}
+
+/// Adds fstat(2): where the answer will be.
+fn look(batch: &mut Batch, fd: Call) -> Place {
+    let found = batch.space(144);
+    batch.call("fstat", libc::SYS_fstat, &[fd.into(), found.into()]);
+    found
+}
+
 fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
     let mut batch = Batch::new();
     let opened = match file.r#type() {
         FdTypes::Reg => {
             let reg = file.reg.as_deref().ok_or_else(|| Error::new("reg: missing"))?;
-            // When all tasks exist: `complete`.
-            return if is_of_task(reg) { Ok(()) } else { open_path(build, reg) };
+            // Those that tasks open themselves, and those that only name a pipe, which is opened by it.
+            return match is_of_task(reg) || names_fifo(build.snapshot, reg) {
+                true => Ok(()),
+                false => open_path(build, reg),
+            };
         }
         FdTypes::Fifo => return open_fifo(build, file),
         FdTypes::Eventfd => {
@@ -173,7 +216,10 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                         "what it watches is known by a file handle only, which is not supported",
                     ));
                 };
-                let name = batch.string(&path(name));
+                // inotify_add_watch(2) follows links of procfs.
+                let place = batch.string(&path(name));
+                let found = open_name(&mut batch, place, O_PATH);
+                batch.call("close", libc::SYS_close, &[found.into()]);
                 const INOTIFY_IOC_SETNEXTWD: u32 = 0x4004_4900;
                 batch.call_may_fail(
                     "INOTIFY_IOC_SETNEXTWD",
@@ -183,7 +229,7 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                 batch.call(
                     "inotify_add_watch",
                     libc::SYS_inotify_add_watch,
-                    &[fd.into(), name.into(), watch.mask.into()],
+                    &[fd.into(), place.into(), watch.mask.into()],
                 );
             }
             fd
@@ -231,6 +277,28 @@ fn is_of_task(reg: &RegFileEntry) -> bool {
     pid.is_some_and(|pid| !pid.is_empty() && pid.iter().all(u8::is_ascii_digit))
 }
 
+/// Whether a file is executed or mapped, and not for writing.
+fn is_program(snapshot: &Snapshot, reg: &RegFileEntry) -> bool {
+    let is_mapped = |vma: &VmaEntry| {
+        vma.status & (vma::FILE_PRIVATE | vma::FILE_SHARED) != 0 && vma.shmid == u64::from(reg.id)
+    };
+    let mut mms = snapshot.tasks.iter().filter_map(|task| task.mm.as_ref());
+    reg.flags & (ACCESS | O_PATH) == libc::O_RDONLY as u32
+        && mms.any(|mm| mm.exe_file_id == reg.id || mm.vmas.iter().any(is_mapped))
+}
+
+/// Opens a program that the container's user may execute and not read.
+fn open_program(batch: &mut Batch, build: &Build<'_>, name: Place, reg: &RegFileEntry) -> Call {
+    let arguments = [libc::AT_FDCWD.into(), name.into(), libc::X_OK.into(), libc::AT_EACCESS.into()];
+    batch.call("execute", libc::SYS_faccessat2, &arguments);
+    let capabilities = build.policy.file_capabilities() | 1 << policy::DAC_READ_SEARCH;
+    build.with_only(batch, capabilities, |batch| open_name(batch, name, reg.flags))
+}
+
+fn names_fifo(snapshot: &Snapshot, reg: &RegFileEntry) -> bool {
+    snapshot.files.iter().filter_map(|file| file.fifo.as_ref()).any(|fifo| fifo.regf_id == Some(reg.id))
+}
+
 /// A file with a name. All names are resolved by the first task, whose root is the container's.
 fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     let mut batch = Batch::new();
@@ -246,20 +314,29 @@ fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
     if build.snapshot.remaps.iter().any(|remap| remap.orig_id == reg.id) {
         return open_deleted(build, reg);
     }
-    let at = path(&reg.name);
-    let place = batch.string(&at);
-    let flags = open_flags(reg);
-    let arguments = [libc::AT_FDCWD.into(), place.into(), flags.into(), 0.into()];
-    let fd = batch.call("open", libc::SYS_openat, &arguments);
-    let found = batch.space(144);
-    batch.call("fstat", libc::SYS_fstat, &[fd.into(), found.into()]);
-    seek(&mut batch, fd, reg);
-    build.settle(&mut batch, fd, reg.id);
-    let outcome = build.run(0, &batch)?;
-    // struct stat: st_mode at 24, st_size at 48.
-    let (mode, size) = (outcome.u32(found.plus(24)), outcome.u64(found.plus(48)));
+    let open = |build: &mut Build<'_>, as_program: bool| {
+        let mut batch = Batch::new();
+        let place = batch.string(&path(&reg.name));
+        let fd = match as_program {
+            true => open_program(&mut batch, build, place, reg),
+            false => open_name(&mut batch, place, reg.flags),
+        };
+        let found = look(&mut batch, fd);
+        seek(&mut batch, fd, reg);
+        build.settle(&mut batch, fd, reg.id);
+        build.run(0, &batch).map(|outcome| (outcome, found))
+    };
+    let (outcome, found) = match open(build, false) {
+        Err(error) if is_program(build.snapshot, reg) => open(build, true).map_err(|_| error)?,
+        opened => opened?,
+    };
+    // struct stat: st_size at 48.
+    let (mode, size) = (outcome.u32(found.plus(ST_MODE)), outcome.u64(found.plus(48)));
     if let Some(expected) = reg.mode.filter(|expected| expected & libc::S_IFMT != mode & libc::S_IFMT) {
         return Err(Error::new(format!("its mode was {expected:o} and is {mode:o}")));
+    }
+    if mode & libc::S_IFMT == libc::S_IFIFO && reg.flags & O_PATH == 0 {
+        return Err(Error::new("it is a named pipe, which the images do not say"));
     }
     let is_file = mode & libc::S_IFMT == libc::S_IFREG;
     if let Some(expected) = reg.size.filter(|expected| is_file && *expected != size) {
@@ -268,12 +345,6 @@ fn open_path(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
         )));
     }
     Ok(())
-}
-
-/// With what a file that is there is opened again.
-fn open_flags(reg: &RegFileEntry) -> u32 {
-    let not_again = libc::O_CREAT | libc::O_EXCL | libc::O_TRUNC | libc::O_ASYNC;
-    reg.flags & !not_again as u32 | libc::O_NOCTTY as u32
 }
 
 fn seek(batch: &mut Batch, fd: Call, reg: &RegFileEntry) {
@@ -323,11 +394,17 @@ fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
             let arguments = [libc::AT_FDCWD.into(), place.into(), flags.into(), mode.into()];
             Some(batch.call("open", libc::SYS_openat, &arguments))
         }
-        _ => {
-            let device = ghost.entry.rdev.unwrap_or(0);
-            let arguments = [libc::AT_FDCWD.into(), place.into(), ghost.entry.mode.into(), device.into()];
+        libc::S_IFIFO | libc::S_IFSOCK => {
+            let arguments = [libc::AT_FDCWD.into(), place.into(), ghost.entry.mode.into(), 0.into()];
             batch.call("mknod", libc::SYS_mknodat, &arguments);
             None
+        }
+        // Which devices there are is not the image's to say.
+        _ => {
+            return Err(Error::new(format!(
+                "its mode was {:o}: such a file is not made again",
+                ghost.entry.mode
+            )));
         }
     };
     if let Some(fd) = maker {
@@ -356,16 +433,19 @@ fn open_deleted(build: &mut Build<'_>, reg: &RegFileEntry) -> Result<()> {
         batch.call("chmod", libc::SYS_fchmodat, &[libc::AT_FDCWD.into(), place.into(), mode.into()]);
     }
     for reg in all {
-        let flags = open_flags(reg);
-        let arguments = [libc::AT_FDCWD.into(), place.into(), flags.into(), 0.into()];
-        let fd = batch.call("open", libc::SYS_openat, &arguments);
+        let fd = open_name(&mut batch, place, reg.flags);
         seek(&mut batch, fd, reg);
         build.settle(&mut batch, fd, reg.id);
     }
     let flag = if ghost.entry.mode & libc::S_IFMT == libc::S_IFDIR { libc::AT_REMOVEDIR } else { 0 };
     batch.call("unlink", libc::SYS_unlinkat, &[libc::AT_FDCWD.into(), place.into(), flag.into()]);
+    let Err(error) = build.run(0, &batch) else { return Ok(()) };
+    // The name is ours, if it was made: nothing else is called so, or it would not have been made.
+    let mut batch = Batch::new();
+    let place = batch.string(&temporary);
+    batch.call_may_fail("unlink", libc::SYS_unlinkat, &[libc::AT_FDCWD.into(), place.into(), flag.into()]);
     build.run(0, &batch)?;
-    Ok(())
+    Err(error)
 }
 
 /// A file that has lost the name it was opened by, and got another one for the dump, which goes now.
@@ -373,9 +453,9 @@ fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<(
     let of = build.snapshot.files.iter().filter_map(|file| file.reg.as_deref()).find(|file| file.id == link);
     let Some(of) = of else { return Err(Error::new(format!("file {link}, a link to it, is missing"))) };
     // It is removed: the image has no say about other names.
-    if !of.name.rsplit(|byte| *byte == b'/').next().is_some_and(|name| name.starts_with(PREFIX.as_bytes())) {
+    if !of.name.rsplit(|byte| *byte == b'/').next().is_some_and(|last| last.starts_with(PREFIX.as_bytes())) {
         let name = String::from_utf8_lossy(&of.name);
-        return Err(Error::new(format!("{name}, a link to it, has no name that a dump gives")));
+        return Err(Error::new(format!("{name} is not a link that was made for a dump")));
     }
     let remaps = &build.snapshot.remaps;
     let shares = |id: u32| remaps.iter().any(|remap| remap.orig_id == id && remap.remap_id == link);
@@ -384,13 +464,14 @@ fn open_linked(build: &mut Build<'_>, reg: &RegFileEntry, link: u32) -> Result<(
     let mut batch = Batch::new();
     let name = batch.string(&path(&of.name));
     for reg in all.into_iter().filter(|file| file.id == reg.id || shares(file.id)) {
-        let flags = open_flags(reg);
-        let arguments = [libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()];
-        let fd = batch.call("open", libc::SYS_openat, &arguments);
+        let fd = open_name(&mut batch, name, reg.flags);
         seek(&mut batch, fd, reg);
         build.settle(&mut batch, fd, reg.id);
     }
-    batch.call("unlink", libc::SYS_unlinkat, &[libc::AT_FDCWD.into(), name.into(), 0.into()]);
+    // The dump has put it there, whoever the directory belongs to.
+    build.with_only(&mut batch, build.capabilities, |batch| {
+        batch.call("unlink", libc::SYS_unlinkat, &[libc::AT_FDCWD.into(), name.into(), 0.into()]);
+    });
     // The link is in the list of files, too.
     build.open.entry(link).or_insert(-1);
     build.run(0, &batch)?;
@@ -408,7 +489,9 @@ fn open_pipe(build: &mut Build<'_>, id: u32, ends: &[&PipeEntry]) -> Result<()> 
         return Ok(());
     }
     let both = batch.space(8);
-    batch.call("pipe2", libc::SYS_pipe2, &[both.into(), libc::O_NONBLOCK.into()]);
+    build.with_only(&mut batch, OF_PIPES, |batch| {
+        batch.call("pipe2", libc::SYS_pipe2, &[both.into(), libc::O_NONBLOCK.into()])
+    });
     build.run(0, &batch).map(|outcome| (outcome.u32(both), outcome.u32(both.plus(4)))).and_then(
         |(read, write)| {
             fill_pipe(build, write as i32, id, false)?;
@@ -436,7 +519,7 @@ fn open_pipe(build: &mut Build<'_>, id: u32, ends: &[&PipeEntry]) -> Result<()> 
 }
 
 /// Opens what a descriptor of the first task is open on anew.
-fn reopen(batch: &mut Batch, fd: i32, flags: u32) -> Call {
+pub(super) fn reopen(batch: &mut Batch, fd: i32, flags: u32) -> Call {
     let name = batch.string(format!("/proc/self/fd/{fd}").as_bytes());
     batch.call("open", libc::SYS_openat, &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()])
 }
@@ -455,7 +538,12 @@ fn fill_pipe(build: &mut Build<'_>, write: i32, id: u32, is_fifo: bool) -> Resul
     };
     let mut batch = Batch::new();
     if let Some(size) = entry.size {
-        batch.call("F_SETPIPE_SZ", libc::SYS_fcntl, &[write.into(), libc::F_SETPIPE_SZ.into(), size.into()]);
+        if size > PIPE_SIZE && !build.policy.can_have(policy::SYS_RESOURCE) {
+            return Err(Error::new(format!("a size of {size} bytes takes CAP_SYS_RESOURCE")));
+        }
+        let arguments = [write.into(), libc::F_SETPIPE_SZ.into(), size.into()];
+        build
+            .with_only(&mut batch, OF_PIPES, |batch| batch.call("F_SETPIPE_SZ", libc::SYS_fcntl, &arguments));
     }
     let place = batch.bytes(bytes);
     let packets = packets.get(&id);
@@ -499,19 +587,20 @@ fn open_fifo(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
     let Some((_, first)) = all.first() else { return Err(Error::new("its name is missing")) };
     let mut batch = Batch::new();
     let name = batch.string(&path(&first.name));
-    let flags = libc::O_RDWR | libc::O_NONBLOCK;
-    let keeper =
-        batch.call("open", libc::SYS_openat, &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()]);
-    let keeper = build.run(0, &batch)?.result(keeper).unwrap_or(0) as i32;
+    let keeper = open_name(&mut batch, name, (libc::O_RDWR | libc::O_NONBLOCK) as u32);
+    let found = look(&mut batch, keeper);
+    let outcome = build.run(0, &batch)?;
+    let mode = outcome.u32(found.plus(ST_MODE));
+    if mode & libc::S_IFMT != libc::S_IFIFO {
+        let name = String::from_utf8_lossy(&first.name);
+        return Err(Error::new(format!("{name} is no named pipe: its mode is {mode:o}")));
+    }
+    let keeper = outcome.result(keeper).unwrap_or(0) as i32;
     fill_pipe(build, keeper, fifo.pipe_id, true)?;
     let mut batch = Batch::new();
     for (id, reg) in &all {
         let name = batch.string(&path(&reg.name));
-        let fd = batch.call(
-            "open",
-            libc::SYS_openat,
-            &[libc::AT_FDCWD.into(), name.into(), open_flags(reg).into(), 0.into()],
-        );
+        let fd = open_name(&mut batch, name, reg.flags);
         build.settle(&mut batch, fd, *id);
     }
     batch.call("close", libc::SYS_close, &[keeper.into()]);
@@ -567,26 +656,21 @@ fn open_memfds(build: &mut Build<'_>) -> Result<()> {
 /// Copies shared memory of the images into a file of the first task.
 fn fill_file(build: &mut Build<'_>, fd: i32, id: u64) -> Result<()> {
     use std::os::fd::AsRawFd;
-    let Some(map) = build.snapshot.shmem.get(&id) else { return Ok(()) };
-    let Some(file) = build.pages.get(&map.pages_id) else { return Ok(()) };
-    let mut at = 0u64;
-    for run in map.runs.iter().filter(|run| crate::snapshot::is_present(run)) {
-        let size = crate::snapshot::run_size(run).unwrap_or(0);
+    for run in build.pages.of(&names::shmem(id)).runs {
         let mut done = 0;
-        while done < size {
+        while done < run.size {
             let mut batch = Batch::new();
-            let offset = batch.words(&[at + done]);
-            let to = run.vaddr + done;
+            let offset = batch.words(&[run.at + done]);
+            let to = run.start + done;
             batch.call("lseek", libc::SYS_lseek, &[fd.into(), to.into(), libc::SEEK_SET.into()]);
-            let len = (size - done).min(1 << 30);
-            let arguments = [fd.into(), file.as_raw_fd().into(), offset.into(), len.into()];
+            let len = (run.size - done).min(1 << 30);
+            let arguments = [fd.into(), run.file.as_raw_fd().into(), offset.into(), len.into()];
             let sent = batch.call("sendfile", libc::SYS_sendfile, &arguments);
             match build.run(0, &batch)?.result(sent) {
                 Ok(0) | Err(_) => return Err(Error::new("its pages end early")),
                 Ok(sent) => done += sent,
             }
         }
-        at += size;
     }
     Ok(())
 }
@@ -620,13 +704,13 @@ pub(super) fn install(build: &mut Build<'_>) -> Result<()> {
 /// What needs all tasks and descriptors in their places: epoll, owners, pidfds, directories of tasks, seals. Then the
 /// numbers of the first task's files go.
 pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
-    open_of_tasks(build)?;
+    open_pidfds(build)?;
     for (index, task) in build.living() {
         let mut batch = Batch::new();
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
         for entry in entries.into_iter().flatten() {
             let Some(file) = build.snapshot.files.iter().find(|file| file.id == entry.id) else { continue };
-            watch(&mut batch, file, entry.fd, entries.map(Vec::as_slice).unwrap_or_default());
+            watch(build.snapshot, &mut batch, file, entry.fd, entries.map(Vec::as_slice).unwrap_or_default());
         }
         if let Some(fs) = &task.fs {
             enter_directories(build, &mut batch, fs.root_id, fs.cwd_id)?;
@@ -662,7 +746,13 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
 
 /// Adds the targets of an epoll file, by the numbers that this task has them under. What cannot be added here is added
 /// by a task that has it.
-fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages::FdinfoEntry]) {
+fn watch(
+    snapshot: &Snapshot,
+    batch: &mut Batch,
+    file: &FileEntry,
+    fd: u32,
+    table: &[images::messages::FdinfoEntry],
+) {
     for target in file.epfd.iter().flat_map(|epoll| &epoll.tfd) {
         if table.iter().any(|entry| entry.fd == target.tfd) {
             let mut event = target.events.to_le_bytes().to_vec();
@@ -673,11 +763,16 @@ fn watch(batch: &mut Batch, file: &FileEntry, fd: u32, table: &[images::messages
         }
     }
     let Some(owner) = owner(file) else { return };
+    // One that is not there may be somebody else's now.
+    let is_there = snapshot.tasks.iter().any(|task| {
+        let PstreeEntry { pid, pgid, sid, threads, .. } = &task.entry;
+        [pid, pgid, sid].into_iter().chain(threads).any(|id| *id == owner.pid)
+    });
     if owner.signum != 0 {
         const F_SETSIG: i32 = 10;
         batch.call("F_SETSIG", libc::SYS_fcntl, &[fd.into(), F_SETSIG.into(), owner.signum.into()]);
     }
-    if owner.pid != 0 {
+    if is_there {
         const F_SETOWN_EX: i32 = 15;
         // F_OWNER_ of the images are the kernel's pid types: a process, its group.
         let kind: u32 = match owner.pid_type {
@@ -743,45 +838,57 @@ fn enter_directories(build: &Build<'_>, batch: &mut Batch, root: u32, cwd: u32) 
     Ok(())
 }
 
-/// Files that exist only beside tasks: pidfds, of tasks that exist and of some that do not, and those of /proc/PID.
-fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
-    for (index, task) in build.living() {
-        let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
-        for entry in entries.into_iter().flatten() {
-            let file = build.snapshot.files.iter().find(|file| file.id == entry.id);
-            let opened = match file {
-                Some(FileEntry { pidfd: Some(pidfd), .. }) => open_pidfd(build, index, pidfd)?,
-                Some(FileEntry { reg: Some(reg), .. }) if is_of_task(reg) => {
-                    let mut batch = Batch::new();
-                    let name = batch.string(&path(&reg.name));
-                    let flags = open_flags(reg);
-                    let arguments = [libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()];
-                    let fd = batch.call("open", libc::SYS_openat, &arguments);
-                    seek(&mut batch, fd, reg);
-                    let outcome = build.run(index, &batch);
-                    let outcome =
-                        outcome.map_err(|error| within(&String::from_utf8_lossy(&reg.name), &error))?;
-                    outcome.result(fd).unwrap_or(0)
-                }
-                _ => continue,
-            };
-            let mut batch = Batch::new();
-            let cloexec = entry.flags & 1;
-            if opened != u64::from(entry.fd) {
-                let flags = if cloexec != 0 { libc::O_CLOEXEC } else { 0 };
-                batch.call("dup3", libc::SYS_dup3, &[opened.into(), entry.fd.into(), flags.into()]);
-                batch.call("close", libc::SYS_close, &[opened.into()]);
-            } else {
-                batch.call(
-                    "F_SETFD",
-                    libc::SYS_fcntl,
-                    &[entry.fd.into(), libc::F_SETFD.into(), cloexec.into()],
-                );
-            }
-            build.run(index, &batch)?;
-        }
+/// Pidfds, of tasks that exist and of some that do not.
+fn open_pidfds(build: &mut Build<'_>) -> Result<()> {
+    for (index, entry, file) in in_tables(build.snapshot) {
+        let Some(pidfd) = &file.pidfd else { continue };
+        let opened = open_pidfd(build, index, pidfd)?;
+        let mut batch = Batch::new();
+        put(&mut batch, opened.into(), entry);
+        build.run(index, &batch)?;
     }
     Ok(())
+}
+
+/// Files below /proc/PID. Who has one open opens it, when it has its own credentials and nothing more: what they are of
+/// may be no task of the container, where it shares its pid namespace.
+pub(super) fn open_of_tasks(build: &mut Build<'_>) -> Result<()> {
+    for (index, entry, file) in in_tables(build.snapshot) {
+        let Some(reg) = file.reg.as_deref().filter(|reg| is_of_task(reg)) else { continue };
+        let mut batch = Batch::new();
+        let name = batch.string(&path(&reg.name));
+        let fd = open_name(&mut batch, name, reg.flags);
+        seek(&mut batch, fd, reg);
+        put(&mut batch, fd.into(), entry);
+        build.run(index, &batch).map_err(|error| within(&describe(file), &error))?;
+    }
+    Ok(())
+}
+
+/// What is in each table of descriptors, with the index of the first task that has it.
+fn in_tables(snapshot: &Snapshot) -> Vec<(usize, &FdinfoEntry, &FileEntry)> {
+    let mut seen = BTreeSet::new();
+    let tasks = snapshot.tasks.iter().enumerate().filter(|(_, task)| !task.is_zombie());
+    let tables = tasks.filter_map(|(index, task)| Some((index, task.ids()?.files_id)));
+    tables
+        .filter(|(_, id)| seen.insert(*id))
+        .flat_map(|(index, id)| {
+            snapshot.tables.get(&id).into_iter().flatten().map(move |entry| (index, entry))
+        })
+        .filter_map(|(index, entry)| {
+            Some((index, entry, snapshot.files.iter().find(|file| file.id == entry.id)?))
+        })
+        .collect()
+}
+
+/// Gives what was opened in a task the number that it had there.
+fn put(batch: &mut Batch, opened: Arg, entry: &FdinfoEntry) {
+    let flags = if entry.flags & 1 != 0 { libc::O_CLOEXEC } else { 0 };
+    // To the same number it is no change, but for dup3(2), which refuses it.
+    let beside = batch.call("fcntl", libc::SYS_fcntl, &[opened, libc::F_DUPFD.into(), (entry.fd + 1).into()]);
+    batch.call("close", libc::SYS_close, &[opened]);
+    batch.call("dup3", libc::SYS_dup3, &[beside.into(), entry.fd.into(), flags.into()]);
+    batch.call("close", libc::SYS_close, &[beside.into()]);
 }
 
 fn open_pidfd(build: &mut Build<'_>, index: usize, pidfd: &PidfdEntry) -> Result<u64> {

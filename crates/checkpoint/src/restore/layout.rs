@@ -10,6 +10,8 @@ use std::ops::Range;
 pub(super) const LAST: u64 = 0x7fff_ffff_f000;
 /// Where the search begins: above what programs are linked to, below the kernel's own choices.
 const SEARCH: u64 = 0x1000_0000_0000;
+/// The most that /proc/sys/fs/nr_open can be.
+const DESCRIPTORS: u32 = 1 << 30;
 /// For processes that exist only to make others.
 const HELPERS: usize = 16;
 
@@ -43,15 +45,17 @@ impl Layout {
         let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
         for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
             if mapping.status & vma::ANON_SHARED != 0 && mapping.status & vma::SYSVIPC == 0 {
-                let end = mapping.pgoff.saturating_add(mapping.end - mapping.start);
+                // Not beyond what a file can have, `memory::check`.
+                let end = mapping.pgoff + (mapping.end - mapping.start);
                 let size = sizes.entry(mapping.shmid).or_default();
                 *size = end.max(*size);
             }
         }
         let nursery_size = inject::Nursery::size(mailboxes) as u64;
         // A hole on both sides: neighbours would merge with mappings of ours.
-        let total = nursery_size + sizes.values().sum::<u64>() + (2 + sizes.len() as u64) * 0x1000;
-        let nursery = hole(snapshot, total)?;
+        let shared = sizes.values().try_fold(0u64, |sum, size| sum.checked_add(*size)?.checked_add(0x1000));
+        let total = shared.and_then(|shared| shared.checked_add(nursery_size + 2 * 0x1000));
+        let nursery = hole(snapshot, total.unwrap_or(u64::MAX))?;
         let mut at = nursery + nursery_size + 0x1000;
         let start = at;
         let mut shared = BTreeMap::new();
@@ -59,10 +63,24 @@ impl Layout {
             shared.insert(id, at..at + size);
             at += size + 0x1000;
         }
-        let numbers = snapshot.tables.values().flatten().map(|entry| entry.fd as i32);
+        let numbers = snapshot.tables.values().flatten().map(|entry| entry.fd);
+        let last = numbers.max().unwrap_or(0);
+        if last >= DESCRIPTORS {
+            return Err(Error::new(format!("fdinfo: descriptor {last}: no process can have so many")));
+        }
         // Above the descriptors of the nursery, too.
-        let files = numbers.max().unwrap_or(0).max(255) + 1;
+        let files = last.max(255) as i32 + 1;
         Ok(Layout { nursery, mailboxes, first, helpers, shared, shared_all: start..at, files })
+    }
+
+    /// The thread at a place of the nursery, by its id in the images; `None` for a helper.
+    pub(super) fn tid(&self, snapshot: &Snapshot, place: usize) -> Option<u32> {
+        let index = self.first.partition_point(|first| *first <= place).checked_sub(1)?;
+        let entry = &snapshot.tasks[index].entry;
+        match place - self.first[index] {
+            0 => Some(entry.pid),
+            nth => entry.threads.get(nth).copied(),
+        }
     }
 }
 
@@ -70,7 +88,7 @@ impl Layout {
 fn hole(snapshot: &Snapshot, size: u64) -> Result<u64> {
     let mut taken: Vec<Range<u64>> = Vec::new();
     for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
-        taken.push(mapping.start..mapping.end);
+        taken.push(mapping.start..mapping.end.min(LAST));
     }
     taken.extend(own_mappings());
     taken.sort_by_key(|range| range.start);

@@ -41,11 +41,11 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
                 batch.call("lock", libc::SYS_fcntl, &[lock.fd.into(), command.into(), place.into()]);
             }
             LEASE => {
-                batch.call(
-                    "lease",
-                    libc::SYS_fcntl,
-                    &[lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()],
-                );
+                // Who may lease a file can make others wait.
+                build.with_only(&mut batch, build.policy.file_capabilities(), |batch| {
+                    let arguments = [lock.fd.into(), libc::F_SETLEASE.into(), lock.r#type.into()];
+                    batch.call("lease", libc::SYS_fcntl, &arguments)
+                });
             }
             other => return Err(named(format!("kind {other} is not supported"))),
         }

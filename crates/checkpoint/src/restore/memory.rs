@@ -6,12 +6,15 @@
 use super::build::Build;
 use super::layout::LAST;
 use crate::error::{At, Error, Result};
-use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, VDSO, VSYSCALL, VVAR};
-use crate::snapshot::{PAGE_SIZE, PageMap, Snapshot, Task, is_present, pagemap, run_size};
+use crate::policy::{self, Policy};
+use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, SYSVIPC, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::{Ancestors, Location, PAGE_SIZE, Snapshot, Task, names, run_size};
+use crate::target::NamespaceKind;
 use images::Directory;
 use images::messages::VmaEntry;
 use inject::{Batch, Call};
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
@@ -35,8 +38,18 @@ const AFTER_CHILDREN: [i32; 2] = [libc::MADV_DONTFORK, libc::MADV_WIPEONFORK];
 /// Advice that decides how pages are made, so that it is given before them.
 const BEFORE_PAGES: [i32; 2] = [libc::MADV_HUGEPAGE, libc::MADV_NOHUGEPAGE];
 
-/// Refuses what cannot be mapped.
-pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
+/// The page that every process has.
+const VSYSCALL_PAGE: Range<u64> = 0xffff_ffff_ff60_0000..0xffff_ffff_ff60_1000;
+/// Bytes of the largest vdso, and of it with its data, with room for those of later kernels.
+const VDSO_SIZE: u64 = 64 << 10;
+const VDSO_AND_DATA: u64 = 1 << 20;
+
+/// Refuses what cannot be mapped, and what the container's user could not map.
+pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
+    let lowest = match policy.can_have(policy::SYS_RAWIO) {
+        true => 0,
+        false => lowest_address()?,
+    };
     for task in &snapshot.tasks {
         let refuse = |mapping: &VmaEntry, why: &str| {
             Err(Error::new(format!("mm-{}.img: mapping at {:#x}: {why}", task.entry.pid, mapping.start)))
@@ -46,8 +59,19 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
             if !mapping.start.is_multiple_of(PAGE_SIZE) || !mapping.end.is_multiple_of(PAGE_SIZE) {
                 return refuse(mapping, "not on the boundary of a page");
             }
-            if !has(VSYSCALL) && mapping.end > LAST + PAGE_SIZE {
+            let is_vsyscall = has(VSYSCALL) && (mapping.start..mapping.end) == VSYSCALL_PAGE;
+            if !is_vsyscall && (mapping.end > LAST + PAGE_SIZE || mapping.start < lowest) {
                 return refuse(mapping, "beyond the addresses of a program");
+            }
+            if mapping.pgoff.checked_add(mapping.end - mapping.start).is_none_or(|end| end > i64::MAX as u64)
+            {
+                return refuse(mapping, "beyond what a file can have");
+            }
+            if has(SYSVIPC) && !policy.owns(NamespaceKind::Ipc) {
+                return refuse(
+                    mapping,
+                    "System V shared memory of somebody else's namespace is not supported",
+                );
             }
             if has(SOCKET) {
                 return refuse(mapping, "rings of packet sockets are not supported");
@@ -62,61 +86,129 @@ pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
                 return refuse(mapping, "plugins are not supported");
             }
         }
-        for run in task.pages.iter().flat_map(|pages| &pages.runs) {
-            if run.flags.unwrap_or(0) & pagemap::PARENT != 0 || run.in_parent == Some(true) {
-                let pid = task.entry.pid;
-                return Err(Error::new(format!(
-                    "pagemap-{pid}.img: pages in a parent directory are not supported"
-                )));
+        let is_large =
+            |range: Option<Range<u64>>, most| range.is_some_and(|range| range.end - range.start > most);
+        if is_large(vdso_code(task), VDSO_SIZE) || is_large(vdso(task), VDSO_AND_DATA) {
+            let pid = task.entry.pid;
+            return Err(Error::new(format!("mm-{pid}.img: its vdso is larger than any")));
+        }
+        check_pages(task)?;
+    }
+    Ok(())
+}
+
+/// Refuses pages that would go nowhere.
+fn check_pages(task: &Task) -> Result<()> {
+    let mappings = task.mm.iter().flat_map(|mm| &mm.vmas).filter(|mapping| mapping.status & vma::GUARD == 0);
+    let mut mappings = mappings.peekable();
+    for run in task.pages.iter().flat_map(|pages| &pages.runs) {
+        let (mut at, end) = (run.vaddr, run.vaddr + run_size(run).unwrap_or(0));
+        while at < end {
+            while mappings.next_if(|mapping| mapping.end <= at).is_some() {}
+            match mappings.peek() {
+                Some(mapping) if mapping.start <= at => at = mapping.end,
+                _ => {
+                    let pid = task.entry.pid;
+                    return Err(Error::new(format!("pagemap-{pid}.img: pages at {at:#x} are in no mapping")));
+                }
             }
         }
     }
     Ok(())
 }
 
-/// Opens the files with pages, for us and for the tasks.
-pub(super) fn pages_files(snapshot: &Snapshot, images: &Directory) -> Result<BTreeMap<u32, File>> {
-    let mut files = BTreeMap::new();
-    let maps = snapshot.tasks.iter().filter_map(|task| task.pages.as_ref()).chain(snapshot.shmem.values());
-    for map in maps {
-        if map.size() == Some(0) {
-            continue;
-        }
-        let name = format!("pages-{}.img", map.pages_id);
-        let file = images.raw(&name)?.ok_or_else(|| Error::new(format!("{name}: missing")))?;
-        files.insert(map.pages_id, file);
-    }
-    Ok(files)
+/// Below it, who has no CAP_SYS_RAWIO maps nothing.
+fn lowest_address() -> Result<u64> {
+    let file = "/proc/sys/vm/mmap_min_addr";
+    let text = std::fs::read_to_string(file).at(|| format!("read {file}"))?;
+    text.trim().parse().map_err(|_| Error::new(format!("{file}: {text} is no number")))
 }
 
-/// Where the present pages of a map are.
-pub(super) struct Pages<'a> {
+/// Where all pages of a dump are, in files that are open for us and for the tasks.
+#[derive(Debug)]
+pub(super) struct PageFiles {
+    /// By the generation of their directory and their number.
+    files: BTreeMap<(usize, u32), File>,
+    /// By the names of their maps.
+    locations: BTreeMap<String, Vec<Location>>,
+}
+
+impl PageFiles {
+    pub(super) fn open(snapshot: &Snapshot, images: &Directory, ancestors: &Ancestors) -> Result<PageFiles> {
+        let (mut files, mut locations) = (BTreeMap::new(), BTreeMap::new());
+        for (name, map) in snapshot.page_maps() {
+            let found = ancestors.locate(&name, map)?;
+            for Location { generation, pages_id, .. } in &found {
+                let Entry::Vacant(vacant) = files.entry((*generation, *pages_id)) else { continue };
+                let directory = match generation.checked_sub(1) {
+                    None => images,
+                    Some(nth) => &ancestors.directories()[nth],
+                };
+                let name = names::pages(*pages_id);
+                let file = directory.raw(&name)?.ok_or_else(|| Error::new(format!("{name}: missing")))?;
+                vacant.insert(file);
+            }
+            locations.insert(name, found);
+        }
+        Ok(PageFiles { files, locations })
+    }
+
+    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
+        self.files.values()
+    }
+
+    /// The pages of a map by the name of its image; none where there is no such map.
+    pub(super) fn of(&self, map: &str) -> Pages<'_> {
+        let run = |location: &Location| Run {
+            start: location.start,
+            size: location.size,
+            file: &self.files[&(location.generation, location.pages_id)],
+            at: location.at,
+        };
+        Pages { runs: self.locations.get(map).into_iter().flatten().map(run).collect() }
+    }
+
+    fn of_task(&self, task: &Task) -> Pages<'_> {
+        self.of(&names::pagemap(task.entry.pid))
+    }
+}
+
+/// Pages that lie one behind the other, in memory and in a file. All in bytes.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) start: u64,
+    pub(super) size: u64,
     pub(super) file: &'a File,
-    /// First address, bytes, place in the file; by ascending address.
-    pub(super) runs: Vec<(u64, u64, u64)>,
+    /// Where they begin in the file.
+    pub(super) at: u64,
+}
+
+impl Run<'_> {
+    /// Whether `other` goes on where this one ends.
+    fn is_before(&self, other: &Run<'_>) -> bool {
+        std::ptr::eq(self.file, other.file) && self.at + self.size == other.at
+    }
+}
+
+/// By ascending address.
+pub(super) struct Pages<'a> {
+    pub(super) runs: Vec<Run<'a>>,
 }
 
 impl<'a> Pages<'a> {
-    pub(super) fn new(map: Option<&PageMap>, files: &'a BTreeMap<u32, File>) -> Option<Pages<'a>> {
-        let map = map?;
-        let file = files.get(&map.pages_id)?;
-        let mut at = 0;
-        let mut runs = Vec::new();
-        for run in map.runs.iter().filter(|run| is_present(run)) {
-            let size = run_size(run)?;
-            runs.push((run.vaddr, size, at));
-            at += size;
-        }
-        Some(Pages { file, runs })
+    /// Of memory whose addresses are offsets: what lies in its first `len` bytes, when it is mapped at `address`.
+    pub(super) fn at(&self, address: u64, len: u64) -> Vec<Run<'a>> {
+        self.within(&(0..len)).map(|run| Run { start: address + run.start, ..run }).collect()
     }
 
     /// The runs, or parts of them, that lie in a range.
-    fn within(&self, range: &Range<u64>) -> Vec<(u64, u64, u64)> {
-        let part = |&(start, size, at): &(u64, u64, u64)| {
-            let (from, to) = (start.max(range.start), (start + size).min(range.end));
-            (from < to).then(|| (from, to - from, at + (from - start)))
-        };
-        self.runs.iter().filter_map(part).collect()
+    fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Run<'a>> {
+        let first = self.runs.partition_point(|run| run.start + run.size <= range.start);
+        let (start, end) = (range.start, range.end);
+        self.runs[first..].iter().take_while(move |run| run.start < end).map(move |run| {
+            let (from, to) = (run.start.max(start), (run.start + run.size).min(end));
+            Run { start: from, size: to - from, at: run.at + (from - run.start), ..*run }
+        })
     }
 }
 
@@ -131,12 +223,8 @@ pub(super) fn make_shared(build: &mut Build<'_>) -> Result<()> {
         let arguments = [range.start.into(), len.into(), prot.into(), flags.into(), (-1).into(), 0.into()];
         batch.call("map shared memory", libc::SYS_mmap, &arguments);
         build.run(0, &batch)?;
-        if let Some(pages) = Pages::new(build.snapshot.shmem.get(id), build.pages) {
-            // Addresses of its pages are offsets in it.
-            let runs = pages.runs.iter().filter(|(offset, size, _)| offset + size <= len);
-            let runs: Vec<_> = runs.map(|(offset, size, at)| (range.start + offset, *size, *at)).collect();
-            read_pages(build, 0, pages.file, &runs)?;
-        }
+        let pages = build.pages.of(&names::shmem(*id));
+        read_pages(build, 0, &pages.at(range.start, len))?;
     }
     Ok(())
 }
@@ -312,19 +400,27 @@ fn protect(batch: &mut Batch, range: &Range<u64>, prot: u32) {
 fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept]) -> Result<()> {
     let task = &build.snapshot.tasks[index];
     let Some(mm) = &task.mm else { return Ok(()) };
-    let own = Pages::new(task.pages.as_ref(), build.pages);
-    let parents = parent.map(|parent| &build.snapshot.tasks[parent]);
-    let theirs = parents.and_then(|parent| Pages::new(parent.pages.as_ref(), build.pages));
+    let own = build.pages.of_task(task);
+    let theirs = parent.map(|parent| build.pages.of_task(&build.snapshot.tasks[parent]));
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
+    let huge_pages = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
+    let is_always = huge_pages.is_ok_and(|huge_pages| huge_pages.contains("[always]"));
+    // What we copy ourselves if it is much.
+    let (mut new, mut new_runs) = (Vec::new(), Vec::new());
     for mapping in mm.vmas.iter().filter(|mapping| is_filled(mapping)) {
         let range = mapping.start..mapping.end;
         for rest in without(range.clone(), kept) {
-            runs.extend(own.iter().flat_map(|own| own.within(&rest)));
+            if mapping.status & vma::ANON_PRIVATE != 0 && !gets_huge_pages(mapping, is_always) {
+                new_runs.extend(own.within(&rest));
+                new.push(rest);
+            } else {
+                runs.extend(own.within(&rest));
+            }
         }
         for kept in kept.iter().filter(|kept| kept.is_private) {
             if kept.range.start >= range.start && kept.range.end <= range.end {
-                compare(own.as_ref(), theirs.as_ref(), &kept.range, &mut runs, &mut dropped)?;
+                compare(&own, theirs.as_ref(), &kept.range, &mut runs, &mut dropped)?;
             }
         }
     }
@@ -335,7 +431,7 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
     // What is kept has its final protection already.
     let closed: Vec<&Kept> =
         kept.iter().filter(|kept| kept.is_private && !is_writable(kept.range.start)).collect();
-    let is_changed = |kept: &Kept| runs.iter().any(|(at, ..)| kept.range.contains(at));
+    let is_changed = |kept: &Kept| runs.iter().any(|run| kept.range.contains(&run.start));
     let mut batch = Batch::new();
     for kept in closed.iter().filter(|kept| is_changed(kept)) {
         protect(&mut batch, &kept.range, (libc::PROT_READ | libc::PROT_WRITE) as u32);
@@ -344,9 +440,10 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
         batch.call("madvise", libc::SYS_madvise, &[start.into(), len.into(), libc::MADV_DONTNEED.into()]);
     }
     build.run(index, &batch)?;
-    if let Some(own) = &own {
-        read_pages(build, index, own.file, &runs)?;
+    if !super::copy::copy(build, index, &new, &new_runs)? {
+        runs.extend(new_runs);
     }
+    read_pages(build, index, &runs)?;
     let mut batch = Batch::new();
     let mut calls = 0;
     for mapping in mm.vmas.iter().filter(|mapping| is_filled(mapping)) {
@@ -363,6 +460,15 @@ fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept
     Ok(())
 }
 
+/// Whether the kernel makes huge pages in a mapping for a task that reads, where copying from outside makes small ones.
+/// `is_always` is whether it makes them unless told otherwise.
+fn gets_huge_pages(mapping: &VmaEntry, is_always: bool) -> bool {
+    let has = |advice: i32| mapping.madv.unwrap_or(0) & 1 << advice != 0;
+    mapping.flags & libc::MAP_HUGETLB as u32 != 0
+        || has(libc::MADV_HUGEPAGE)
+        || is_always && !has(libc::MADV_NOHUGEPAGE)
+}
+
 /// Whether a mapping has pages of its own in the images.
 fn is_filled(mapping: &VmaEntry) -> bool {
     let others = VSYSCALL | VDSO | VVAR | vma::GUARD | vma::SYSVIPC | vma::ANON_SHARED;
@@ -371,42 +477,36 @@ fn is_filled(mapping: &VmaEntry) -> bool {
 
 /// Compares a range of a child with that of its parent: pages that differ are to be read, pages that only the parent has
 /// are to be dropped.
-fn compare(
-    own: Option<&Pages<'_>>,
+fn compare<'a>(
+    own: &Pages<'a>,
     theirs: Option<&Pages<'_>>,
     range: &Range<u64>,
-    runs: &mut Vec<(u64, u64, u64)>,
+    runs: &mut Vec<Run<'a>>,
     dropped: &mut Vec<(u64, u64)>,
 ) -> Result<()> {
-    let pages = |of: Option<&Pages<'_>>| -> BTreeMap<u64, u64> {
-        let runs = of.map(|of| of.within(range)).unwrap_or_default();
-        let split = |(start, size, at): (u64, u64, u64)| {
-            (0..size / PAGE_SIZE).map(move |n| (start + n * PAGE_SIZE, at + n * PAGE_SIZE))
+    fn pages<'a>(of: &Pages<'a>, range: &Range<u64>) -> BTreeMap<u64, Run<'a>> {
+        let split = |run: Run<'a>| {
+            (0..run.size).step_by(PAGE_SIZE as usize).map(move |n| {
+                (run.start + n, Run { start: run.start + n, size: PAGE_SIZE, at: run.at + n, ..run })
+            })
         };
-        runs.into_iter().flat_map(split).collect()
-    };
-    let (own_pages, their_pages) = (pages(own), pages(theirs));
+        of.within(range).flat_map(split).collect()
+    }
+    let own_pages = pages(own, range);
+    let their_pages = theirs.map(|theirs| pages(theirs, range)).unwrap_or_default();
     let mut buffers = [[0; PAGE_SIZE as usize]; 2];
-    for (address, at) in &own_pages {
-        let is_equal = match (their_pages.get(address), own, theirs) {
-            (Some(their), Some(own), Some(theirs)) => {
-                let read = |file: &File, buffer: &mut [u8], at| {
-                    file.read_exact_at(buffer, at).at(|| "read pages".to_owned())
-                };
-                let [first, second] = &mut buffers;
-                read(own.file, first, *at)?;
-                read(theirs.file, second, *their)?;
-                first == second
+    for (address, page) in &own_pages {
+        if let Some(their) = their_pages.get(address) {
+            for (buffer, page) in buffers.iter_mut().zip([page, their]) {
+                page.file.read_exact_at(buffer, page.at).at(|| "read pages".to_owned())?;
             }
-            _ => false,
-        };
-        if !is_equal {
-            match runs.last_mut() {
-                Some((start, size, from)) if *start + *size == *address && *from + *size == *at => {
-                    *size += PAGE_SIZE
-                }
-                _ => runs.push((*address, PAGE_SIZE, *at)),
+            if buffers[0] == buffers[1] {
+                continue;
             }
+        }
+        match runs.last_mut() {
+            Some(run) if run.start + run.size == *address && run.is_before(page) => run.size += PAGE_SIZE,
+            _ => runs.push(*page),
         }
     }
     for address in their_pages.keys().filter(|address| !own_pages.contains_key(address)) {
@@ -418,72 +518,67 @@ fn compare(
     Ok(())
 }
 
-/// Lets a task read runs of pages: address, bytes, place in the file.
-pub(super) fn read_pages(
-    build: &mut Build<'_>,
-    index: usize,
-    file: &File,
-    runs: &[(u64, u64, u64)],
-) -> Result<()> {
+/// Lets a task read runs of pages.
+pub(super) fn read_pages(build: &mut Build<'_>, index: usize, runs: &[Run<'_>]) -> Result<()> {
     let mut reads = Reads::default();
-    for &(start, len, at) in runs {
-        for done in (0..len).step_by(READ as usize) {
-            let len = (len - done).min(READ);
-            if !reads.add(start + done, len, at + done) {
-                reads.finish_call(file);
-                reads.add(start + done, len, at + done);
-            }
+    for run in runs {
+        for done in (0..run.size).step_by(READ as usize) {
+            let size = (run.size - done).min(READ);
+            reads.add(Run { start: run.start + done, size, file: run.file, at: run.at + done });
             if reads.is_full() {
-                reads.run(build, index, file)?;
+                reads.run(build, index)?;
             }
         }
     }
-    reads.run(build, index, file)
+    reads.run(build, index)
 }
 
 /// Calls of preadv(2) that a task is going to make.
 #[derive(Default)]
-struct Reads {
+struct Reads<'a> {
     batch: Batch,
-    /// Each with the bytes that it must read.
-    calls: Vec<(Call, u64)>,
+    /// Each with the first address, and the bytes that it must read.
+    calls: Vec<(Call, u64, u64)>,
     /// Of all calls.
     vectors: usize,
-    /// Of the call that is not complete yet: addresses and bytes, the first place in the file, bytes in all.
-    parts: Vec<(u64, u64)>,
-    from: u64,
-    size: u64,
+    /// Of the call that is not complete yet: what lies one behind the other in a file.
+    parts: Vec<Run<'a>>,
 }
 
-impl Reads {
+impl<'a> Reads<'a> {
     /// Bytes that are worth a call which makes all their pages at once: a fault for each takes longer.
     const MANY: u64 = 16 * PAGE_SIZE;
 
-    /// Adds what lies behind the rest in the file; false where it does not.
-    fn add(&mut self, start: u64, len: u64, at: u64) -> bool {
-        if self.parts.is_empty() {
-            (self.from, self.size) = (at, 0);
+    fn add(&mut self, run: Run<'a>) {
+        let size = self.size();
+        let is_next = self.parts.last().is_none_or(|last| last.is_before(&run));
+        if !is_next || size + run.size > READ || self.parts.len() == IOVECS {
+            self.finish_call();
         }
-        if at != self.from + self.size || self.size + len > READ || self.parts.len() == IOVECS {
-            return false;
-        }
-        self.parts.push((start, len));
-        self.size += len;
-        true
+        self.parts.push(run);
     }
 
-    fn finish_call(&mut self, file: &File) {
-        for (start, len) in self.parts.iter().filter(|(_, len)| *len >= Reads::MANY) {
+    fn size(&self) -> u64 {
+        self.parts.iter().map(|run| run.size).sum()
+    }
+
+    fn finish_call(&mut self) {
+        let (Some(first), size) = (self.parts.first().copied(), self.size()) else { return };
+        for run in self.parts.iter().filter(|run| run.size >= Reads::MANY) {
             // FIXME: must not fail when 5.14 is the oldest supported kernel.
-            let arguments = [(*start).into(), (*len).into(), libc::MADV_POPULATE_WRITE.into()];
+            let arguments = [run.start.into(), run.size.into(), libc::MADV_POPULATE_WRITE.into()];
             self.batch.call_may_fail("madvise", libc::SYS_madvise, &arguments);
         }
-        let words: Vec<u64> = self.parts.iter().flat_map(|&(start, len)| [start, len]).collect();
+        let words: Vec<u64> = self.parts.iter().flat_map(|run| [run.start, run.size]).collect();
         let place = self.batch.words(&words);
         let count = self.parts.len();
-        let arguments = [file.as_raw_fd().into(), place.into(), count.into(), self.from.into(), 0.into()];
-        let call = self.batch.call("read pages", libc::SYS_preadv, &arguments);
-        self.calls.push((call, self.size));
+        let fd = first.file.as_raw_fd();
+        let arguments = [fd.into(), place.into(), count.into(), first.at.into(), 0.into()];
+        self.calls.push((
+            self.batch.call_may_fail("read pages", libc::SYS_preadv, &arguments),
+            first.start,
+            size,
+        ));
         self.vectors += count;
         self.parts.clear();
     }
@@ -493,16 +588,17 @@ impl Reads {
         self.calls.len() >= CALLS / 2 || self.vectors >= 32 * IOVECS
     }
 
-    fn run(&mut self, build: &mut Build<'_>, index: usize, file: &File) -> Result<()> {
-        if !self.parts.is_empty() {
-            self.finish_call(file);
-        }
+    fn run(&mut self, build: &mut Build<'_>, index: usize) -> Result<()> {
+        self.finish_call();
         let outcome = build.run(index, &self.batch)?;
-        for (call, size) in &self.calls {
-            let done = outcome.result(*call).unwrap_or(0);
-            if done != *size {
+        for &(call, start, size) in &self.calls {
+            let what = || {
                 let pid = build.snapshot.tasks[index].entry.pid;
-                return Err(Error::new(format!("task {pid}: read pages: {done} of {size} bytes")));
+                format!("task {pid}: read {size} bytes of pages to {start:#x}")
+            };
+            let done = outcome.result(call).at(what)?;
+            if done != size {
+                return Err(Error::new(format!("{}: ended after {done} bytes", what())));
             }
         }
         *self = Reads::default();
@@ -542,16 +638,14 @@ fn map_vdso(build: &mut Build<'_>, index: usize) -> Result<()> {
     read.map_err(|_| {
         Error::new(format!("task {pid}: the kernel's vdso does not fit at {:#x}", range.start))
     })?;
-    if let Some(pages) = Pages::new(task.pages.as_ref(), build.pages) {
-        for (start, size, at) in pages.within(&code) {
-            let mut then = vec![0; size as usize];
-            pages.file.read_exact_at(&mut then, at).at(|| "read pages".to_owned())?;
-            let from = (start - code.start) as usize;
-            if then != now[from..from + then.len()] {
-                return Err(Error::new(format!(
-                    "task {pid}: its vdso is that of another kernel; restore it on the same"
-                )));
-            }
+    for run in build.pages.of_task(task).within(&code) {
+        let mut then = vec![0; run.size as usize];
+        run.file.read_exact_at(&mut then, run.at).at(|| "read pages".to_owned())?;
+        let from = (run.start - code.start) as usize;
+        if then != now[from..from + then.len()] {
+            return Err(Error::new(format!(
+                "task {pid}: its vdso is that of another kernel; restore it on the same"
+            )));
         }
     }
     Ok(())
@@ -577,7 +671,10 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
                 batch.call("madvise", libc::SYS_madvise, &[start.into(), len.into(), bit.into()]);
             }
             if mapping.flags & libc::MAP_LOCKED as u32 != 0 {
-                batch.call("mlock", libc::SYS_mlock, &[start.into(), len.into()]);
+                // As much as the container's user may.
+                build.with_only(&mut batch, build.policy.ceiling(), |batch| {
+                    batch.call("mlock", libc::SYS_mlock, &[start.into(), len.into()])
+                });
             }
         }
         let shared = &build.layout.shared_all;

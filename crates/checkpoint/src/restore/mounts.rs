@@ -24,26 +24,27 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
     // The youngest come first in images.
     let mounts: Vec<&MntEntry> = mounts.iter().rev().collect();
     let own = own(&mounts, &Mountinfo::of(build.init)?);
+    // Without the right to mount, config.json has had other mounts when it was dumped; an archive has no place then.
+    let may_mount = build.policy.capabilities.bounding & 1 << CAP_SYS_ADMIN != 0;
     for (mount, is_own) in mounts.iter().zip(&own) {
-        if !is_own {
-            tmpfs::fill(build, mount)?;
+        if !is_own || !may_mount {
+            tmpfs::fill(build, mount, &build.policy.tmpfs)?;
         }
     }
-    // For one without the right to mount, config.json has had other mounts when it was dumped.
-    if build.policy.capabilities.bounding & 1 << CAP_SYS_ADMIN == 0 {
-        return Ok(());
-    }
-    for (at, mount) in mounts.iter().enumerate().filter(|(at, _)| own[*at]) {
+    for (at, mount) in mounts.iter().enumerate().filter(|(at, _)| own[*at] && may_mount) {
         let named = |error: Error| Error::new(format!("mount at {}: {error}", point(mount).display()));
         if build.policy.apparmor_profile.is_some() || build.policy.selinux_label.is_some() {
             return Err(named(Error::new("it is not config.json's, whose label decides what is mounted")));
         }
         match source(mount, &mounts[..at]) {
             Some((source, path)) => bind(build, mount, source, &path).map_err(named)?,
-            None => make(build, mount).map_err(named)?,
+            None => {
+                make(build, mount).map_err(named)?;
+                // Now, because others may be mounted on its directories.
+                tmpfs::fill(build, mount, &[point(mount).to_owned()])?;
+                close(build, mount).map_err(named)?;
+            }
         }
-        // Others may be mounted on its directories.
-        tmpfs::fill(build, mount)?;
     }
     Ok(())
 }
@@ -174,18 +175,31 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
             );
         }
     }
-    if mount.sb_flags.unwrap_or(0) & libc::MS_RDONLY as u32 != 0 {
-        set(&mut batch, SET_FLAG, b"ro", b"");
-    }
     batch.call(
         "fsconfig",
         libc::SYS_fsconfig,
         &[context.into(), CREATE.into(), 0.into(), 0.into(), 0.into()],
     );
-    let tree =
-        batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), attributes(mount.flags).into()]);
+    // It has to be filled first.
+    let attributes = attributes(mount.flags) & !sys::mount::MOUNT_ATTR_RDONLY;
+    let tree = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), attributes.into()]);
     batch.call("close", libc::SYS_close, &[context.into()]);
     attach(&mut batch, tree, mount);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+/// Makes a mount read-only that was.
+fn close(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
+    let flags = mount.flags | mount.sb_flags.unwrap_or(0);
+    if flags & libc::MS_RDONLY as u32 == 0 {
+        return Ok(());
+    }
+    let mut batch = Batch::new();
+    let place = batch.string(point(mount).as_os_str().as_bytes());
+    let change = batch.words(&[sys::mount::MOUNT_ATTR_RDONLY, 0, 0, 0]);
+    let arguments = [libc::AT_FDCWD.into(), place.into(), 0.into(), change.into(), 32.into()];
+    batch.call("mount_setattr", libc::SYS_mount_setattr, &arguments);
     build.run(0, &batch)?;
     Ok(())
 }

@@ -169,10 +169,12 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         }
         // Before those that wait to be accepted, which would be accepted instead.
         for connection in accepted.iter().filter(|connection| is_of_round(connection.listener)) {
+            check_is_ours(&singles, connection.listener).map_err(|error| named(connection.server, &error))?;
             open_accepted(build, connection).map_err(|error| named(connection.server, &error))?;
         }
         for entry in singles.iter().filter(|entry| entry.peer != 0) {
             let peer = by_inode[&entry.peer];
+            check_is_ours(&singles, peer).map_err(|error| named(entry, &error))?;
             if is_of_round(peer) {
                 let mut batch = Batch::new();
                 connect(&mut batch, build.number(entry.id).into(), peer);
@@ -194,6 +196,15 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         build.run(0, &batch).map_err(|error| named(entry, &error))?;
     }
     Ok(())
+}
+
+/// Whether the name of a socket was given to one of the images: connected is only to those, never to somebody outside
+/// who is called the same.
+fn check_is_ours(bound: &[&UnixSkEntry], to: &UnixSkEntry) -> Result<()> {
+    match bound.iter().any(|entry| entry.id == to.id && !entry.name.is_empty()) {
+        true => Ok(()),
+        false => Err(Error::new(format!("it is connected to {}, which nobody is bound to", to.ino))),
+    }
 }
 
 /// A connection that was made by name, so that both ends know it.
@@ -274,8 +285,11 @@ impl Senders {
         if !build.has_room_for_helpers() {
             self.end(build)?;
         }
+        // Who chooses a process's number needs more than the container's user has.
+        let lowered = build.lowered;
+        build.raise()?;
         self.0.insert(pid, super::tree::make_helper(build, 0, pid)?);
-        Ok(())
+        lowered.map_or(Ok(()), |capabilities| build.lower(capabilities))
     }
 
     fn end(&mut self, build: &mut Build<'_>) -> Result<()> {
@@ -441,7 +455,14 @@ fn send_all(build: &mut Build<'_>, from: i32, to: &UnixSkEntry, senders: &mut Se
             batch.point(header.plus(32), place);
         }
         let flags = libc::MSG_DONTWAIT | libc::MSG_NOSIGNAL;
-        batch.call("sendmsg", libc::SYS_sendmsg, &[from.into(), header.into(), flags.into()]);
+        let send = |batch: &mut Batch| {
+            batch.call("sendmsg", libc::SYS_sendmsg, &[from.into(), header.into(), flags.into()]);
+        };
+        // Nobody sends in another's name without these.
+        match snapshot.side.senders.contains_key(&(nth as u32)) {
+            true => build.with_only(&mut batch, build.capabilities, send),
+            false => send(&mut batch),
+        }
         build.run(0, &batch)?;
     }
     Ok(())
@@ -458,9 +479,9 @@ fn control_message(kind: i32, data: &[u8]) -> Vec<u8> {
 }
 
 fn open_inet(build: &mut Build<'_>, entry: &InetSkEntry) -> Result<()> {
-    const TCP: u32 = libc::IPPROTO_TCP as u32;
-    let is_tcp = entry.proto == TCP && entry.r#type == libc::SOCK_STREAM as u32;
-    if is_tcp && ![CLOSE, LISTEN].contains(&entry.state) {
+    // Whatever the protocol: to connect a stream is to speak to somebody.
+    let is_stream = entry.r#type != libc::SOCK_DGRAM as u32 && entry.r#type != libc::SOCK_RAW as u32;
+    if is_stream && ![CLOSE, LISTEN].contains(&entry.state) {
         if build.policy.tcp_close {
             return open_inet_as(build, entry, false);
         }
@@ -474,6 +495,9 @@ fn open_inet(build: &mut Build<'_>, entry: &InetSkEntry) -> Result<()> {
 /// `has_names`: with its addresses, as far as it has any.
 fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> Result<()> {
     let mut batch = Batch::new();
+    if ![libc::AF_INET as u32, libc::AF_INET6 as u32].contains(&entry.family) {
+        return Err(Error::new(format!("family {} is not supported", entry.family)));
+    }
     let arguments = [entry.family.into(), entry.r#type.into(), entry.proto.into()];
     let fd = batch.call("socket", libc::SYS_socket, &arguments);
     if let Some(only) = entry.v6only.filter(|_| entry.family == libc::AF_INET6 as u32) {

@@ -4,10 +4,11 @@ use super::NANOSECONDS;
 use super::build::{Build, host_tid};
 use crate::arch;
 use crate::error::{At, Error, Result};
-use crate::snapshot::Task;
-use crate::target::{NamespaceKind, Origin};
+use crate::policy::{self, Policy};
+use crate::snapshot::{Snapshot, Task};
+use crate::target::NamespaceKind;
 use crate::timers;
-use images::messages::{CoreEntry, ItimerEntry, PosixTimerEntry, SignalQueueEntry};
+use images::messages::{CoreEntry, ItimerEntry, PosixTimerEntry, RlimitEntry, SignalQueueEntry};
 use inject::Batch;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -15,6 +16,10 @@ use std::os::unix::fs::FileExt;
 
 const PR_SET_MM: i32 = 35;
 const PR_SET_MM_MAP: i32 = 14;
+/// How many there are for setrlimit(2).
+const RESOURCES: u32 = 16;
+/// Bytes of a siginfo_t.
+const SIGINFO: usize = 128;
 const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
 
 /// Everything that does not need to wait for credentials.
@@ -25,18 +30,18 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
         for (nth, core) in task.threads.iter().enumerate() {
             thread(build, index, nth, core)?;
         }
-        adjust_oom_score(task, &tids)?;
+        adjust_oom_score(build, task, &tids)?;
     }
     Ok(())
 }
 
 /// The names of the container's host, as far as they are its own.
 pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
-    let is_own =
-        |(kind, origin): &(NamespaceKind, Origin)| *kind == NamespaceKind::Uts && *origin == Origin::Own;
     let id = build.snapshot.tasks[0].ids().and_then(|ids| ids.uts_ns_id);
     let Some(uts) = id.and_then(|id| build.snapshot.namespaces.uts.get(&id)) else { return Ok(()) };
-    if !build.policy.namespaces.iter().any(is_own) {
+    // Those of the policy are the container's, unless it could have changed them.
+    let may_change = build.policy.can_have(policy::SYS_ADMIN) || !build.policy.has_names;
+    if !build.policy.owns(NamespaceKind::Uts) || !may_change {
         return Ok(());
     }
     let mut batch = Batch::new();
@@ -81,7 +86,7 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     build.run(index, &batch)?;
     let mut batch = Batch::new();
     if let Some(queue) = &core.signals_s {
-        for info in signals_of(queue, task) {
+        for info in signals_to_send(queue, task) {
             let place = batch.bytes(info);
             let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
             let arguments = [task.entry.pid.into(), signal.into(), place.into()];
@@ -92,10 +97,14 @@ fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
     Ok(())
 }
 
-/// The signals of a queue, each a siginfo_t, but those that timers send again when they are armed.
-fn signals_of<'a>(queue: &'a SignalQueueEntry, task: &'a Task) -> impl Iterator<Item = &'a [u8]> {
-    let infos = queue.signals.iter().map(|signal| signal.siginfo.as_slice());
-    infos.filter(|info| info.len() == 128 && !posix_timers(task).any(|timer| waits(timer, info).is_some()))
+/// The signals of a queue, each a siginfo_t (`check`).
+fn signals_of(queue: &SignalQueueEntry) -> impl Iterator<Item = &[u8]> {
+    queue.signals.iter().map(|signal| signal.siginfo.as_slice())
+}
+
+/// The same without those that timers send again when they are armed.
+fn signals_to_send<'a>(queue: &'a SignalQueueEntry, task: &'a Task) -> impl Iterator<Item = &'a [u8]> {
+    signals_of(queue).filter(|info| !posix_timers(task).any(|timer| waits(timer, info).is_some()))
 }
 
 fn posix_timers(task: &Task) -> impl Iterator<Item = &PosixTimerEntry> {
@@ -122,6 +131,54 @@ fn overruns(timer: &PosixTimerEntry, task: &Task) -> Option<u32> {
     let of_threads = task.threads.iter().filter_map(|core| core.thread_core.as_ref()?.signals_p.as_ref());
     let mut infos = of_process.into_iter().chain(of_threads).flat_map(|queue| &queue.signals);
     infos.find_map(|signal| waits(timer, &signal.siginfo))
+}
+
+/// Refuses what would end or stop a task that is being built, and what would not end one that has ended.
+pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
+    let first = &snapshot.tasks[0];
+    if first.is_zombie() {
+        return Err(Error::new(format!("core-{}.img: the first task has ended", first.entry.pid)));
+    }
+    for task in &snapshot.tasks {
+        for (tid, core) in task.entry.threads.iter().zip(&task.threads) {
+            let refused = |why: String| Err(Error::new(format!("core-{tid}.img: {why}")));
+            let shared = core.tc.as_ref().and_then(|task| task.signals_s.as_ref());
+            let own = core.thread_core.as_ref().and_then(|thread| thread.signals_p.as_ref());
+            for info in shared.into_iter().chain(own).flat_map(signals_of) {
+                let signal = info.first_chunk().map_or(0, |bytes| i32::from_le_bytes(*bytes));
+                let is_signal = info.len() == SIGINFO && (1..=64).contains(&signal);
+                if !is_signal || [libc::SIGKILL, libc::SIGSTOP].contains(&signal) {
+                    let len = info.len();
+                    return refused(format!(
+                        "siginfo_entry: {len} bytes of signal {signal} cannot be pending"
+                    ));
+                }
+            }
+        }
+        let code = task.threads[0].tc.as_ref().map_or(0, |core| core.exit_code);
+        if task.is_zombie() && code & 0x7f != 0 && !is_fatal(code & 0x7f) {
+            let (pid, signal) = (task.entry.pid, code & 0x7f);
+            return Err(Error::new(format!(
+                "core-{pid}.img: task_core_entry.exit_code: signal {signal} ends nobody"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// Whether a signal that is not handled ends a task (signal(7)).
+fn is_fatal(signal: u32) -> bool {
+    const OTHERS: [i32; 8] = [
+        libc::SIGCHLD,
+        libc::SIGCONT,
+        libc::SIGSTOP,
+        libc::SIGTSTP,
+        libc::SIGTTIN,
+        libc::SIGTTOU,
+        libc::SIGURG,
+        libc::SIGWINCH,
+    ];
+    (1..=64).contains(&signal) && !OTHERS.contains(&(signal as i32))
 }
 
 /// What /proc shows of processes' memory: PR_SET_MM_MAP of prctl(2). While the programs are open in the first task's
@@ -202,21 +259,24 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
             [rseq.rseq_abi_pointer.into(), rseq.rseq_abi_size.into(), 0.into(), rseq.signature.into()];
         batch.call("rseq", libc::SYS_rseq, &arguments);
     }
-    if let Some(nice) = state.sched_nice {
-        batch.call("setpriority", libc::SYS_setpriority, &[0.into(), 0.into(), nice.into()]);
-    }
-    if let Some(policy) = state.sched_policy.filter(|policy| *policy != 0) {
-        let priority = batch.words(&[state.sched_prio.unwrap_or(0).into()]);
-        batch.call(
-            "sched_setscheduler",
-            libc::SYS_sched_setscheduler,
-            &[0.into(), policy.into(), priority.into()],
-        );
-    }
+    // What the container's user may not do: more than it began with, unless its limits or capabilities allow it.
+    build.with_only(&mut batch, build.policy.ceiling(), |batch| {
+        if let Some(nice) = state.sched_nice {
+            batch.call_may_fail("setpriority", libc::SYS_setpriority, &[0.into(), 0.into(), nice.into()]);
+        }
+        if let Some(policy) = state.sched_policy.filter(|policy| *policy != 0) {
+            let priority = batch.words(&[state.sched_prio.unwrap_or(0).into()]);
+            batch.call(
+                "sched_setscheduler",
+                libc::SYS_sched_setscheduler,
+                &[0.into(), policy.into(), priority.into()],
+            );
+        }
+    });
     if let Some(queue) = &state.signals_p {
         let task = &build.snapshot.tasks[index];
         let pid = task.entry.pid;
-        for info in signals_of(queue, task) {
+        for info in signals_to_send(queue, task) {
             let place = batch.bytes(info);
             let signal = u32::from_le_bytes(info[..4].try_into().expect("four bytes"));
             let arguments = [pid.into(), tid.into(), signal.into(), place.into()];
@@ -227,12 +287,14 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
     Ok(())
 }
 
-/// From outside: the container's /proc is not to be written through.
-fn adjust_oom_score(task: &Task, tids: &BTreeMap<u32, i32>) -> Result<()> {
+/// From outside: the container's /proc is not to be written through. What the first task was made with is the least,
+/// unless the container may go below it.
+fn adjust_oom_score(build: &Build<'_>, task: &Task, tids: &BTreeMap<u32, i32>) -> Result<()> {
     let Some(score) = task.threads[0].tc.as_ref().and_then(|core| core.oom_score_adj) else { return Ok(()) };
     let file = format!("/proc/{}/oom_score_adj", host_tid(tids, task.entry.pid)?);
     let now = std::fs::read_to_string(&file).at(|| format!("read {file}"))?;
-    if now.trim() == score.to_string() {
+    let least = now.trim().parse().unwrap_or(0);
+    if score == least || score < least && !build.policy.can_have(policy::SYS_RESOURCE) {
         return Ok(());
     }
     match std::fs::write(&file, score.to_string()) {
@@ -335,18 +397,7 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
                 );
             }
         }
-        for (resource, limit) in core.rlimits.iter().flat_map(|limits| &limits.rlimits).enumerate() {
-            let most = build
-                .policy
-                .rlimits
-                .iter()
-                .find(|(which, _)| *which == resource as u32)
-                .map(|(_, most)| *most);
-            let max = most.map_or(limit.max, |most| most.min(limit.max));
-            let place = batch.words(&[limit.cur.min(max), max]);
-            // A hard limit is not raised without CAP_SYS_RESOURCE; then the one that the container was given stays.
-            batch.call_may_fail("setrlimit", libc::SYS_setrlimit, &[resource.into(), place.into()]);
-        }
+        limit(build.policy, &mut batch, core.rlimits.as_ref().map_or(&[], |limits| &limits.rlimits));
         build.run(index, &batch)?;
     }
     Ok(())
@@ -370,6 +421,27 @@ fn first_expiry(
     // A clock that began later than that has fewer.
     let first = (next - interval(timer) * (i128::from(overruns) + 1)).min(now).max(1);
     Ok([(first / NANOSECONDS) as u64, (first % NANOSECONDS) as u64])
+}
+
+/// Limits of the images, cut to those of the policy, which are there in any case.
+fn limit(policy: &Policy, batch: &mut Batch, limits: &[RlimitEntry]) {
+    for resource in 0..RESOURCES {
+        let own = limits.get(resource as usize).map(|limit| (limit.cur, limit.max));
+        let most = policy.rlimits.iter().find(|(which, _)| *which == resource).map(|(_, most)| *most);
+        let (cur, max) = match (own, most) {
+            (Some((cur, max)), most) => (cur, most.map_or(max, |most| most.min(max))),
+            (None, Some(most)) => (most, most),
+            (None, None) => continue,
+        };
+        let place = batch.words(&[cur.min(max), max]);
+        let arguments = [resource.into(), place.into()];
+        // A hard limit is not raised without CAP_SYS_RESOURCE; then the one that the container was given stays. But that
+        // of the policy is one that it must get.
+        match most {
+            Some(_) => batch.call("setrlimit", libc::SYS_setrlimit, &arguments),
+            None => batch.call_may_fail("setrlimit", libc::SYS_setrlimit, &arguments),
+        };
+    }
 }
 
 fn arm_interval_timer(batch: &mut Batch, which: i32, timer: &ItimerEntry) {

@@ -1,17 +1,15 @@
 //! System V IPC: shared memory, message queues, semaphores, each with the id that it had.
 
 use super::build::Build;
-use super::memory::{Pages, read_pages};
+use super::memory::read_pages;
 use crate::error::{Error, Result};
-use crate::snapshot::{PAGE_SIZE, Snapshot, Undo};
+use crate::snapshot::{PAGE_SIZE, Snapshot, Undo, names};
+use crate::target::NamespaceKind;
 use crate::undo::{self, Operation};
 use images::messages::{IpcDescEntry, VmaEntry};
 use inject::Batch;
 
 const IPC_CREATE: i32 = libc::IPC_CREAT | libc::IPC_EXCL;
-
-/// fsconfig(2), fsmount(2)
-const FSCONFIG_CMD_CREATE: i32 = 6;
 
 /// Makes what the namespace had, in the first task, whose namespace it is.
 pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
@@ -19,6 +17,11 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     let Some(ipc) = build.snapshot.namespaces.ipc.get(&id) else { return Ok(()) };
     if ipc.shm.is_empty() && ipc.msg.is_empty() && ipc.sem.is_empty() {
         return Ok(());
+    }
+    if !build.policy.owns(NamespaceKind::Ipc) {
+        return Err(Error::new(format!(
+            "ipcns-{id}: System V objects of somebody else's namespace are not made"
+        )));
     }
     let procfs = private_procfs(build)?;
     for (segment, content) in &ipc.shm {
@@ -38,12 +41,9 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
         same_id(outcome.result(made), desc.id).map_err(named)?;
         let at = outcome.result(at).unwrap_or(0);
         if segment.in_pagemaps == Some(true) {
-            if let Some(pages) = Pages::new(build.snapshot.shmem.get(&u64::from(desc.id)), build.pages) {
-                let size = segment.size.next_multiple_of(PAGE_SIZE);
-                let within = pages.runs.iter().filter(|(offset, len, _)| offset + len <= size);
-                let runs: Vec<_> = within.map(|(offset, len, from)| (at + offset, *len, *from)).collect();
-                read_pages(build, 0, pages.file, &runs).map_err(named)?;
-            }
+            let pages = build.pages.of(&names::shmem(desc.id.into()));
+            let runs = pages.at(at, segment.size.next_multiple_of(PAGE_SIZE));
+            read_pages(build, 0, &runs).map_err(named)?;
         } else {
             write_memory(build, at, content).map_err(named)?;
         }
@@ -99,15 +99,10 @@ pub(super) fn make(build: &mut Build<'_>) -> Result<()> {
     Ok(())
 }
 
-/// The sysctls of the container's namespace. Its own /proc is not to be written through, and mostly cannot be.
+/// The sysctls of the container's namespace.
 fn private_procfs(build: &mut Build<'_>) -> Result<u64> {
     let mut batch = Batch::new();
-    let kind = batch.string(b"proc");
-    let context = batch.call("fsopen proc", libc::SYS_fsopen, &[kind.into(), 0.into()]);
-    let arguments = [context.into(), FSCONFIG_CMD_CREATE.into(), 0.into(), 0.into(), 0.into()];
-    batch.call("fsconfig", libc::SYS_fsconfig, &arguments);
-    let mount = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), 0.into()]);
-    batch.call("close", libc::SYS_close, &[context.into()]);
+    let mount = super::build::open_procfs(&mut batch);
     let outcome = build.run(0, &batch)?;
     Ok(outcome.result(mount).unwrap_or(0))
 }

@@ -26,8 +26,8 @@ use tar::{Archive, Entry, EntryType};
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
 
-/// Fills a mount of a tmpfs that has an archive.
-pub(super) fn fill(build: &Build<'_>, mount: &MntEntry) -> Result<()> {
+/// Fills a mount of a tmpfs that has an archive. `own` are the places where the container has one of its own.
+pub(super) fn fill(build: &Build<'_>, mount: &MntEntry, own: &[PathBuf]) -> Result<()> {
     if mount.fstype != Fstype::Tmpfs as u32 || mount.root != b"/" {
         return Ok(());
     }
@@ -37,18 +37,22 @@ pub(super) fn fill(build: &Build<'_>, mount: &MntEntry) -> Result<()> {
         [format!("tmpfs-dev-{}.tar.gz.img", mount.root_dev), format!("tmpfs-{}.tar.gz.img", mount.mnt_id)];
     for name in names {
         if let Some(file) = build.images.raw(&name)? {
-            fill_one(root.as_fd(), mount, file).map_err(|error| Error::new(format!("{name}: {error}")))?;
+            fill_one(root.as_fd(), own, mount, file)
+                .map_err(|error| Error::new(format!("{name}: {error}")))?;
         }
     }
     Ok(())
 }
 
-fn fill_one(root: BorrowedFd<'_>, mount: &MntEntry, archive: File) -> Result<()> {
+fn fill_one(root: BorrowedFd<'_>, own: &[PathBuf], mount: &MntEntry, archive: File) -> Result<()> {
     let mountpoint = mount.mountpoint.strip_prefix(b".").unwrap_or(&mount.mountpoint);
     let path = Path::new(OsStr::from_bytes(mountpoint));
     let place = || path.display().to_string();
-    let flags = libc::O_RDONLY | libc::O_DIRECTORY;
-    let top = openat2(root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).at(place)?;
+    let open = |path: &Path| {
+        let flags = libc::O_RDONLY | libc::O_DIRECTORY;
+        openat2(root, path, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS)
+    };
+    let top = open(path).at(place)?;
     let statistics = nix::sys::statfs::fstatfs(&top).at(place)?;
     if statistics.filesystem_type().0 != TMPFS_MAGIC {
         return Err(Error::new(format!("{} is no tmpfs in config.json", path.display())));
@@ -56,6 +60,12 @@ fn fill_one(root: BorrowedFd<'_>, mount: &MntEntry, archive: File) -> Result<()>
     // Masks, and what config.json lets nobody write to.
     if nix::sys::statvfs::fstatvfs(&top).at(place)?.flags().contains(FsFlags::ST_RDONLY) {
         return Ok(());
+    }
+    // A directory of the host's may be on a tmpfs, too.
+    let id = |dir: &OwnedFd| nix::sys::stat::fstat(dir).map(|stat| (stat.st_dev, stat.st_ino));
+    let here = id(&top).at(place)?;
+    if !own.iter().any(|path| open(path).is_ok_and(|dir| id(&dir) == Ok(here))) {
+        return Err(Error::new(format!("{} is no tmpfs in config.json", path.display())));
     }
     let mut archive = Archive::new(GzDecoder::new(archive));
     let mut directories = Vec::new();

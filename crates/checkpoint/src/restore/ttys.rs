@@ -1,6 +1,7 @@
 //! Terminals: pairs of the container's devpts, and the console, whose other end is outside.
 
 use super::build::Build;
+use super::files::{OPENING, open_name, reopen};
 use crate::error::{At, Error, Result};
 use crate::terminals;
 use images::messages::{FileEntry, TermiosEntry, TtyInfoEntry};
@@ -34,14 +35,9 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     for file in masters {
         let named = |error: Error| Error::new(format!("files: terminal master {}: {error}", file.id));
         let Some(info) = info(build, file) else { continue };
-        let flags = file.tty.as_ref().map_or(0, |tty| tty.flags) | libc::O_NOCTTY as u32;
         let mut batch = Batch::new();
         let name = batch.string(b"/dev/pts/ptmx");
-        let fd = batch.call(
-            "open ptmx",
-            libc::SYS_openat,
-            &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()],
-        );
+        let fd = open_name(&mut batch, name, file.tty.as_ref().map_or(0, |tty| tty.flags));
         let zero = batch.words(&[0]);
         batch.call("TIOCSPTLCK", libc::SYS_ioctl, &[fd.into(), libc::TIOCSPTLCK.into(), zero.into()]);
         let number = batch.space(8);
@@ -56,23 +52,17 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         let named = |error: Error| Error::new(format!("files: terminal {}: {error}", file.id));
         let (Some(info), Some(tty)) = (info(build, file), &file.tty) else { continue };
         let index = info.pty.as_ref().map_or(0, |pty| pty.index);
-        let flags = tty.flags | libc::O_NOCTTY as u32;
         let mut batch = Batch::new();
-        let open = |batch: &mut Batch, name: &[u8]| {
-            let name = batch.string(name);
-            batch.call(
-                "open",
-                libc::SYS_openat,
-                &[libc::AT_FDCWD.into(), name.into(), flags.into(), 0.into()],
-            )
-        };
         let fd = match (info.r#type, pairs.get(&index)) {
-            (PTY, Some(number)) => open(&mut batch, format!("/dev/pts/{number}").as_bytes()),
+            (PTY, Some(number)) => {
+                let name = batch.string(format!("/dev/pts/{number}").as_bytes());
+                open_name(&mut batch, name, tty.flags)
+            }
             // After all terminals have their sessions.
             (CURRENT, _) => return Err(named(Error::new("/dev/tty is not supported"))),
             (PTY | CONSOLE | EXTERNAL, _) if build.policy.has_console => {
                 // The nursery's standard input is the new terminal, here under a name of its own.
-                open(&mut batch, b"/proc/self/fd/0")
+                reopen(&mut batch, 0, tty.flags & OPENING | libc::O_NOCTTY as u32)
             }
             _ => return Err(named(Error::new("its other end is outside; restore it with a console socket"))),
         };

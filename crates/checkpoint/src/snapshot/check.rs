@@ -59,7 +59,13 @@ impl Snapshot {
     /// The tree alone, before anything is known of its tasks.
     pub(super) fn check_tree(&self) -> Result<()> {
         let mut pids = BTreeSet::new();
-        for PstreeEntry { pid, ppid, .. } in self.tasks.iter().map(|task| &task.entry) {
+        for PstreeEntry { pid, ppid, pgid, sid, .. } in self.tasks.iter().map(|task| &task.entry) {
+            if [pgid, sid].into_iter().any(|id| i32::try_from(*id).is_err()) {
+                return refused(
+                    names::PSTREE,
+                    format!("pstree_entry: task {pid}: group {pgid} or session {sid} is no id"),
+                );
+            }
             if pids.is_empty() && *ppid != 0 {
                 return refused(
                     names::PSTREE,
@@ -143,6 +149,14 @@ impl Snapshot {
             }
             if files.0.insert(id.into(), file.r#type).is_some() {
                 return refused(names::FILES, format!("file_entry.id: {id} is there twice"));
+            }
+        }
+        for reg in self.files.iter().filter_map(|file| file.reg.as_ref()) {
+            if reg.name.contains(&0) {
+                return refused(
+                    names::FILES,
+                    format!("reg_file_entry.name: file {}: a name has no NUL", reg.id),
+                );
             }
         }
         let mut inodes = BTreeSet::new();
@@ -401,7 +415,7 @@ fn check_mm(name: &str, mm: &MmEntry, files: &Files) -> Result<()> {
     Ok(())
 }
 
-fn check_page_map(name: &str, map: &PageMap) -> Result<()> {
+pub(super) fn check_page_map(name: &str, map: &PageMap) -> Result<()> {
     let mut end = 0;
     for run in &map.runs {
         let start = run.vaddr;

@@ -4,12 +4,15 @@
 //! Not here: what the kernel thinks of it, and what a restore may do. Archives of tmpfs, netlink dumps, rules of packet
 //! filters, autofs, binfmt_misc and BPF maps are not modelled; whoever restores them opens their files.
 
+mod ancestors;
 mod check;
-mod names;
+pub(crate) mod names;
 mod read;
 mod side;
 mod write;
 
+pub use ancestors::{Ancestors, Location};
+pub(crate) use read::page_map;
 pub use side::{ProcessSide, Protected, Sender, Side, ThreadSide, Tiles, Undo};
 pub use write::write_ghost;
 

@@ -1,23 +1,23 @@
 //! Names of images, for reading, writing and errors.
 
-pub(super) const PSTREE: &str = "pstree.img";
-pub(super) const FILES: &str = "files.img";
-pub(super) const REMAP_FPATH: &str = "remap-fpath.img";
-pub(super) const MEMFD: &str = "memfd.img";
-pub(super) const FILE_LOCKS: &str = "filelocks.img";
-pub(super) const PIPES_DATA: &str = "pipes-data.img";
-pub(super) const FIFO_DATA: &str = "fifo-data.img";
-pub(super) const SK_QUEUES: &str = "sk-queues.img";
-pub(super) const TTY_INFO: &str = "tty-info.img";
-pub(super) const TTY_DATA: &str = "tty-data.img";
-pub(super) const SECCOMP: &str = "seccomp.img";
-pub(super) const CGROUP: &str = "cgroup.img";
-pub(super) const APPARMOR: &str = "apparmor.img";
-pub(super) const CPUINFO: &str = "cpuinfo.img";
+pub(crate) const PSTREE: &str = "pstree.img";
+pub(crate) const FILES: &str = "files.img";
+pub(crate) const REMAP_FPATH: &str = "remap-fpath.img";
+pub(crate) const MEMFD: &str = "memfd.img";
+pub(crate) const FILE_LOCKS: &str = "filelocks.img";
+pub(crate) const PIPES_DATA: &str = "pipes-data.img";
+pub(crate) const FIFO_DATA: &str = "fifo-data.img";
+pub(crate) const SK_QUEUES: &str = "sk-queues.img";
+pub(crate) const TTY_INFO: &str = "tty-info.img";
+pub(crate) const TTY_DATA: &str = "tty-data.img";
+pub(crate) const SECCOMP: &str = "seccomp.img";
+pub(crate) const CGROUP: &str = "cgroup.img";
+pub(crate) const APPARMOR: &str = "apparmor.img";
+pub(crate) const CPUINFO: &str = "cpuinfo.img";
 
 macro_rules! numbered {
     ($($name:ident($id:ty) $format:literal)*) => {
-        $(pub(super) fn $name(id: $id) -> String {
+        $(pub(crate) fn $name(id: $id) -> String {
             format!($format, id)
         })*
     };

@@ -177,21 +177,7 @@ impl Images<'_> {
 
     /// A page map, whose pages are all within their file.
     fn page_map(&self, name: &str) -> Result<Option<PageMap>> {
-        let Some(mut reader) = self.directory.image(name, &format::PAGEMAP)? else { return Ok(None) };
-        let Some(head) = reader.entry()? else { return Err(Error::refused(name, "pagemap_head: missing")) };
-        let PagemapHead { pages_id } = head.decode(name)?;
-        let mut map = PageMap { pages_id, runs: Vec::new() };
-        while let Some(entry) = reader.entry()? {
-            map.runs.push(entry.decode(name)?);
-        }
-        let size =
-            map.size().ok_or_else(|| Error::refused(name, "pagemap_entry.nr_pages: too many pages"))?;
-        let pages = names::pages(pages_id);
-        let there = self.directory.size(&pages)?.unwrap_or(0);
-        if there < size {
-            return Err(Error::damaged(&pages, there, format!("cut off: {name} has {size} bytes of pages")));
-        }
-        Ok(Some(map))
+        page_map(self.directory, name)
     }
 
     fn ghost(&self, name: &str) -> Result<Option<Ghost>> {
@@ -261,6 +247,24 @@ impl Images<'_> {
         };
         Ok(sets.into_iter().map(|(set, bytes)| (set, values(bytes))).collect())
     }
+}
+
+/// Reads a map of pages. The pages that it has are there.
+pub(crate) fn page_map(directory: &Directory, name: &str) -> Result<Option<PageMap>> {
+    let Some(mut reader) = directory.image(name, &format::PAGEMAP)? else { return Ok(None) };
+    let Some(head) = reader.entry()? else { return Err(Error::refused(name, "pagemap_head: missing")) };
+    let PagemapHead { pages_id } = head.decode(name)?;
+    let mut map = PageMap { pages_id, runs: Vec::new() };
+    while let Some(entry) = reader.entry()? {
+        map.runs.push(entry.decode(name)?);
+    }
+    let size = map.size().ok_or_else(|| Error::refused(name, "pagemap_entry.nr_pages: too many pages"))?;
+    let pages = names::pages(pages_id);
+    let there = directory.size(&pages)?.unwrap_or(0);
+    if there < size {
+        return Err(Error::damaged(&pages, there, format!("cut off: {name} has {size} bytes of pages")));
+    }
+    Ok(Some(map))
 }
 
 /// What follows an entry, without padding.

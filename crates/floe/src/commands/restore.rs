@@ -16,14 +16,12 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
         );
     }
     let (image_path, work_path) = paths(&args.images)?;
+    // What --tcp-established, --ext-unix-sk, --shell-job and --file-locks let a checkpoint take in is restored wherever it
+    // can be: the images say what there is.
     let restore = RestoreOptions {
         image_path,
         work_path,
-        tcp_established: args.outside.tcp_established,
         tcp_close: args.outside.tcp_close,
-        ext_unix_sk: args.outside.ext_unix_sk,
-        shell_job: args.outside.shell_job,
-        file_locks: args.outside.file_locks,
         lsm_profile: args.lsm_profile.clone(),
         lsm_mount_context: args.lsm_mount_context.clone(),
     };

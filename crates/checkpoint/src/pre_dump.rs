@@ -1,0 +1,155 @@
+//! A pre-dump: memory only, of tasks that run on. The dump that follows writes what was written to since then, so its pause
+//! follows that and not the size of memory.
+//!
+//! Tasks are stopped for as long as it takes to see which pages they have and to have writes to them tracked
+//! (`tracking.rs`). They run while the pages are copied: what they write to meanwhile is in the next dump anyway. Shared
+//! memory is left out: a write through another mapping of it, or to its file, is not seen.
+
+use crate::Log;
+use crate::collect::{Written, write_pages};
+use crate::dump::{Clock, statistics};
+use crate::error::{At, Result};
+use crate::memory::{self, OwnPages};
+use crate::pages;
+use crate::snapshot::{self, PageMap, TaskState, names};
+use crate::target::{DumpOptions, Target};
+use crate::tracking::{self, Tracking};
+use crate::tree::{Member, Tree};
+use images::messages::{DumpStatsEntry, InventoryEntry, PagemapHead};
+use images::{Directory, DirectoryWriter, format};
+use inject::Supervisor;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Instant;
+use sys::userfault::{self, Mode, USERFAULTFD};
+
+/// The directory of the dump before this one.
+#[derive(Debug)]
+pub(crate) struct Parent<'a> {
+    /// Relative to this one's.
+    pub(crate) path: &'a Path,
+    pub(crate) directory: Directory,
+    /// Whether writes were tracked since then.
+    pub(crate) is_tracked: bool,
+}
+
+impl Parent<'_> {
+    pub(crate) fn open<'a>(
+        images: BorrowedFd<'_>,
+        path: &'a Path,
+        target: &Target<'_>,
+    ) -> Result<Parent<'a>> {
+        let directory = images::open_parent(images, path)?;
+        let is_tracked =
+            Tracking::find(target.tracking).is_some_and(|tracking| tracking.is_since(directory.digest()));
+        Ok(Parent { path, directory, is_tracked })
+    }
+
+    /// The pages that it has of a process, by its pid in its pid namespace.
+    pub(crate) fn map(&self, pid: u32) -> Result<Option<PageMap>> {
+        Ok(snapshot::page_map(&self.directory, &names::pagemap(pid))?)
+    }
+}
+
+/// A process of which pages are to be written.
+struct Source {
+    /// In its pid namespace, and in ours.
+    pid: u32,
+    host_pid: i32,
+    start_time: u64,
+    own: OwnPages,
+    memory: File,
+    userfaultfd: OwnedFd,
+}
+
+pub(crate) fn pre_dump(
+    target: &Target<'_>,
+    images: BorrowedFd<'_>,
+    options: &DumpOptions<'_>,
+    log: &mut Log<'_>,
+) -> Result<DumpStatsEntry> {
+    tracking::check()?;
+    let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
+    let parent = parent.filter(|parent| parent.is_tracked);
+    let earlier = Tracking::find(target.tracking);
+    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
+    let mut directory = DirectoryWriter::new(images)?;
+    let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
+    // From here on it says nothing any more: pages count as not written that the dump which it names has not.
+    match std::fs::remove_file(target.tracking) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            return Err(error).at(|| format!("remove {}", target.tracking.display()));
+        }
+        _ => {}
+    }
+
+    let mut clock = Clock::default();
+    let start = Instant::now();
+    let mut tree = Tree::stop(target)?;
+    clock.freezing = start.elapsed();
+    tree.enter(&supervisor)?;
+    let mut sources = Vec::new();
+    for member in tree.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
+        sources.push(Source::of(member, parent.as_ref(), earlier.as_ref())?);
+    }
+    tree.resume()?;
+    clock.frozen = start.elapsed();
+    log(&format!("{} tasks: writes are tracked", sources.len()));
+
+    let start = Instant::now();
+    let mut written = Written::default();
+    let mut pages_id = 0;
+    for source in &mut sources {
+        written.pages.add(source.own.count);
+        let pid = source.host_pid;
+        let what = || format!("task {pid}: copy its memory");
+        let runs = std::mem::take(&mut source.own.runs);
+        let map =
+            write_pages(&mut pages_id, pages::Source::Running(&source.memory), runs, &mut directory, what)?;
+        directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
+            image.entry(&PagemapHead { pages_id: map.pages_id })?;
+            map.runs.iter().try_for_each(|run| image.entry(run))
+        })?;
+    }
+    clock.content = start.elapsed();
+    if let Some(parent) = &parent {
+        directory.link_parent(parent.path, &parent.directory)?;
+    }
+    let digest = directory.commit(&InventoryEntry { img_version: 2, ..InventoryEntry::default() })?;
+    let userfaultfds: Vec<(i32, u64, OwnedFd)> =
+        sources.into_iter().map(|source| (source.host_pid, source.start_time, source.userfaultfd)).collect();
+    tracking::hold(target.tracking, digest, target.pidfd, &userfaultfds)?;
+    if let Some(earlier) = earlier {
+        earlier.end();
+    }
+    Ok(statistics(&clock, &written))
+}
+
+impl Source {
+    fn of(member: &mut Member, parent: Option<&Parent<'_>>, earlier: Option<&Tracking>) -> Result<Source> {
+        let host_pid = member.pid;
+        let start_time = member.stat.start_time;
+        let pid = member.status.pid;
+        let mappings = memory::mappings(host_pid, &member.of_ours())?;
+        let vmas: Vec<_> = mappings.iter().map(memory::bare_entry).collect();
+        let map = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
+        let own = memory::own_pages(host_pid, &vmas, map.as_ref())?;
+        let userfaultfd = match earlier.and_then(|earlier| earlier.of(host_pid, start_time)) {
+            Some(userfaultfd) => userfaultfd,
+            None => new_userfaultfd(member)?,
+        };
+        memory::track(host_pid, &vmas, userfaultfd.as_fd())?;
+        let memory = member.process().memory().try_clone().at(|| format!("task {host_pid}: its memory"))?;
+        Ok(Source { pid, host_pid, start_time, own, memory, userfaultfd })
+    }
+}
+
+fn new_userfaultfd(member: &mut Member) -> Result<OwnedFd> {
+    let pid = member.pid;
+    let pidfd = member.pidfd.try_clone().at(|| format!("task {pid}: its pidfd"))?;
+    let (number, argument) = USERFAULTFD;
+    let userfaultfd = member.process().lend(pidfd.as_fd(), "userfaultfd", number, &[argument.into()])?;
+    userfault::begin(userfaultfd.as_fd(), Mode::TrackWrites).at(|| format!("task {pid}: track writes"))?;
+    Ok(userfaultfd)
+}
