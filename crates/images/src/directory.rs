@@ -80,8 +80,8 @@ impl Directory {
     }
 
     /// The directory that the link `parent` leads to, if there is one: that of the dump before this one. It lies beside or
-    /// below this one, so that nobody's images lead to somebody else's. Where there is a manifest, it is the dump that was
-    /// there.
+    /// below this one, and is the dump that was there: one with a manifest is the parent only of dumps that know its
+    /// digest, so that a stranger's images cannot have the pages of somebody else's.
     pub fn parent(&self) -> Result<Option<Directory>> {
         let target = match readlinkat(&self.dir, PARENT) {
             Ok(target) => PathBuf::from(target),
@@ -90,12 +90,14 @@ impl Directory {
             Err(errno) => return Err(Error::of_kernel("read the link parent", errno)),
         };
         let parent = self.open_parent(&target)?;
-        match self.manifest.as_ref().map(|manifest| manifest.parent) {
-            Some(digest) if digest != parent.digest() => {
-                Err(Error::refused(PARENT, format!("{} is not the dump that was there", target.display())))
-            }
-            _ => Ok(Some(parent)),
+        let expected = self.manifest.as_ref().and_then(|manifest| manifest.parent);
+        if expected != parent.digest() {
+            return Err(Error::refused(
+                PARENT,
+                format!("{} is not the dump that was there", target.display()),
+            ));
         }
+        Ok(Some(parent))
     }
 
     /// The directory of a dump at `path`, which is relative to this directory and leads to one beside or below it.

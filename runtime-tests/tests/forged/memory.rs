@@ -1,10 +1,13 @@
 //! Mappings that no program can have, sizes that nothing has, registers that no processor takes.
 
 use super::*;
+use images::DirectoryWriter;
 use images::format::PAGEMAP;
 use images::messages::{
-    CoreEntry, MmEntry, PagemapEntry, PagemapHead, RseqEntry, ThreadCoreEntry, ThreadInfoX86, VmaEntry,
+    CoreEntry, InventoryEntry, MmEntry, PagemapEntry, PagemapHead, RseqEntry, ThreadCoreEntry, ThreadInfoX86,
+    VmaEntry,
 };
+use std::io::Write as _;
 
 /// Bits of `vma_entry.status`, as CRIU has them.
 const REGULAR: u32 = 1 << 0;
@@ -62,8 +65,41 @@ fn add_shared(images: &Images, id: u64) {
     images.add(&format!("pagemap-shmem-{id}.img"), &PAGEMAP, &PagemapHead { pages_id: 999 });
 }
 
-/// Adds pages to the first task, and says of them what is to be said.
+/// Adds pages to the first task.
 fn add_pages(images: &Images, vaddr: u64, pages: u64) {
+    const PRESENT: u32 = 4;
+    add_pages_of(images, vaddr, pages, PRESENT);
+}
+
+/// Memory of the first task whose pages are in the directory that `parent` leads to.
+fn take_pages(images: &Images, parent: &str) {
+    const PARENT: u32 = 1;
+    map(images, LOW, LOW + 0x1000, REGULAR | ANON_PRIVATE, |_| {});
+    add_pages_of(images, LOW, 1, PARENT);
+    std::os::unix::fs::symlink(parent, images.dir.join("parent")).expect("a link");
+}
+
+/// Somebody else's dump, beside ours.
+fn dump_beside(images: &Images) {
+    let beside = images.dir.with_file_name("beside");
+    fs::create_dir(&beside).expect("mkdir");
+    let dir = fs::File::open(&beside).expect("a directory");
+    let mut writer = DirectoryWriter::new(dir.into()).expect("a dump");
+    let head = PagemapHead { pages_id: 1 };
+    let run = PagemapEntry { vaddr: LOW, nr_pages: Some(1), flags: Some(4), ..PagemapEntry::default() };
+    let written = writer.image("pagemap-1.img", &PAGEMAP, |image| {
+        image.entry(&head)?;
+        image.entry(&run)
+    });
+    written.expect("an image");
+    let mut pages = writer.pages(1).expect("pages");
+    pages.file().write_all(&[7; 4096]).expect("pages");
+    pages.digest(&[7; 4096]);
+    writer.finish_pages(pages).expect("pages");
+    writer.commit(&InventoryEntry { img_version: 2, ..InventoryEntry::default() }).expect("a dump");
+}
+
+fn add_pages_of(images: &Images, vaddr: u64, pages: u64, flags: u32) {
     let path = images.dir.join("pagemap-1.img");
     let bytes = fs::read(&path).expect("a page map");
     let mut reader = Reader::new("pagemap-1.img", bytes.as_slice()).expect("an image");
@@ -72,7 +108,7 @@ fn add_pages(images: &Images, vaddr: u64, pages: u64) {
     while let Some(entry) = reader.entry().expect("an entry") {
         runs.push(entry.decode("").expect("a run"));
     }
-    runs.push(PagemapEntry { vaddr, nr_pages: Some(pages), flags: Some(4), ..PagemapEntry::default() });
+    runs.push(PagemapEntry { vaddr, nr_pages: Some(pages), flags: Some(flags), ..PagemapEntry::default() });
     runs.sort_by_key(|run| run.vaddr);
     let mut writer = Writer::new(Vec::new(), &PAGEMAP).expect("memory");
     writer.entry(&head).expect("memory");
@@ -116,6 +152,29 @@ pub(super) const FORGERIES: &[Forgery] = &[
         },
         Then::Refused(&["mm-1.img", "0xffff000000000000"]),
     ),
+    of_idle(
+        "pages_of_the_dump_beside",
+        |images| {
+            dump_beside(images);
+            take_pages(images, "../beside");
+        },
+        Then::Refused(&["parent", "is not the dump that was there"]),
+    ),
+    of_idle(
+        "pages_from_elsewhere",
+        |images| take_pages(images, "../../elsewhere"),
+        Then::Refused(&["parent", "beside the images"]),
+    ),
+    of_idle("pages_of_an_absolute_parent", |images| take_pages(images, "/"), Then::Refused(&["parent"])),
+    of_idle(
+        "pages_of_itself",
+        |images| {
+            let name = images.dir.file_name().expect("a name").to_str().expect("UTF-8");
+            take_pages(images, &format!("../{name}"));
+        },
+        Then::Refused(&["parent", "256 directories"]),
+    ),
+    of_idle("pages_of_no_parent", |images| take_pages(images, "../nothing"), Then::Refused(&["parent"])),
     of_idle(
         "memory_twice",
         |images| mm(images, |mm| mm.vmas.insert(1, mm.vmas[0])),
