@@ -45,10 +45,12 @@ test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from 
 fuzz: deps ## every fuzz target for TIME seconds (12), with what is there of seeds and corpus
 	fuzz/run.sh
 
-bench: deps build peers ## start-up time and memory beside runc and crun (root)
+bench: deps build peers ## start-up time and memory beside runc and crun, checkpoints beside CRIU (root)
 	cargo build --release --locked --package runtime-tests --bin floe-bench
 	$(CC) -O2 -static -o $(RELEASE)/floe-bench-floor runtime-tests/src/floor.c
+	$(CC) -O2 -static -o $(RELEASE)/floe-bench-memory runtime-tests/src/memory.c
 	$(RELEASE)/floe-bench $(RELEASE)/floe $(FLOE_PEERS)/bin/runc $(FLOE_PEERS)/bin/crun
+	$(RELEASE)/floe-bench checkpoint target $(RELEASE)/floe $(FLOE_PEERS)/bin/runc
 
 order: root deps ## crates/floe/order.ld anew: which functions a start runs, in order (x86-64)
 	cargo rustc --release --locked --package floe --bin floe --target-dir target/order --config profile.release.strip=false \

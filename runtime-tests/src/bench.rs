@@ -8,12 +8,14 @@
 //! without a runtime.
 //!
 //! `floe-bench memory RUNTIME…` searches the smallest memory.max with which /bin/true runs. That takes a host whose
-//! memory controller is on cgroup v2. `floe-bench order FLOE MAP` is for the linker (order.rs).
+//! memory controller is on cgroup v2. `floe-bench checkpoint DIRECTORY FLOE RUNC` is about checkpoints (dumps.rs), with
+//! images on tmpfs and in a directory on a disk. `floe-bench order FLOE MAP` is for the linker (order.rs).
 #![allow(
     unsafe_code,
     reason = "wait4, whose resource usage std's wait does not give, and a fork without vfork"
 )]
 
+mod dumps;
 #[cfg(target_arch = "x86_64")]
 mod order;
 
@@ -110,6 +112,7 @@ fn main() -> ExitCode {
     }
     let job = |work: &Path| match first.to_str() {
         Some("memory") => search_memory(&arguments[1..], work),
+        Some("checkpoint") if arguments.len() > 2 => dumps::compare(&arguments[2..], work, &arguments[1]),
         #[cfg(target_arch = "x86_64")]
         Some("order") if arguments.len() == 3 => {
             print!("{}", order::script(&Contender::new(&arguments[1], work)?, &arguments[2])?);
