@@ -13,8 +13,8 @@ use std::io::Write;
 
 const VERSION: u32 = 1;
 
-/// Bytes: more than tens of thousands of threads need, and little enough to read.
-const SIZE_LIMIT: u64 = 64 << 20;
+/// Bytes: more than tens of thousands of threads need, or a thousand with tiles, and little enough to read.
+const SIZE_LIMIT: u64 = 16 << 20;
 
 /// The whole file. A field that is not known is refused: it is state that would be lost.
 #[derive(Serialize, Deserialize)]
@@ -201,6 +201,9 @@ impl Side {
         }
         let file = Versioned { version: VERSION, state: self };
         let text = serde_json::to_string_pretty(&file).expect("keys are numbers") + "\n";
+        if text.len() as u64 > SIZE_LIMIT {
+            return refused(format!("of {} bytes; {SIZE_LIMIT} are the limit", text.len()));
+        }
         directory.raw(STATE, |output| output.write_all(text.as_bytes()))
     }
 
