@@ -1,6 +1,6 @@
 //! What a stopped container is, as a snapshot. Its content, which is large, follows in `Collection::write_content`.
 
-use crate::cgroups::{self, Sets};
+use crate::cgroups::{self, SET_OF_DUMPER, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
 use crate::files::{self, Controlling, Files, Surroundings, UnixSockets};
@@ -78,7 +78,7 @@ pub(crate) fn collect(
         ids: &ids,
         files: Files::new(surroundings),
         filters: Filters::default(),
-        sets: Sets::default(),
+        sets: Sets::new(target.cgroup),
         objects: Objects::default(),
         tables: BTreeMap::new(),
         cpus: cgroups::cpus(target.cgroup)?,
@@ -124,7 +124,7 @@ pub(crate) fn collect(
         ttys: terminals,
         tty_data: terminal_data,
         seccomp: Some(filters.into_entry()),
-        cgroup: sets.into_entry(target.cgroup, ids.own(NamespaceKind::Cgroup, &host).is_some())?,
+        cgroup: sets.into_entry(ids.own(NamespaceKind::Cgroup, &host).is_some())?,
         namespaces,
         side,
         ..Snapshot::default()
@@ -259,7 +259,7 @@ fn inventory(host: &Ids, module: Lsmtype, options: &DumpOptions<'_>) -> Inventor
         fdinfo_per_id: Some(true),
         root_ids: Some(root_ids),
         ns_per_id: Some(true),
-        root_cg_set: Some(1),
+        root_cg_set: Some(SET_OF_DUMPER),
         lsmtype: Some(module as i32),
         tcp_close: options.tcp_close.then_some(true),
         network_lock_method: Some(NO_LOCK),
@@ -309,7 +309,7 @@ struct Collector<'a> {
     ids: &'a Ids,
     files: Files<'a>,
     filters: Filters,
-    sets: Sets,
+    sets: Sets<'a>,
     objects: Objects,
     tables: BTreeMap<u32, Vec<FdinfoEntry>>,
     /// Those that the container's threads run on when they do not choose.
