@@ -37,6 +37,7 @@ pub(crate) struct Collection {
     pub(crate) links: Links,
     shared: SharedMemory,
     mounts: Mounts,
+    maps: IdMaps,
 }
 
 /// Pages of processes and of shared memory.
@@ -72,6 +73,7 @@ pub(crate) fn collect(
         tcp_close: options.tcp_close,
         unix: &unix,
         terminals: &terminals,
+        maps: &maps,
     };
     let mut collector = Collector {
         context: Context { numbers: &numbers, maps: &maps, security_module: module },
@@ -133,9 +135,9 @@ pub(crate) fn collect(
     undo::collect(tree, &mut snapshot)?;
     if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
-        snapshot.namespaces.mnt.insert(id, mounts.entries(has_own_cgroups));
+        snapshot.namespaces.mnt.insert(id, mounts.entries(&maps, has_own_cgroups));
     }
-    Ok(Collection { snapshot, ghosts, links, shared, mounts })
+    Ok(Collection { snapshot, ghosts, links, shared, mounts, maps })
 }
 
 impl Collection {
@@ -169,7 +171,7 @@ impl Collection {
         for (id, (ghost, file)) in &self.ghosts {
             write_ghost(directory, *id, ghost, file)?;
         }
-        tmpfs::write(&self.mounts, directory)?;
+        tmpfs::write(&self.mounts, &self.maps, directory)?;
         Ok(written)
     }
 }

@@ -3,6 +3,7 @@
 use crate::Log;
 use crate::check::check;
 use crate::collect::{Written, collect};
+use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use crate::pre_dump::{Parent, pre_dump};
 use crate::target::{DumpOptions, Target};
@@ -62,6 +63,10 @@ pub fn dump(
     wait_for_what_passes(target, options)?;
     let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
     let mut directory = DirectoryWriter::new(images)?;
+    // CRIU opens images in the user namespace that it restores, where root is nobody outside.
+    if let Some(gid) = IdMaps::of(target.init)?.outer_gid(0).filter(|gid| *gid != 0) {
+        directory.readable_by(gid);
+    }
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
 
     phase(Phase::Stop);

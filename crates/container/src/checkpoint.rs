@@ -3,6 +3,7 @@
 
 use crate::config::{CLONE_NEWTIME, Config, MountKind, NAMESPACES};
 use crate::error::{At, Error, Kind, Result};
+use crate::init::devices;
 use crate::notify::NotifySocket;
 use crate::state::Container;
 use crate::work::{Log, WorkDirectory, make_directory};
@@ -226,7 +227,9 @@ impl Subject {
             _ => None,
         });
         // Nodes are bound where mknod(2) is not allowed.
-        let devices = self.config.devices.iter().map(|device| (device.path.as_str(), false));
+        let defaults = devices::DEFAULTS.iter().map(|(path, ..)| *path);
+        let devices = self.config.devices.iter().map(|device| device.path.as_str());
+        let devices = devices.chain(defaults).map(|path| (path, false));
         let notify = NotifySocket::is_set_up(&self.container.dir).then_some((notify::IN_CONTAINER, false));
         binds.chain(devices).chain(notify).collect()
     }

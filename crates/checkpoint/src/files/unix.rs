@@ -220,8 +220,8 @@ impl Files<'_> {
         let info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
         let link = crate::proc::link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let metadata = File::from(file).metadata().at(|| format!("{}: the file of its name", open.owner))?;
-        usk.file_perms =
-            Some(FilePermsEntry { mode: metadata.mode(), uid: metadata.uid(), gid: metadata.gid() });
+        let (uid, gid) = self.ids(&metadata);
+        usk.file_perms = Some(FilePermsEntry { mode: metadata.mode(), uid, gid });
         usk.mnt_id = self.surroundings.mounts.find(info.mnt_id).map(|id| id as i32);
         let path = link.as_os_str().as_bytes();
         let found = sys::path::resolve_in_root(
