@@ -2,7 +2,7 @@
 
 use crate::cgroups;
 use crate::error::{At, Result};
-use crate::files::{Kind, UnixSockets, socket_refused};
+use crate::files::{Kind, SocketRefused, UnixSockets, socket_refused};
 use crate::mounts::Mounts;
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
@@ -13,12 +13,28 @@ use crate::tree;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 use sys::inspect::{Shared, kcmp};
 use sys::socket::received_bytes;
 
+/// How long to wait for what is over in a moment, most often.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// All that keeps the container from being dumped, while it runs: nothing is stopped or frozen. What ends meanwhile is
-/// left out.
+/// left out, and so is what passes while nothing else is in the way.
 pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let blockers = look(target, options)?;
+        let may_pass = !target.is_paused && blockers.iter().all(|blocker| blocker.is_momentary);
+        if blockers.is_empty() || !may_pass || Instant::now() > deadline {
+            return Ok(blockers);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
     let mut known = Known::default();
     let mut check = Check {
         namespaces: known.of(&target.init.to_string())?,
@@ -178,8 +194,10 @@ impl Check<'_> {
             Ok(Kind::Socket) => {
                 let pidfd = sys::process::pidfd_open(pid).at(object)?;
                 let socket = sys::process::pidfd_getfd(pidfd.as_fd(), fd).at(object)?;
-                if let Some((reason, remedy)) = socket_refused(socket.as_fd(), self.options).at(object)? {
-                    self.block(object(), reason, remedy);
+                let refused = socket_refused(socket.as_fd(), self.options).at(object)?;
+                if let Some(SocketRefused { reason, remedy, is_momentary }) = refused {
+                    let remedy = remedy.to_owned();
+                    self.blockers.push(Blocker { object: object(), reason, remedy, is_momentary });
                 }
                 let inode = metadata.ino() as u32;
                 if let Some(reason) = self.unix.refused(inode, socket.as_fd()).at(object)? {

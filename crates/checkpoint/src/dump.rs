@@ -7,7 +7,7 @@ use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use crate::pre_dump::{Parent, pre_dump};
 use crate::target::{DumpOptions, Target};
-use crate::tree::{Tree, VFORK};
+use crate::tree::Tree;
 use images::DirectoryWriter;
 use images::messages::DumpStatsEntry;
 use inject::Supervisor;
@@ -60,7 +60,9 @@ pub fn dump(
     let parent = parent.filter(|parent| parent.is_tracked);
     let mut phase = |phase: Phase| log(&phase.to_string());
     phase(Phase::Check);
-    wait_for_what_passes(target, options)?;
+    if let Some(blocker) = check(target, options)?.first() {
+        return Err(Error::new(blocker.to_string()));
+    }
     let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
     let mut directory = DirectoryWriter::new(images)?;
     // CRIU opens images in the user namespace that it restores, where root is nobody outside.
@@ -98,19 +100,6 @@ pub fn dump(
     }
     clock.frozen = start.elapsed();
     Ok(statistics(&clock, &written))
-}
-
-/// Checks, and again as long as nothing is in the way but what is over in a moment.
-fn wait_for_what_passes(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<()> {
-    let deadline = Instant::now() + VFORK;
-    loop {
-        let blockers = check(target, options)?;
-        let Some(blocker) = blockers.first() else { return Ok(()) };
-        if Instant::now() > deadline || target.is_paused || !blockers.iter().all(|all| all.is_momentary) {
-            return Err(Error::new(blocker.to_string()));
-        }
-        std::thread::sleep(Duration::from_millis(1));
-    }
 }
 
 /// How long the tasks waited for what.

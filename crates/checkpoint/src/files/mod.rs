@@ -16,7 +16,7 @@ mod unix;
 mod watches;
 
 pub(crate) use kind::Kind;
-pub(crate) use sockets::socket_refused;
+pub(crate) use sockets::{SocketRefused, socket_refused};
 pub(crate) use terminals::Controlling;
 pub(crate) use unix::{Signed, UnixSockets, senders};
 
