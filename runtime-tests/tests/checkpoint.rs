@@ -37,9 +37,11 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed_restore", killed_restore),
         ("killed_at_any_instant", killed_at_any_instant),
     ];
-    let own: [(&str, Body); 6] = [
+    let own: [(&str, Body); 8] = [
         ("paused", paused),
         ("pre_dumps_that_are_no_parents", pre_dumps_that_are_no_parents),
+        ("processes_of_exec_are_named", processes_of_exec_are_named),
+        ("processes_of_exec_are_waited_for", processes_of_exec_are_waited_for),
         ("attached_run_ends", attached_run_ends),
         ("pid_namespace_of_others", pid_namespace_of_others),
         ("pids_of_the_host", pids_of_the_host),
@@ -544,6 +546,42 @@ fn paused(scene: &mut Scene<'_>) {
     scene.restore(&[]);
     scene.expect_to_go_on(count);
     scene.call("delete", &["--force"]).quiet();
+}
+
+/// They have no parent that could be restored.
+fn processes_of_exec_are_named(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let mut command = scene.t.floe();
+    let script = "echo $$ > /state/pid; exec sleep 1000";
+    command.args(["exec", "--detach", &scene.bundle.id, "sh", "-c", script]);
+    assert_eq!(scene.t.run_silent(command), 0);
+    let pid = scene.state.join("pid");
+    wait_until("the process of exec", || !read(&pid).is_empty());
+    let line = "sleep is no descendant of the container's first process";
+    let check = scene.t.call(["checkpoint", "--check", &scene.bundle.id]).exits(1);
+    assert!(check.stdout.contains(line), "{}", check.stdout);
+    let images = scene.images.clone();
+    let arguments = ["checkpoint", "--image-path", path(&images), &scene.bundle.id];
+    scene.t.call(arguments).exits(1).refused(&[line, "end it first"]);
+    scene.expect_to_go_on(scene.count());
+    scene.call("exec", &["sh", "-c", "kill -9 $(cat /state/pid)"]).ok();
+    scene.dump(&[]);
+    scene.expect_gone();
+}
+
+/// Health checks come and go.
+fn processes_of_exec_are_waited_for(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let mut command = scene.t.floe();
+    command.args(["exec", &scene.bundle.id, "sh", "-c", "touch /state/here; sleep 0.3"]);
+    let exec = scene.t.spawn(command);
+    let here = scene.state.join("here");
+    wait_until("the process of exec", || here.exists());
+    scene.dump(&[]);
+    exec.wait().ok();
+    scene.expect_gone();
 }
 
 /// The container of an attached `run` ends under its hands. Two want to delete it, one does.

@@ -10,6 +10,7 @@ use crate::shared::Sorted;
 use crate::target::{Blocker, DumpOptions, Externals, Target};
 use crate::tracking::Tracking;
 use crate::tree;
+use cgroup::Cgroup;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
@@ -61,9 +62,13 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
             check.block(what, "the container has frozen it", "thaw it: its tasks have to answer");
         }
     }
-    for pid in tree::processes(target.init) {
+    let processes = tree::processes(target.init);
+    for pid in &processes {
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
-        let _ = check.process(pid);
+        let _ = check.process(*pid);
+    }
+    if let Some(cgroup) = target.cgroup {
+        check.blockers.extend(strangers(cgroup, |pid| processes.contains(&pid))?);
     }
     check.unix_peers();
     Ok(check.blockers)
@@ -215,6 +220,27 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Processes of a container that are not in its tree, of which `is_known` tells.
+pub(crate) fn strangers(cgroup: &Cgroup, is_known: impl Fn(i32) -> bool) -> Result<Vec<Blocker>> {
+    let mut strangers = cgroup.processes()?;
+    strangers.retain(|pid| !is_known(*pid));
+    let blocker = |pid| {
+        // One that has ended is nobody's concern.
+        let name = proc::read(format!("/proc/{pid}/comm")).ok()?;
+        let name = name.trim_end().escape_debug();
+        Some(Blocker {
+            object: format!("task {pid}"),
+            reason: format!(
+                "{name} is no descendant of the container's first process: exec has started it, or its parent has ended"
+            ),
+            remedy: "end it first".to_owned(),
+            // Engines look after the health of a container in this way.
+            is_momentary: true,
+        })
+    };
+    Ok(strangers.into_iter().filter_map(blocker).collect())
 }
 
 /// Why a mapping cannot be dumped.

@@ -4,7 +4,7 @@
 //! once they are stopped, the freezer would keep them from running the stub. Whatever ends a dump early, `Tree` undoes:
 //! the stub is taken out, the tasks go on, and a container that was paused is paused again.
 
-use crate::check::PATIENCE;
+use crate::check::{PATIENCE, strangers};
 use crate::error::{At, Error, Result};
 use crate::guardian::{Guardian, Limit};
 use crate::proc::{self, Stat, Status};
@@ -85,6 +85,10 @@ impl<'a> Tree<'a> {
         tree.freeze(target.init)?;
         tree.seize(target.init)?;
         if let Some(cgroup) = tree.cgroup {
+            let is_known = |pid| tree.members.iter().any(|member| member.pid == pid);
+            if let Some(stranger) = strangers(cgroup, is_known)?.first() {
+                return Err(Error::new(stranger.to_string()));
+            }
             cgroup.thaw()?;
         }
         Ok(tree)
