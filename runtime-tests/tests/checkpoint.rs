@@ -4,9 +4,10 @@
 //! With `FLOE_CRIU` each case runs a second time as `checkpoint::from_criu::NAME`, where runc and CRIU run and dump the
 //! container that floe restores; but for those that are about floe's own dump.
 
-use crate::harness::sockets::{FdSocket, Terminal};
+use crate::harness::sockets::{FdSocket, Terminal, open_pty};
 use crate::harness::subject::{criu_directory, runc};
 use crate::harness::*;
+use crate::programs::{self, Program};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
@@ -60,6 +61,7 @@ pub(crate) fn cases() -> Vec<Case> {
         };
         cases.extend(any.iter().map(from_criu));
     }
+    cases.push(Case::new("checkpoint::progress_is_shown", progress_is_shown));
     cases
 }
 
@@ -582,6 +584,27 @@ fn processes_of_exec_are_waited_for(scene: &mut Scene<'_>) {
     scene.dump(&[]);
     exec.wait().ok();
     scene.expect_gone();
+}
+
+/// On a terminal, and gone in the end.
+fn progress_is_shown(t: &mut Test) {
+    needs_floe();
+    let Program { bundle, state } = Program::prepare(t, "memory_large");
+    bundle.write();
+    let mut command = t.floe();
+    command.args(["run", "--detach", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    assert_eq!(t.run_silent(command), 0);
+    programs::wait_for(&state, "ready");
+    let (mut terminal, inner) = open_pty(24, 80);
+    let mut command = t.floe();
+    command.arg("checkpoint").arg("--image-path").arg(t.path("images")).arg(&bundle.id);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(inner);
+    let mut floe = command.spawn().expect("spawn");
+    // The terminal is closed when the last one ends that has it open.
+    drop(command);
+    let shown = terminal.expect("\x1b[K");
+    assert!(floe.wait().expect("wait").success(), "{shown}");
+    assert!(shown.contains(" % of 384 MiB\r") && shown.ends_with("\x1b[K"), "{shown}");
 }
 
 /// The container of an attached `run` ends under its hands. Two want to delete it, one does.

@@ -1,5 +1,6 @@
 //! What a stopped container is, as a snapshot. Its content, which is large, follows in `Collection::write_content`.
 
+use crate::Progress;
 use crate::cgroups::{self, SET_OF_DUMPER, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
@@ -13,7 +14,9 @@ use crate::pre_dump::Parent;
 use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
-use crate::snapshot::{Ghost, PageMap, ProcessSide, Snapshot, Task, TaskState, ThreadSide, write_ghost};
+use crate::snapshot::{
+    Ghost, PAGE_SIZE, PageMap, ProcessSide, Snapshot, Task, TaskState, ThreadSide, write_ghost,
+};
 use crate::target::{DumpOptions, NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
 use crate::tmpfs;
@@ -147,26 +150,42 @@ impl Collection {
         tree: &mut Tree<'_>,
         directory: &mut DirectoryWriter,
         parent: Option<&Parent<'_>>,
+        progress: &mut Progress<'_>,
     ) -> Result<Written> {
         let mut written = Written::default();
         let mut pages_id = 0;
+        let mut of_tasks = Vec::new();
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
             let Some(mm) = &mut task.mm else { continue };
             let parent = parent.map(|parent| parent.map(task.entry.pid)).transpose()?.flatten();
             let mut own = memory::own_pages(member.pid, &mm.vmas, parent.as_ref())?;
             mm.vmas.append(&mut own.guards);
             written.pages.add(own.count);
-            let pid = member.pid;
-            let what = || format!("task {pid}: copy its memory");
-            let source = Source::Still(member.process().memory());
-            task.pages = Some(write_pages(&mut pages_id, source, own.runs, directory, what)?);
+            of_tasks.push((member, task, own.runs));
         }
+        let mut of_shared = Vec::new();
         for (id, file) in &self.shared {
             let (runs, count) = memory::shared_pages(*id, file)?;
             written.shared.add(count);
+            of_shared.push((*id, file, runs));
+        }
+        let total = (written.pages.written + written.shared.written) * PAGE_SIZE;
+        let mut done = 0;
+        let mut progress = |bytes: usize| {
+            done += bytes as u64;
+            progress(done, total);
+        };
+        for (member, task, runs) in of_tasks {
+            let pid = member.pid;
+            let what = || format!("task {pid}: copy its memory");
+            let source = Source::Still(member.process().memory());
+            task.pages = Some(write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?);
+        }
+        for (id, file, runs) in of_shared {
             let what = || format!("shared memory {id}: copy");
-            let map = write_pages(&mut pages_id, Source::Still(file), runs, directory, what)?;
-            self.snapshot.shmem.insert(*id, map);
+            let source = Source::Still(file);
+            let map = write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?;
+            self.snapshot.shmem.insert(id, map);
         }
         for (id, (ghost, file)) in &self.ghosts {
             write_ghost(directory, *id, ghost, file)?;
@@ -181,11 +200,12 @@ pub(crate) fn write_pages(
     source: Source<'_>,
     runs: Vec<PagemapEntry>,
     directory: &mut DirectoryWriter,
+    progress: &mut dyn FnMut(usize),
     what: impl Fn() -> String,
 ) -> Result<PageMap> {
     *pages_id += 1;
     let mut pages = directory.pages(*pages_id)?;
-    crate::pages::copy(source, &runs, &mut pages).at(what)?;
+    crate::pages::copy(source, &runs, &mut pages, progress).at(what)?;
     directory.finish_pages(pages)?;
     Ok(PageMap { pages_id: *pages_id, runs })
 }

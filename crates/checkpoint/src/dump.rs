@@ -1,6 +1,5 @@
 //! The dump: kernel to images. The phases, in their order; what each resource takes is in its module.
 
-use crate::Log;
 use crate::check::check;
 use crate::collect::{Written, collect};
 use crate::credentials::IdMaps;
@@ -8,6 +7,7 @@ use crate::error::{At, Error, Result};
 use crate::pre_dump::{Parent, pre_dump};
 use crate::target::{DumpOptions, Target};
 use crate::tree::Tree;
+use crate::{Log, Progress};
 use images::DirectoryWriter;
 use images::messages::DumpStatsEntry;
 use inject::Supervisor;
@@ -48,6 +48,7 @@ pub fn dump(
     images: BorrowedFd<'_>,
     options: &DumpOptions<'_>,
     log: &mut Log<'_>,
+    progress: &mut Progress<'_>,
 ) -> Result<DumpStatsEntry> {
     let mut clock = Clock::default();
     if options.pre_dump {
@@ -81,7 +82,7 @@ pub fn dump(
     let mut collection = collect(target, options, &mut tree)?;
     phase(Phase::Content);
     let start_of_content = Instant::now();
-    let written = collection.write_content(&mut tree, &mut directory, parent.as_ref())?;
+    let written = collection.write_content(&mut tree, &mut directory, parent.as_ref(), progress)?;
     if let Some(parent) = &parent {
         directory.link_parent(parent.path, &parent.directory)?;
     }

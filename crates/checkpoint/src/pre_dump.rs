@@ -105,8 +105,14 @@ pub(crate) fn pre_dump(
         let pid = source.host_pid;
         let what = || format!("task {pid}: copy its memory");
         let runs = std::mem::take(&mut source.own.runs);
-        let map =
-            write_pages(&mut pages_id, pages::Source::Running(&source.memory), runs, &mut directory, what)?;
+        let map = write_pages(
+            &mut pages_id,
+            pages::Source::Running(&source.memory),
+            runs,
+            &mut directory,
+            &mut |_| {},
+            what,
+        )?;
         directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))
