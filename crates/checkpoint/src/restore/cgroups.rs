@@ -47,7 +47,9 @@ fn make_children(directory: BorrowedFd<'_>, entry: &CgroupDirEntry, path: &Path)
             Err(errno) => return Err(Error::of_kernel(what(), errno)),
         }
         let made = below(directory, &child.dir_name).at(what)?;
-        if child.properties.iter().any(|property| property.name == TYPE.as_bytes()) {
+        let is_threaded =
+            |property: &CgroupPropEntry| property.name == TYPE.as_bytes() && property.value == b"threaded";
+        if child.properties.iter().any(is_threaded) {
             write(made.as_fd(), TYPE, b"threaded").at(what)?;
         }
         make_children(made.as_fd(), child, &path)?;
