@@ -11,6 +11,7 @@ use crate::programs::{self, Program};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -38,7 +39,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed_restore", killed_restore),
         ("killed_at_any_instant", killed_at_any_instant),
     ];
-    let own: [(&str, Body); 8] = [
+    let own: [(&str, Body); 9] = [
+        ("notify_socket", notify_socket),
         ("paused", paused),
         ("pre_dumps_that_are_no_parents", pre_dumps_that_are_no_parents),
         ("processes_of_exec_are_named", processes_of_exec_are_named),
@@ -546,6 +548,34 @@ fn paused(scene: &mut Scene<'_>) {
     scene.dump(&[]);
     scene.expect_gone();
     scene.restore(&[]);
+    scene.expect_to_go_on(count);
+    scene.call("delete", &["--force"]).quiet();
+}
+
+/// A restored program does not say a second time that it is ready.
+fn notify_socket(scene: &mut Scene<'_>) {
+    let host = scene.t.path("notify");
+    let socket = UnixDatagram::bind(&host).expect("bind");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("timeout");
+    let ready = || {
+        let mut text = [0; 256];
+        let size = socket.recv(&mut text).expect("a message");
+        String::from_utf8_lossy(&text[..size]).into_owned()
+    };
+    scene.script(&format!("floe-probe notify READY=1; {COUNTER}"));
+    let mut command = scene.t.floe();
+    command.env("NOTIFY_SOCKET", &host);
+    scene.detached(command, "run", &[]);
+    assert!(ready().starts_with("READY=1\n"));
+    scene.wait_for_count(3);
+    scene.dump(&[]);
+    let count = scene.count();
+    let mut command = scene.t.floe();
+    command.env("NOTIFY_SOCKET", &host);
+    let images = scene.images.clone();
+    scene.detached(command, "restore", &["--image-path", path(&images)]);
+    let id = scene.bundle.id.clone();
+    assert_eq!(ready(), format!("READY=1\nMAINPID={}", scene.t.pid(&id)));
     scene.expect_to_go_on(count);
     scene.call("delete", &["--force"]).quiet();
 }
