@@ -167,8 +167,13 @@ impl Check<'_> {
         let outside = self.unix_descriptors.iter().filter(|(inode, _)| is_outside(inode));
         let outside: Vec<String> = outside.map(|(_, object)| object.clone()).collect();
         for object in outside {
-            let reason = "a unix socket whose peer is outside of the container";
-            self.block(object, reason, "use --ext-unix-sk");
+            self.blockers.push(Blocker {
+                object,
+                reason: "a unix socket whose peer is outside of the container".to_owned(),
+                remedy: "use --ext-unix-sk".to_owned(),
+                // It may have come, or gone, while others were looked at.
+                is_momentary: true,
+            });
         }
     }
 
