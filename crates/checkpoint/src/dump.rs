@@ -64,12 +64,7 @@ pub fn dump(
     if let Some(blocker) = check(target, options)?.first() {
         return Err(Error::new(blocker.to_string()));
     }
-    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
-    let mut directory = DirectoryWriter::new(images)?;
-    // CRIU opens images in the user namespace that it restores, where root is nobody outside.
-    if let Some(gid) = IdMaps::of(target.init)?.outer_gid(0).filter(|gid| *gid != 0) {
-        directory.readable_by(gid);
-    }
+    let mut directory = begin(target, images)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
 
     phase(Phase::Stop);
@@ -101,6 +96,16 @@ pub fn dump(
     }
     clock.frozen = start.elapsed();
     Ok(statistics(&clock, &written))
+}
+
+/// Begins to write images. CRIU opens them in the user namespace that it restores, where root is nobody outside.
+pub(crate) fn begin(target: &Target<'_>, images: BorrowedFd<'_>) -> Result<DirectoryWriter> {
+    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
+    let mut directory = DirectoryWriter::new(images)?;
+    if let Some(gid) = IdMaps::of(target.init)?.outer_gid(0).filter(|gid| *gid != 0) {
+        directory.readable_by(gid);
+    }
+    Ok(directory)
 }
 
 /// How long the tasks waited for what.
