@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root test-criu test-workloads test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
+.PHONY: help demo build test test-root test-release test-criu test-workloads test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,14 +30,18 @@ test: deps ## all tests; those with containers need root
 test-root: deps ## only the tests with containers
 	cargo test --locked --package runtime-tests
 
-test-criu: root deps peers ## programs to checkpoint, with runc and CRIU on the other side (root, network)
-	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- programs::
-	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- checkpoint::
+test-release: root deps build ## programs to checkpoint and restore, with the release binary (root)
+	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test containers -- restore::
 
-test-workloads: root deps peers ## databases, servers and interpreters to checkpoint, also with runc and CRIU (root, network)
+test-criu: root deps peers ## programs to checkpoint, from and to runc with CRIU (root, network)
+	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- criu::
+
+# Which of runtime-tests/tests/workloads.rs; twenty_times takes most of the time.
+WAYS ?= plain leave_running restore to_criu from_criu criu twenty_times
+test-workloads: root deps peers ## databases, servers and interpreters to checkpoint, in all or some WAYS (root, network)
 	runtime-tests/workloads.sh
-	FLOE_WORKLOADS=$(FLOE_PEERS)/workloads FLOE_CRIU=$(FLOE_PEERS)/bin \
-		cargo test --locked --package runtime-tests --test containers -- workloads::
+	for way in $(WAYS); do FLOE_WORKLOADS=$(FLOE_PEERS)/workloads FLOE_CRIU=$(FLOE_PEERS)/bin \
+		cargo test --locked --package runtime-tests --test containers -- workloads::$$way:: || exit 1; done
 
 test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from Debian with floe (root, network)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test callers

@@ -25,7 +25,6 @@ within_tree() {
 
 make_tree() {
 	rm -rf "$tree.new"
-	mkdir -p "$peers"
 	debootstrap --variant=minbase trixie "$tree.new" "$mirror"
 	cp -L /etc/resolv.conf "$tree.new/etc/resolv.conf"
 	printf '#!/bin/sh\nexit 101\n' >"$tree.new/usr/sbin/policy-rc.d"
@@ -45,6 +44,7 @@ for package in "${packages[@]}"; do
 	[ -e "$tree/var/lib/dpkg/info/$package.list" ] || missing=1
 done
 [ $missing -eq 0 ] && exit 0
+mkdir -p "$peers"
 {
 	[ -d "$tree" ] || make_tree
 	install_packages

@@ -1,6 +1,10 @@
 /* What the container has put into its tmpfs: files, holes, links, modes, owners, times, special files. */
 #include "program.h"
 
+/* More than the header of an archive has room for, and its first extension. */
+#define PARTS 60
+#define DISTANCE 20480
+
 int main(void)
 {
 	static const char *const mounts[] = { "/tmp", "/dev/shm", "/run" };
@@ -19,6 +23,11 @@ int main(void)
 		must(mkfifo("fifo", 0600));
 		int fd = must(open("sparse", O_RDWR | O_CREAT, 0600));
 		expect(pwrite(fd, "end", 3, 5000000), 3);
+		close(fd);
+		fd = must(open("holes", O_RDWR | O_CREAT, 0600));
+		for (int part = 1; part <= PARTS; part++)
+			expect(pwrite(fd, &part, sizeof part, DISTANCE * part), sizeof part);
+		must(ftruncate(fd, DISTANCE * (PARTS + 1)));
 		close(fd);
 		must(lchown("sparse", 12, 34));
 		must(utimensat(AT_FDCWD, "sparse", times, 0));
@@ -49,6 +58,16 @@ int main(void)
 		expect(status.st_uid, 12);
 		expect(status.st_gid, 34);
 		expect(status.st_mtim.tv_sec, times[1].tv_sec);
+		int fd = must(open("holes", O_RDWR));
+		for (int part = 1; part <= PARTS; part++) {
+			int found;
+			expect(pread(fd, &found, sizeof found, DISTANCE * part), sizeof found);
+			expect(found, part);
+		}
+		must(fstat(fd, &status));
+		expect(status.st_size, DISTANCE * (PARTS + 1));
+		expect_between(status.st_blocks, 8 * PARTS, 16 * PARTS);
+		close(fd);
 		must(access("with \n and \377 in its name", F_OK));
 	}
 	return pass();

@@ -4,12 +4,14 @@
 //! With `FLOE_CRIU` each case runs a second time as `checkpoint::from_criu::NAME`, where runc and CRIU run and dump the
 //! container that floe restores; but for those that are about floe's own dump.
 
-use crate::harness::sockets::{FdSocket, Terminal};
+use crate::harness::sockets::{FdSocket, Terminal, open_pty};
 use crate::harness::subject::{criu_directory, runc};
 use crate::harness::*;
+use crate::programs::{self, Program};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
@@ -37,9 +39,12 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed_restore", killed_restore),
         ("killed_at_any_instant", killed_at_any_instant),
     ];
-    let own: [(&str, Body); 6] = [
+    let own: [(&str, Body); 9] = [
+        ("notify_socket", notify_socket),
         ("paused", paused),
         ("pre_dumps_that_are_no_parents", pre_dumps_that_are_no_parents),
+        ("processes_of_exec_are_named", processes_of_exec_are_named),
+        ("processes_of_exec_are_waited_for", processes_of_exec_are_waited_for),
         ("attached_run_ends", attached_run_ends),
         ("pid_namespace_of_others", pid_namespace_of_others),
         ("pids_of_the_host", pids_of_the_host),
@@ -58,6 +63,7 @@ pub(crate) fn cases() -> Vec<Case> {
         };
         cases.extend(any.iter().map(from_criu));
     }
+    cases.push(Case::new("checkpoint::progress_is_shown", progress_is_shown));
     cases
 }
 
@@ -544,6 +550,91 @@ fn paused(scene: &mut Scene<'_>) {
     scene.restore(&[]);
     scene.expect_to_go_on(count);
     scene.call("delete", &["--force"]).quiet();
+}
+
+/// A restored program does not say a second time that it is ready.
+fn notify_socket(scene: &mut Scene<'_>) {
+    let host = scene.t.path("notify");
+    let socket = UnixDatagram::bind(&host).expect("bind");
+    socket.set_read_timeout(Some(TIMEOUT)).expect("timeout");
+    let ready = || {
+        let mut text = [0; 256];
+        let size = socket.recv(&mut text).expect("a message");
+        String::from_utf8_lossy(&text[..size]).into_owned()
+    };
+    scene.script(&format!("floe-probe notify READY=1; {COUNTER}"));
+    let mut command = scene.t.floe();
+    command.env("NOTIFY_SOCKET", &host);
+    scene.detached(command, "run", &[]);
+    assert!(ready().starts_with("READY=1\n"));
+    scene.wait_for_count(3);
+    scene.dump(&[]);
+    let count = scene.count();
+    let mut command = scene.t.floe();
+    command.env("NOTIFY_SOCKET", &host);
+    let images = scene.images.clone();
+    scene.detached(command, "restore", &["--image-path", path(&images)]);
+    let id = scene.bundle.id.clone();
+    assert_eq!(ready(), format!("READY=1\nMAINPID={}", scene.t.pid(&id)));
+    scene.expect_to_go_on(count);
+    scene.call("delete", &["--force"]).quiet();
+}
+
+/// They have no parent that could be restored.
+fn processes_of_exec_are_named(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let mut command = scene.t.floe();
+    let script = "echo $$ > /state/pid; exec sleep 1000";
+    command.args(["exec", "--detach", &scene.bundle.id, "sh", "-c", script]);
+    assert_eq!(scene.t.run_silent(command), 0);
+    let pid = scene.state.join("pid");
+    wait_until("the process of exec", || !read(&pid).is_empty());
+    let line = "sleep is no descendant of the container's first process";
+    let check = scene.t.call(["checkpoint", "--check", &scene.bundle.id]).exits(1);
+    assert!(check.stdout.contains(line), "{}", check.stdout);
+    let images = scene.images.clone();
+    let arguments = ["checkpoint", "--image-path", path(&images), &scene.bundle.id];
+    scene.t.call(arguments).exits(1).refused(&[line, "end it first"]);
+    scene.expect_to_go_on(scene.count());
+    scene.call("exec", &["sh", "-c", "kill -9 $(cat /state/pid)"]).ok();
+    scene.dump(&[]);
+    scene.expect_gone();
+}
+
+/// Health checks come and go.
+fn processes_of_exec_are_waited_for(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let mut command = scene.t.floe();
+    command.args(["exec", &scene.bundle.id, "sh", "-c", "touch /state/here; sleep 0.3"]);
+    let exec = scene.t.spawn(command);
+    let here = scene.state.join("here");
+    wait_until("the process of exec", || here.exists());
+    scene.dump(&[]);
+    exec.wait().ok();
+    scene.expect_gone();
+}
+
+/// On a terminal, and gone in the end.
+fn progress_is_shown(t: &mut Test) {
+    needs_floe();
+    let Program { bundle, state } = Program::prepare(t, "memory_large");
+    bundle.write();
+    let mut command = t.floe();
+    command.args(["run", "--detach", "--bundle"]).arg(&bundle.dir).arg(&bundle.id);
+    assert_eq!(t.run_silent(command), 0);
+    programs::wait_for(&state, "ready");
+    let (mut terminal, inner) = open_pty(24, 80);
+    let mut command = t.floe();
+    command.arg("checkpoint").arg("--image-path").arg(t.path("images")).arg(&bundle.id);
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(inner);
+    let mut floe = command.spawn().expect("spawn");
+    // The terminal is closed when the last one ends that has it open.
+    drop(command);
+    let shown = terminal.expect("\x1b[K");
+    assert!(floe.wait().expect("wait").success(), "{shown}");
+    assert!(shown.contains(" % of 384 MiB\r") && shown.ends_with("\x1b[K"), "{shown}");
 }
 
 /// The container of an attached `run` ends under its hands. Two want to delete it, one does.

@@ -160,7 +160,7 @@ fn adapt(program: &str, bundle: &mut Bundle) {
         "mounts_own" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
         }
-        "ns_user" => {
+        "ns_user" | "ns_user_files" => {
             // Who mounts sysfs must own the network.
             bundle.namespace("network", None);
             bundle.user_namespace(100_000, 65536).capabilities(&[

@@ -4,11 +4,12 @@
 use crate::harness::subject::{Runtime, Subject};
 use crate::harness::*;
 use crate::programs::{self, Program};
+use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 19] = [
+const REASONS: [(&str, &[&str]); 20] = [
     ("aio", &["io_setup"]),
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
@@ -24,6 +25,7 @@ const REASONS: [(&str, &[&str]); 19] = [
     ("seccomp_listener", &["seccomp"]),
     ("tcp", &["established tcp", "--tcp-"]),
     ("traced", &["traced"]),
+    ("unix_connected", &["outside", "--ext-unix-sk"]),
     ("unix_outside", &["outside", "--ext-unix-sk"]),
     ("unix_pending_data", &["waits to be accepted"]),
     ("userfaultfd", &["userfaultfd"]),
@@ -45,6 +47,8 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     }
     let Program { bundle, state } = program;
     let _outside = UnixListener::bind(state.join("outside")).expect("bind");
+    let listener = UnixListener::bind(state.join("greeting")).expect("bind");
+    let greeter = (name == "unix_connected").then(|| std::thread::spawn(move || greet(&listener)));
     let cgroup = cgroup_dir(&bundle.id);
     let images = t.path("images").display().to_string();
     let mut subject = Subject::start(t, bundle, Runtime::Floe);
@@ -74,4 +78,14 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     subject.call(&["kill"]).ok();
     programs::wait_for(&state, "result");
     subject.finish();
+    if let Some(greeter) = greeter {
+        greeter.join().expect("what it was greeted for");
+    }
+}
+
+/// Accepts a connection, greets, and keeps it for as long as its other end is there.
+fn greet(listener: &UnixListener) {
+    let (mut stream, _) = listener.accept().expect("accept");
+    stream.write_all(b"hello").expect("write");
+    stream.read_to_end(&mut Vec::new()).expect("read");
 }

@@ -11,7 +11,7 @@ start() {
 
 prepare() {
 	until [ -e /data/count ]; do sleep 0.05; done
-	cp /data/count /data/before
+	cat /data/count >/data/before
 }
 
 # It has gone on from where it was, and still does.

@@ -34,7 +34,7 @@ check() {
 	[ "$(cat /proc/1/comm)" = tini ] || fail "the first process is $(cat /proc/1/comm)"
 	[ -d "/proc/$(cat /data/family)" ] || fail "the family has ended"
 	for member in 1 2 3; do
-		cp /data/member.$member /data/before.$member
+		cat /data/member.$member >/data/before.$member
 	done
 	sleep 0.5
 	for member in 1 2 3; do

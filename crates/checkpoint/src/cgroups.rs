@@ -12,36 +12,43 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-/// Paths below the mount of cgroup v2, each with the id of its set in images; the first is that of the first process.
-#[derive(Debug, Default)]
-pub(crate) struct Sets(Vec<String>);
+/// The id that images have for the set of the dumper, which is not among them. CRIU leaves a first task with this id where
+/// it is, and makes no cgroup namespace for it.
+pub(crate) const SET_OF_DUMPER: u32 = 1;
 
-impl Sets {
+/// Paths below the mount of cgroup v2, each with the id of its set in images; the first is that of the first process.
+#[derive(Debug)]
+pub(crate) struct Sets<'a> {
+    /// The container's cgroup; without one its tasks are in the dumper's set.
+    own: Option<&'a Cgroup>,
+    paths: Vec<String>,
+}
+
+impl<'a> Sets<'a> {
+    pub(crate) fn new(own: Option<&'a Cgroup>) -> Sets<'a> {
+        Sets { own, paths: Vec::new() }
+    }
+
     /// The id of the set of a thread.
     pub(crate) fn id(&mut self, tid: i32) -> Result<u32> {
+        if self.own.is_none() {
+            return Ok(SET_OF_DUMPER);
+        }
         let path = format!("/proc/{tid}/cgroup");
         let text = proc::read(&path)?;
         let unified = text.lines().find_map(|line| line.strip_prefix("0::"));
         let unified = unified.ok_or_else(|| Error::new(format!("{path}: no cgroup v2")))?;
-        let at = self.0.iter().position(|known| known == unified).unwrap_or_else(|| {
-            self.0.push(unified.to_owned());
-            self.0.len() - 1
+        let at = self.paths.iter().position(|known| known == unified).unwrap_or_else(|| {
+            self.paths.push(unified.to_owned());
+            self.paths.len() - 1
         });
-        Ok(at as u32 + 1)
+        Ok(id_at(at))
     }
 
-    /// The image. Without one, a restore leaves all tasks in the cgroup of the first: nothing else is needed for a container
-    /// that has made none.
-    pub(crate) fn into_entry(
-        self,
-        own: Option<&Cgroup>,
-        is_namespace_own: bool,
-    ) -> Result<Option<CgroupEntry>> {
-        let Some(own) = own else { return Ok(None) };
+    /// The image; none for a container without a cgroup of its own.
+    pub(crate) fn into_entry(self, is_namespace_own: bool) -> Result<Option<CgroupEntry>> {
+        let Some(own) = self.own else { return Ok(None) };
         let top = directory(own.path(), true)?;
-        if top.children.is_empty() && self.0.len() < 2 {
-            return Ok(None);
-        }
         let path = own.path().strip_prefix(cgroup::MOUNT).unwrap_or(own.path());
         let name = path.as_os_str().as_bytes().to_vec();
         // What the container does not see of its path, the slash in front included.
@@ -51,9 +58,9 @@ impl Sets {
             path: path.clone().into(),
             cgns_prefix: prefix,
         };
-        let set = |(at, path): (usize, &String)| CgSetEntry { id: at as u32 + 1, ctls: vec![member(path)] };
+        let set = |(at, path): (usize, &String)| CgSetEntry { id: id_at(at), ctls: vec![member(path)] };
         Ok(Some(CgroupEntry {
-            sets: self.0.iter().enumerate().map(set).collect(),
+            sets: self.paths.iter().enumerate().map(set).collect(),
             controllers: vec![CgControllerEntry {
                 // The name of cgroup v2.
                 cnames: vec![Vec::new()],
@@ -74,6 +81,11 @@ pub(crate) fn cpus(own: Option<&Cgroup>) -> Result<String> {
     });
     let cpus = effective.map_or_else(|| proc::read("/sys/devices/system/cpu/online"), Ok)?;
     Ok(cpus.trim().to_owned())
+}
+
+/// The id of the set at an index.
+fn id_at(at: usize) -> u32 {
+    SET_OF_DUMPER + 1 + at as u32
 }
 
 /// What may be set in a cgroup that a container has made, beside its children.

@@ -2,7 +2,7 @@
 
 use crate::cgroups;
 use crate::error::{At, Result};
-use crate::files::{Kind, UnixSockets, socket_refused};
+use crate::files::{Kind, SocketRefused, UnixSockets, socket_refused};
 use crate::mounts::Mounts;
 use crate::namespaces::{Ids, Known};
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
@@ -10,15 +10,32 @@ use crate::shared::Sorted;
 use crate::target::{Blocker, DumpOptions, Externals, Target};
 use crate::tracking::Tracking;
 use crate::tree;
+use cgroup::Cgroup;
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::time::{Duration, Instant};
 use sys::inspect::{Shared, kcmp};
 use sys::socket::received_bytes;
 
+/// How long to wait for what is over in a moment, most often.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+
 /// All that keeps the container from being dumped, while it runs: nothing is stopped or frozen. What ends meanwhile is
-/// left out.
+/// left out, and so is what passes while nothing else is in the way.
 pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let blockers = look(target, options)?;
+        let may_pass = !target.is_paused && blockers.iter().all(|blocker| blocker.is_momentary);
+        if blockers.is_empty() || !may_pass || Instant::now() > deadline {
+            return Ok(blockers);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
     let mut known = Known::default();
     let mut check = Check {
         namespaces: known.of(&target.init.to_string())?,
@@ -45,9 +62,13 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
             check.block(what, "the container has frozen it", "thaw it: its tasks have to answer");
         }
     }
-    for pid in tree::processes(target.init) {
+    let processes = tree::processes(target.init);
+    for pid in &processes {
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
-        let _ = check.process(pid);
+        let _ = check.process(*pid);
+    }
+    if let Some(cgroup) = target.cgroup {
+        check.blockers.extend(strangers(cgroup, |pid| processes.contains(&pid))?);
     }
     check.unix_peers();
     Ok(check.blockers)
@@ -146,8 +167,13 @@ impl Check<'_> {
         let outside = self.unix_descriptors.iter().filter(|(inode, _)| is_outside(inode));
         let outside: Vec<String> = outside.map(|(_, object)| object.clone()).collect();
         for object in outside {
-            let reason = "a unix socket whose peer is outside of the container";
-            self.block(object, reason, "use --ext-unix-sk");
+            self.blockers.push(Blocker {
+                object,
+                reason: "a unix socket whose peer is outside of the container".to_owned(),
+                remedy: "use --ext-unix-sk".to_owned(),
+                // It may have come, or gone, while others were looked at.
+                is_momentary: true,
+            });
         }
     }
 
@@ -178,8 +204,10 @@ impl Check<'_> {
             Ok(Kind::Socket) => {
                 let pidfd = sys::process::pidfd_open(pid).at(object)?;
                 let socket = sys::process::pidfd_getfd(pidfd.as_fd(), fd).at(object)?;
-                if let Some((reason, remedy)) = socket_refused(socket.as_fd(), self.options).at(object)? {
-                    self.block(object(), reason, remedy);
+                let refused = socket_refused(socket.as_fd(), self.options).at(object)?;
+                if let Some(SocketRefused { reason, remedy, is_momentary }) = refused {
+                    let remedy = remedy.to_owned();
+                    self.blockers.push(Blocker { object: object(), reason, remedy, is_momentary });
                 }
                 let inode = metadata.ino() as u32;
                 if let Some(reason) = self.unix.refused(inode, socket.as_fd()).at(object)? {
@@ -197,6 +225,27 @@ impl Check<'_> {
         }
         Ok(())
     }
+}
+
+/// Processes of a container that are not in its tree, of which `is_known` tells.
+pub(crate) fn strangers(cgroup: &Cgroup, is_known: impl Fn(i32) -> bool) -> Result<Vec<Blocker>> {
+    let mut strangers = cgroup.processes()?;
+    strangers.retain(|pid| !is_known(*pid));
+    let blocker = |pid| {
+        // One that has ended is nobody's concern.
+        let name = proc::read(format!("/proc/{pid}/comm")).ok()?;
+        let name = name.trim_end().escape_debug();
+        Some(Blocker {
+            object: format!("task {pid}"),
+            reason: format!(
+                "{name} is no descendant of the container's first process: exec has started it, or its parent has ended"
+            ),
+            remedy: "end it first".to_owned(),
+            // Engines look after the health of a container in this way.
+            is_momentary: true,
+        })
+    };
+    Ok(strangers.into_iter().filter_map(blocker).collect())
 }
 
 /// Why a mapping cannot be dumped.

@@ -1,6 +1,7 @@
 //! What a stopped container is, as a snapshot. Its content, which is large, follows in `Collection::write_content`.
 
-use crate::cgroups::{self, Sets};
+use crate::Progress;
+use crate::cgroups::{self, SET_OF_DUMPER, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Result};
 use crate::files::{self, Controlling, Files, Surroundings, UnixSockets};
@@ -13,7 +14,9 @@ use crate::pre_dump::Parent;
 use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
-use crate::snapshot::{Ghost, PageMap, ProcessSide, Snapshot, Task, TaskState, ThreadSide, write_ghost};
+use crate::snapshot::{
+    Ghost, PAGE_SIZE, PageMap, ProcessSide, Snapshot, Task, TaskState, ThreadSide, write_ghost,
+};
 use crate::target::{DumpOptions, NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
 use crate::tmpfs;
@@ -37,6 +40,7 @@ pub(crate) struct Collection {
     pub(crate) links: Links,
     shared: SharedMemory,
     mounts: Mounts,
+    maps: IdMaps,
 }
 
 /// Pages of processes and of shared memory.
@@ -72,13 +76,14 @@ pub(crate) fn collect(
         tcp_close: options.tcp_close,
         unix: &unix,
         terminals: &terminals,
+        maps: &maps,
     };
     let mut collector = Collector {
         context: Context { numbers: &numbers, maps: &maps, security_module: module },
         ids: &ids,
         files: Files::new(surroundings),
         filters: Filters::default(),
-        sets: Sets::default(),
+        sets: Sets::new(target.cgroup),
         objects: Objects::default(),
         tables: BTreeMap::new(),
         cpus: cgroups::cpus(target.cgroup)?,
@@ -124,7 +129,7 @@ pub(crate) fn collect(
         ttys: terminals,
         tty_data: terminal_data,
         seccomp: Some(filters.into_entry()),
-        cgroup: sets.into_entry(target.cgroup, ids.own(NamespaceKind::Cgroup, &host).is_some())?,
+        cgroup: sets.into_entry(ids.own(NamespaceKind::Cgroup, &host).is_some())?,
         namespaces,
         side,
         ..Snapshot::default()
@@ -133,9 +138,9 @@ pub(crate) fn collect(
     undo::collect(tree, &mut snapshot)?;
     if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
-        snapshot.namespaces.mnt.insert(id, mounts.entries(has_own_cgroups));
+        snapshot.namespaces.mnt.insert(id, mounts.entries(&maps, has_own_cgroups));
     }
-    Ok(Collection { snapshot, ghosts, links, shared, mounts })
+    Ok(Collection { snapshot, ghosts, links, shared, mounts, maps })
 }
 
 impl Collection {
@@ -145,31 +150,47 @@ impl Collection {
         tree: &mut Tree<'_>,
         directory: &mut DirectoryWriter,
         parent: Option<&Parent<'_>>,
+        progress: &mut Progress<'_>,
     ) -> Result<Written> {
         let mut written = Written::default();
         let mut pages_id = 0;
+        let mut of_tasks = Vec::new();
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
             let Some(mm) = &mut task.mm else { continue };
             let parent = parent.map(|parent| parent.map(task.entry.pid)).transpose()?.flatten();
             let mut own = memory::own_pages(member.pid, &mm.vmas, parent.as_ref())?;
             mm.vmas.append(&mut own.guards);
             written.pages.add(own.count);
-            let pid = member.pid;
-            let what = || format!("task {pid}: copy its memory");
-            let source = Source::Still(member.process().memory());
-            task.pages = Some(write_pages(&mut pages_id, source, own.runs, directory, what)?);
+            of_tasks.push((member, task, own.runs));
         }
+        let mut of_shared = Vec::new();
         for (id, file) in &self.shared {
             let (runs, count) = memory::shared_pages(*id, file)?;
             written.shared.add(count);
+            of_shared.push((*id, file, runs));
+        }
+        let total = (written.pages.written + written.shared.written) * PAGE_SIZE;
+        let mut done = 0;
+        let mut progress = |bytes: usize| {
+            done += bytes as u64;
+            progress(done, total);
+        };
+        for (member, task, runs) in of_tasks {
+            let pid = member.pid;
+            let what = || format!("task {pid}: copy its memory");
+            let source = Source::Still(member.process().memory());
+            task.pages = Some(write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?);
+        }
+        for (id, file, runs) in of_shared {
             let what = || format!("shared memory {id}: copy");
-            let map = write_pages(&mut pages_id, Source::Still(file), runs, directory, what)?;
-            self.snapshot.shmem.insert(*id, map);
+            let source = Source::Still(file);
+            let map = write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?;
+            self.snapshot.shmem.insert(id, map);
         }
         for (id, (ghost, file)) in &self.ghosts {
             write_ghost(directory, *id, ghost, file)?;
         }
-        tmpfs::write(&self.mounts, directory)?;
+        tmpfs::write(&self.mounts, &self.maps, directory)?;
         Ok(written)
     }
 }
@@ -179,11 +200,12 @@ pub(crate) fn write_pages(
     source: Source<'_>,
     runs: Vec<PagemapEntry>,
     directory: &mut DirectoryWriter,
+    progress: &mut dyn FnMut(usize),
     what: impl Fn() -> String,
 ) -> Result<PageMap> {
     *pages_id += 1;
     let mut pages = directory.pages(*pages_id)?;
-    crate::pages::copy(source, &runs, &mut pages).at(what)?;
+    crate::pages::copy(source, &runs, &mut pages, progress).at(what)?;
     directory.finish_pages(pages)?;
     Ok(PageMap { pages_id: *pages_id, runs })
 }
@@ -259,7 +281,7 @@ fn inventory(host: &Ids, module: Lsmtype, options: &DumpOptions<'_>) -> Inventor
         fdinfo_per_id: Some(true),
         root_ids: Some(root_ids),
         ns_per_id: Some(true),
-        root_cg_set: Some(1),
+        root_cg_set: Some(SET_OF_DUMPER),
         lsmtype: Some(module as i32),
         tcp_close: options.tcp_close.then_some(true),
         network_lock_method: Some(NO_LOCK),
@@ -309,7 +331,7 @@ struct Collector<'a> {
     ids: &'a Ids,
     files: Files<'a>,
     filters: Filters,
-    sets: Sets,
+    sets: Sets<'a>,
     objects: Objects,
     tables: BTreeMap<u32, Vec<FdinfoEntry>>,
     /// Those that the container's threads run on when they do not choose.

@@ -36,6 +36,15 @@ impl IdMaps {
     pub(crate) fn has_gid(&self, gid: u32) -> bool {
         has(&self.gids, gid)
     }
+
+    /// An id of the task in our user namespace; `None` for one that is not mapped.
+    pub(crate) fn outer_uid(&self, uid: u32) -> Option<u32> {
+        outside(&self.uids, uid)
+    }
+
+    pub(crate) fn outer_gid(&self, gid: u32) -> Option<u32> {
+        outside(&self.gids, gid)
+    }
 }
 
 fn has(map: &[UidGidExtent], id: u32) -> bool {
@@ -54,6 +63,11 @@ fn inside(map: &[UidGidExtent], id: u32) -> u32 {
     let within =
         |extent: &&UidGidExtent| id.checked_sub(extent.lower_first).is_some_and(|at| at < extent.count);
     map.iter().find(within).map_or(OVERFLOW, |extent| extent.first + (id - extent.lower_first))
+}
+
+fn outside(map: &[UidGidExtent], id: u32) -> Option<u32> {
+    let within = |extent: &&UidGidExtent| id.checked_sub(extent.first).is_some_and(|at| at < extent.count);
+    map.iter().find(within).map(|extent| extent.lower_first + (id - extent.first))
 }
 
 pub(crate) fn credentials(

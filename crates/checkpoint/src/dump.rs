@@ -1,12 +1,13 @@
 //! The dump: kernel to images. The phases, in their order; what each resource takes is in its module.
 
-use crate::Log;
 use crate::check::check;
 use crate::collect::{Written, collect};
+use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use crate::pre_dump::{Parent, pre_dump};
 use crate::target::{DumpOptions, Target};
-use crate::tree::{Tree, VFORK};
+use crate::tree::Tree;
+use crate::{Log, Progress};
 use images::DirectoryWriter;
 use images::messages::DumpStatsEntry;
 use inject::Supervisor;
@@ -47,6 +48,7 @@ pub fn dump(
     images: BorrowedFd<'_>,
     options: &DumpOptions<'_>,
     log: &mut Log<'_>,
+    progress: &mut Progress<'_>,
 ) -> Result<DumpStatsEntry> {
     let mut clock = Clock::default();
     if options.pre_dump {
@@ -59,9 +61,10 @@ pub fn dump(
     let parent = parent.filter(|parent| parent.is_tracked);
     let mut phase = |phase: Phase| log(&phase.to_string());
     phase(Phase::Check);
-    wait_for_what_passes(target, options)?;
-    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
-    let mut directory = DirectoryWriter::new(images)?;
+    if let Some(blocker) = check(target, options)?.first() {
+        return Err(Error::new(blocker.to_string()));
+    }
+    let mut directory = begin(target, images)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
 
     phase(Phase::Stop);
@@ -74,7 +77,7 @@ pub fn dump(
     let mut collection = collect(target, options, &mut tree)?;
     phase(Phase::Content);
     let start_of_content = Instant::now();
-    let written = collection.write_content(&mut tree, &mut directory, parent.as_ref())?;
+    let written = collection.write_content(&mut tree, &mut directory, parent.as_ref(), progress)?;
     if let Some(parent) = &parent {
         directory.link_parent(parent.path, &parent.directory)?;
     }
@@ -95,17 +98,14 @@ pub fn dump(
     Ok(statistics(&clock, &written))
 }
 
-/// Checks, and again as long as nothing is in the way but what is over in a moment.
-fn wait_for_what_passes(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<()> {
-    let deadline = Instant::now() + VFORK;
-    loop {
-        let blockers = check(target, options)?;
-        let Some(blocker) = blockers.first() else { return Ok(()) };
-        if Instant::now() > deadline || target.is_paused || !blockers.iter().all(|all| all.is_momentary) {
-            return Err(Error::new(blocker.to_string()));
-        }
-        std::thread::sleep(Duration::from_millis(1));
+/// Begins to write images. CRIU opens them in the user namespace that it restores, where root is nobody outside.
+pub(crate) fn begin(target: &Target<'_>, images: BorrowedFd<'_>) -> Result<DirectoryWriter> {
+    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
+    let mut directory = DirectoryWriter::new(images)?;
+    if let Some(gid) = IdMaps::of(target.init)?.outer_gid(0).filter(|gid| *gid != 0) {
+        directory.readable_by(gid);
     }
+    Ok(directory)
 }
 
 /// How long the tasks waited for what.

@@ -47,3 +47,6 @@ pub use target::{
 
 /// Takes a line of the log: what is being done, without line feed or time.
 pub type Log<'a> = dyn FnMut(&str) + 'a;
+
+/// Takes how many bytes of memory are written, and of how many. The container waits for its return.
+pub type Progress<'a> = dyn FnMut(u64, u64) + 'a;

@@ -1,5 +1,6 @@
 //! The mounts of a container, as images have them. What came from outside is there by name only.
 
+use crate::credentials::IdMaps;
 use crate::error::{At, Result};
 use crate::proc::Mountinfo;
 use crate::target::Externals;
@@ -86,9 +87,9 @@ impl Mounts {
     }
 
     /// The youngest first, as CRIU has them. In a cgroup namespace of its own, a container sees its cgroup as the root.
-    pub(crate) fn entries(&self, has_own_cgroups: bool) -> Vec<MntEntry> {
+    pub(crate) fn entries(&self, maps: &IdMaps, has_own_cgroups: bool) -> Vec<MntEntry> {
         let entry = |(mount, key): (&Mountinfo, &Option<Vec<u8>>)| {
-            let mut entry = entry(mount, key.clone());
+            let mut entry = entry(mount, maps, key.clone());
             if has_own_cgroups && mount.fstype.starts_with("cgroup") {
                 entry.root = b"/".to_vec();
             }
@@ -121,7 +122,7 @@ impl Mounts {
     }
 }
 
-fn entry(mount: &Mountinfo, key: Option<Vec<u8>>) -> MntEntry {
+fn entry(mount: &Mountinfo, maps: &IdMaps, key: Option<Vec<u8>>) -> MntEntry {
     let fstype = match mount.fstype.as_str() {
         "proc" => Fstype::Proc,
         "sysfs" => Fstype::Sysfs,
@@ -134,7 +135,7 @@ fn entry(mount: &Mountinfo, key: Option<Vec<u8>>) -> MntEntry {
         "overlay" => Fstype::Overlayfs,
         _ => Fstype::Unsupported,
     };
-    let (sb_flags, options) = super_options(&mount.super_options, fstype);
+    let (sb_flags, options) = super_options(&mount.super_options, maps, fstype);
     MntEntry {
         fstype: fstype as u32,
         mnt_id: mount.id,
@@ -179,10 +180,10 @@ fn flags(options: &str) -> u32 {
     flags as u32
 }
 
-/// `MS_` flags of a file system, and its other options.
-fn super_options(options: &[u8], fstype: Fstype) -> (u32, Vec<u8>) {
+/// `MS_` flags of a file system, and its other options, with ids as the container has them.
+fn super_options(options: &[u8], maps: &IdMaps, fstype: Fstype) -> (u32, Vec<u8>) {
     let mut flags = 0;
-    let mut others: Vec<&[u8]> = Vec::new();
+    let mut others: Vec<Vec<u8>> = Vec::new();
     for option in options.split(|byte| *byte == b',') {
         match option {
             b"rw" | b"" => {}
@@ -192,29 +193,46 @@ fn super_options(options: &[u8], fstype: Fstype) -> (u32, Vec<u8>) {
             b"mand" => flags |= libc::MS_MANDLOCK,
             // These are the whole hierarchy's: who mounts it again cannot set them.
             _ if fstype == Fstype::Cgroup2 => {}
-            other => others.push(other),
+            other => others.push(match id_option(other) {
+                Some(("uid", uid)) => format!("uid={}", maps.uid(uid)).into(),
+                Some((name, gid)) => format!("{name}={}", maps.gid(gid)).into(),
+                None => other.to_vec(),
+            }),
         }
     }
     if fstype == Fstype::Devpts {
-        others.push(b"newinstance");
+        others.push(b"newinstance".to_vec());
     }
     (flags as u32, others.join(&b','))
+}
+
+/// `uid=N` and `gid=N`.
+fn id_option(option: &[u8]) -> Option<(&str, u32)> {
+    let (name, id) = std::str::from_utf8(option).ok()?.split_once('=')?;
+    Some((name, id.parse().ok()?)).filter(|(name, _)| ["uid", "gid"].contains(name))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use images::messages::UidGidExtent;
 
     #[test]
     fn flags_and_options() {
         assert_eq!(flags("rw,nosuid"), 0x1000002);
         assert_eq!(flags("ro,nosuid,nodev,noexec,relatime"), 0x20000f);
+        let map = vec![UidGidExtent { first: 0, lower_first: 1000, count: 10 }];
+        let maps = IdMaps { uids: map.clone(), gids: map };
+        let options = |text: &str, fstype| {
+            let (flags, others) = super_options(text.as_bytes(), &maps, fstype);
+            (flags, String::from_utf8(others).expect("utf-8"))
+        };
         assert_eq!(
-            super_options(b"ro,size=4k,nr_inodes=1", Fstype::Tmpfs),
-            (1, b"size=4k,nr_inodes=1".to_vec())
+            options("ro,size=4k,nr_inodes=1,uid=1000,gid=1005", Fstype::Tmpfs),
+            (1, "size=4k,nr_inodes=1,uid=0,gid=5".to_owned())
         );
-        assert_eq!(super_options(b"rw,mode=620", Fstype::Devpts), (0, b"mode=620,newinstance".to_vec()));
-        assert_eq!(super_options(b"rw,nsdelegate", Fstype::Cgroup2), (0, Vec::new()));
+        assert_eq!(options("rw,mode=620", Fstype::Devpts), (0, "mode=620,newinstance".to_owned()));
+        assert_eq!(options("rw,nsdelegate", Fstype::Cgroup2), (0, String::new()));
         assert_eq!(device((254, 3)), 254 << 20 | 3);
     }
 }

@@ -29,8 +29,13 @@ pub(crate) enum Source<'a> {
 }
 
 /// Copies runs of pages from a source to the pages file, one behind the other. Where the source ends within a page, zeros
-/// follow.
-pub(crate) fn copy(source: Source<'_>, runs: &[PagemapEntry], pages: &mut Pages) -> sys::Result<()> {
+/// follow. `progress` gets the bytes of every chunk that is read.
+pub(crate) fn copy(
+    source: Source<'_>,
+    runs: &[PagemapEntry],
+    pages: &mut Pages,
+    progress: &mut dyn FnMut(usize),
+) -> sys::Result<()> {
     let runs: Vec<(u64, u64)> = runs
         .iter()
         .filter(|run| is_present(run))
@@ -42,6 +47,7 @@ pub(crate) fn copy(source: Source<'_>, runs: &[PagemapEntry], pages: &mut Pages)
     if size < LARGE {
         let mut chunk = Vec::with_capacity(CHUNK);
         while reader.fill(&mut chunk)? {
+            progress(chunk.len());
             writer.write(&chunk)?;
             pages.digest(&chunk);
         }
@@ -56,7 +62,9 @@ pub(crate) fn copy(source: Source<'_>, runs: &[PagemapEntry], pages: &mut Pages)
     // Each ends when the one before it has ended, or the one behind it.
     let read = || -> sys::Result<()> {
         for mut chunk in empty {
-            if !reader.fill(&mut chunk)? || filled.send(chunk).is_err() {
+            let is_more = reader.fill(&mut chunk)?;
+            progress(chunk.len());
+            if !is_more || filled.send(chunk).is_err() {
                 break;
             }
         }

@@ -7,7 +7,7 @@
 
 use crate::Log;
 use crate::collect::{Written, write_pages};
-use crate::dump::{Clock, statistics};
+use crate::dump::{Clock, begin, statistics};
 use crate::error::{At, Result};
 use crate::memory::{self, OwnPages};
 use crate::pages;
@@ -16,7 +16,7 @@ use crate::target::{DumpOptions, Target};
 use crate::tracking::{self, Tracking};
 use crate::tree::{Member, Tree};
 use images::messages::{DumpStatsEntry, InventoryEntry, PagemapHead};
-use images::{Directory, DirectoryWriter, format};
+use images::{Directory, format};
 use inject::Supervisor;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -73,8 +73,7 @@ pub(crate) fn pre_dump(
     let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
     let parent = parent.filter(|parent| parent.is_tracked);
     let earlier = Tracking::find(target.tracking);
-    let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
-    let mut directory = DirectoryWriter::new(images)?;
+    let mut directory = begin(target, images)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     // From here on it says nothing any more: pages count as not written that the dump which it names has not.
     match std::fs::remove_file(target.tracking) {
@@ -105,8 +104,14 @@ pub(crate) fn pre_dump(
         let pid = source.host_pid;
         let what = || format!("task {pid}: copy its memory");
         let runs = std::mem::take(&mut source.own.runs);
-        let map =
-            write_pages(&mut pages_id, pages::Source::Running(&source.memory), runs, &mut directory, what)?;
+        let map = write_pages(
+            &mut pages_id,
+            pages::Source::Running(&source.memory),
+            runs,
+            &mut directory,
+            &mut |_| {},
+            what,
+        )?;
         directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))

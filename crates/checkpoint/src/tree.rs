@@ -4,6 +4,7 @@
 //! once they are stopped, the freezer would keep them from running the stub. Whatever ends a dump early, `Tree` undoes:
 //! the stub is taken out, the tasks go on, and a container that was paused is paused again.
 
+use crate::check::{PATIENCE, strangers};
 use crate::error::{At, Error, Result};
 use crate::guardian::{Guardian, Limit};
 use crate::proc::{self, Stat, Status};
@@ -20,9 +21,6 @@ use sys::inspect::{Shared, kcmp};
 
 /// For a task that sits in an uninterruptible read from a slow disk.
 const STOP: Duration = Duration::from_secs(10);
-
-/// How long a child of vfork(2) is waited for to execute a program.
-pub(crate) const VFORK: Duration = Duration::from_secs(2);
 
 /// A stopped container.
 #[derive(Debug)]
@@ -87,6 +85,10 @@ impl<'a> Tree<'a> {
         tree.freeze(target.init)?;
         tree.seize(target.init)?;
         if let Some(cgroup) = tree.cgroup {
+            let is_known = |pid| tree.members.iter().any(|member| member.pid == pid);
+            if let Some(stranger) = strangers(cgroup, is_known)?.first() {
+                return Err(Error::new(stranger.to_string()));
+            }
             cgroup.thaw()?;
         }
         Ok(tree)
@@ -145,7 +147,7 @@ impl<'a> Tree<'a> {
     /// Freezes the cgroup, at a moment in which no child of vfork(2) shares its parent's memory: such a parent cannot be
     /// stopped.
     fn freeze(&self, init: i32) -> Result<()> {
-        let deadline = Instant::now() + VFORK;
+        let deadline = Instant::now() + PATIENCE;
         let mut pause_ms = 1;
         loop {
             if let Some(cgroup) = self.cgroup.filter(|_| !self.is_paused) {

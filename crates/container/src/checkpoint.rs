@@ -3,12 +3,15 @@
 
 use crate::config::{CLONE_NEWTIME, Config, MountKind, NAMESPACES};
 use crate::error::{At, Error, Kind, Result};
+use crate::init::devices;
 use crate::notify::NotifySocket;
 use crate::state::Container;
 use crate::work::{Log, WorkDirectory, make_directory};
 use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify};
 use cgroup::Cgroup;
-use checkpoint::{DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Target};
+use checkpoint::{
+    DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Progress, Target,
+};
 use images::messages::StatsEntry;
 use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
@@ -22,7 +25,12 @@ use sys::path::resolve_in_root;
 /// Of the container's state: who keeps track of what is written since a pre-dump.
 const TRACKING_FILE: &str = "pre-dump.json";
 
-pub(crate) fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<()> {
+pub(crate) fn checkpoint(
+    rt: &Runtime,
+    id: &str,
+    options: &CheckpointOptions,
+    progress: &mut Progress<'_>,
+) -> Result<()> {
     // What our caller has leaked is not for the hooks.
     sys::process::cloexec_from(3).at(|| "close_range")?;
     let subject = Subject::open(rt, id)?;
@@ -30,7 +38,7 @@ pub(crate) fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) ->
     let images = make_directory(&options.image_path)?;
     let work = WorkDirectory::open(options.work_path.as_ref().unwrap_or(&options.image_path))?;
     let mut log = work.log("dump.log")?;
-    let dumped = subject.dump(images, options, &mut log).inspect_err(|e| log.error(e))?;
+    let dumped = subject.dump(images, options, &mut log, progress).inspect_err(|e| log.error(e))?;
     // The images are complete, and the container may be gone: what fails from here on undoes nothing of that.
     let warn = |result: Result<()>| {
         if let Err(e) = result {
@@ -138,7 +146,13 @@ impl Subject {
         })
     }
 
-    fn dump(&self, images: OwnedFd, options: &CheckpointOptions, log: &mut Log) -> Result<StatsEntry> {
+    fn dump(
+        &self,
+        images: OwnedFd,
+        options: &CheckpointOptions,
+        log: &mut Log,
+        progress: &mut Progress<'_>,
+    ) -> Result<StatsEntry> {
         self.check_config()?;
         let tracking = self.container.dir.join(TRACKING_FILE);
         let target = self.target(&tracking)?;
@@ -147,8 +161,8 @@ impl Subject {
             let made = self.container.made.as_ref().expect("it runs");
             descriptors::save(images.as_fd(), &made.outside, target.externals.has_console)?;
         }
-        let dumped =
-            checkpoint::dump(&target, images.as_fd(), &dump_options(options), &mut |line| log.line(line));
+        let mut log = |line: &str| log.line(line);
+        let dumped = checkpoint::dump(&target, images.as_fd(), &dump_options(options), &mut log, progress);
         let statistics = dumped.map_err(|e| {
             descriptors::remove(images.as_fd());
             Error::new(e.to_string())
@@ -226,7 +240,9 @@ impl Subject {
             _ => None,
         });
         // Nodes are bound where mknod(2) is not allowed.
-        let devices = self.config.devices.iter().map(|device| (device.path.as_str(), false));
+        let defaults = devices::DEFAULTS.iter().map(|(path, ..)| *path);
+        let devices = self.config.devices.iter().map(|device| device.path.as_str());
+        let devices = devices.chain(defaults).map(|path| (path, false));
         let notify = NotifySocket::is_set_up(&self.container.dir).then_some((notify::IN_CONTAINER, false));
         binds.chain(devices).chain(notify).collect()
     }

@@ -241,9 +241,15 @@ pub fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
 }
 
 /// Writes a running or paused container to disk. Unless it is left running or only pre-dumped, it ends and is deleted. After
-/// an error it is what it was before.
-pub fn checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<()> {
-    checkpoint::checkpoint(rt, id, options)
+/// an error it is what it was before. `progress` gets the bytes of its memory that are written, and of how many; the
+/// container waits for it.
+pub fn checkpoint(
+    rt: &Runtime,
+    id: &str,
+    options: &CheckpointOptions,
+    progress: &mut dyn FnMut(u64, u64),
+) -> Result<()> {
+    checkpoint::checkpoint(rt, id, options, progress)
 }
 
 /// What keeps a container from being checkpointed, a line for each thing. Nothing is stopped or written.

@@ -96,16 +96,27 @@ impl NotifySocket {
         let ready = message.split(|byte| *byte == b'\n').find(|line| line.starts_with(b"READY="));
         let Some(ready) = ready else { return Ok(false) };
         // Only READY crosses the border: the rest could change the service on the host.
-        let text = [ready, format!("\nMAINPID={pid}").as_bytes()].concat();
-        let address = match self.host.as_os_str().as_bytes() {
-            [b'@', name @ ..] => UnixAddr::new_abstract(name),
-            path => UnixAddr::new(path),
-        };
-        let send = address.and_then(|address| {
-            let client = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
-            sendto(client.as_raw_fd(), &text, &address, MsgFlags::MSG_NOSIGNAL)
-        });
-        send.map_err(Errno::from).at(|| format!("NOTIFY_SOCKET {}", self.host.display()))?;
+        tell(&self.host, ready, pid)?;
         Ok(true)
     }
+}
+
+/// Tells whoever listens at `host` that a restored program is ready: it has said so before it was checkpointed, and will not
+/// again.
+pub(crate) fn is_ready(host: &Path, pid: i32) -> Result<()> {
+    tell(host, b"READY=1", pid)
+}
+
+fn tell(host: &Path, ready: &[u8], pid: i32) -> Result<()> {
+    let text = [ready, format!("\nMAINPID={pid}").as_bytes()].concat();
+    let address = match host.as_os_str().as_bytes() {
+        [b'@', name @ ..] => UnixAddr::new_abstract(name),
+        path => UnixAddr::new(path),
+    };
+    let send = address.and_then(|address| {
+        let client = socket(AddressFamily::Unix, SockType::Datagram, SockFlag::SOCK_CLOEXEC, None)?;
+        sendto(client.as_raw_fd(), &text, &address, MsgFlags::MSG_NOSIGNAL)
+    });
+    send.map_err(Errno::from).at(|| format!("NOTIFY_SOCKET {}", host.display()))?;
+    Ok(())
 }

@@ -9,7 +9,7 @@ use crate::config::{Mount, MountKind};
 use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
 use crate::error::{At, Error, Result};
 use crate::work::{Log, WorkDirectory, open_directory};
-use crate::{CreateOptions, RestoreOptions, RunOptions, Runtime, descriptors};
+use crate::{CreateOptions, RestoreOptions, RunOptions, Runtime, descriptors, notify};
 use checkpoint::{Capabilities, Filter, Policy, Restore, User};
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,6 +35,11 @@ pub(crate) fn restore(
     let Restored { mut making, child, attached, statistics } = restored;
     let statistics = StatsEntry { dump: None, restore: Some(statistics) };
     if let Err(e) = work.write_statistics("stats-restore", &statistics) {
+        rt.warnings.borrow_mut().push(e.to_string());
+    }
+    if let Some(host) = &options.notify_socket
+        && let Err(e) = notify::is_ready(host, child.pid)
+    {
         rt.warnings.borrow_mut().push(e.to_string());
     }
     let Some(attached) = attached else {

@@ -14,6 +14,7 @@ mod environment;
 mod host;
 mod log;
 mod output;
+mod progress;
 mod values;
 mod version;
 

@@ -9,7 +9,8 @@ use crate::reader::{Source, has_magic, is_without_magics};
 use crate::writer::Writer;
 use nix::fcntl::renameat;
 use nix::libc;
-use nix::unistd::{UnlinkatFlags, symlinkat, unlinkat};
+use nix::sys::stat::{Mode, fchmod};
+use nix::unistd::{Gid, UnlinkatFlags, fchown, symlinkat, unlinkat};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
@@ -20,10 +21,12 @@ use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 /// `inventory.img` before it is whole. Not an image by its name.
 const INVENTORY_PART: &str = "inventory.img.part";
 
+const GROUP_READS: Mode = Mode::S_IRUSR.union(Mode::S_IWUSR).union(Mode::S_IRGRP);
+
 /// A dump that is being written.
 ///
-/// Every file is made anew, with mode 0600, and is in the manifest in the end. Dropped before `commit`, it removes what
-/// it wrote.
+/// Every file is made anew, with mode 0600 unless a group may read it, and is in the manifest in the end. Dropped before
+/// `commit`, it removes what it wrote.
 ///
 /// Nothing is synchronized, as CRIU does not either: it would take as long as the disk does, while tasks wait. What a
 /// crash of the machine, not of floe, can do within seconds of a dump is that files have lost their end or content
@@ -32,6 +35,8 @@ const INVENTORY_PART: &str = "inventory.img.part";
 #[derive(Debug)]
 pub struct DirectoryWriter {
     dir: OwnedFd,
+    /// Who may read the files beside their owner.
+    group: Option<Gid>,
     /// Those that are whole.
     files: BTreeMap<String, Content>,
     parent: Option<Digest>,
@@ -64,7 +69,7 @@ impl DirectoryWriter {
     /// A file that is named like an image and is none is an error; others stay.
     pub fn new(dir: OwnedFd) -> Result<DirectoryWriter> {
         let (files, made) = (BTreeMap::new(), Vec::new());
-        let writer = DirectoryWriter { dir, files, parent: None, made, is_complete: false };
+        let writer = DirectoryWriter { dir, group: None, files, parent: None, made, is_complete: false };
         // First, because from here on the old dump is not complete.
         writer.unlink(INVENTORY)?;
         writer.unlink(MANIFEST)?;
@@ -80,6 +85,11 @@ impl DirectoryWriter {
             writer.unlink(PARENT)?;
         }
         Ok(writer)
+    }
+
+    /// Lets a group read all files that are made from now on.
+    pub fn readable_by(&mut self, gid: u32) {
+        self.group = Some(Gid::from_raw(gid));
     }
 
     /// Writes the image `name` of the type `image`; `write` adds its entries.
@@ -182,6 +192,10 @@ impl DirectoryWriter {
         let fd = openat2(self.dir.as_fd(), name, flags, 0o600, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
             .map_err(|errno| Error::of_kernel(format!("create {name}"), errno))?;
         self.made.push(name.to_owned());
+        if let Some(gid) = self.group {
+            let readable = fchown(&fd, None, Some(gid)).and_then(|()| fchmod(&fd, GROUP_READS));
+            readable.map_err(|errno| Error::of_kernel(format!("let group {gid} read {name}"), errno))?;
+        }
         Ok(File::from(fd))
     }
 

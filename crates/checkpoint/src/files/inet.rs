@@ -13,7 +13,8 @@ use sys::socket::{address, option, option_number};
 
 /// States of sockets (net/tcp_states.h).
 const ESTABLISHED: u8 = 1;
-const CLOSE: u8 = 7;
+const SYN_RECV: u8 = 3;
+pub(super) const CLOSE: u8 = 7;
 const LISTEN: u8 = 10;
 
 /// An address of a socket: words in network order, and the port.
@@ -51,6 +52,11 @@ pub(super) fn tcp_state(fd: BorrowedFd<'_>) -> sys::Result<(u8, u32)> {
 /// Whether TCP holds a connection that others know of.
 pub(super) fn is_connection(state: u8) -> bool {
     ![CLOSE, LISTEN].contains(&state)
+}
+
+/// Whether one side has said that it is done.
+pub(super) fn is_closing(state: u8) -> bool {
+    state > SYN_RECV && is_connection(state)
 }
 
 impl Files<'_> {

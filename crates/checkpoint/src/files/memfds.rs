@@ -33,10 +33,11 @@ impl Files<'_> {
         let link = open.link.as_os_str().as_bytes();
         let name = link.strip_prefix(b"/memfd:").unwrap_or(link);
         let inode_id = self.memfds.len() as u64 + 1;
+        let (uid, gid) = self.ids(&open.metadata);
         self.memfds.push(MemfdInodeEntry {
             name: name.strip_suffix(b" (deleted)").unwrap_or(name).to_vec(),
-            uid: open.metadata.uid(),
-            gid: open.metadata.gid(),
+            uid,
+            gid,
             size: open.metadata.size(),
             shmid,
             seals: seals as u32,

@@ -16,10 +16,11 @@ mod unix;
 mod watches;
 
 pub(crate) use kind::Kind;
-pub(crate) use sockets::socket_refused;
+pub(crate) use sockets::{SocketRefused, socket_refused};
 pub(crate) use terminals::Controlling;
 pub(crate) use unix::{Signed, UnixSockets, senders};
 
+use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use crate::guardian::Guardian;
 use crate::links::Links;
@@ -99,6 +100,8 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) unix: &'a UnixSockets,
     /// Of processes: a terminal, its session and its foreground process group.
     pub(crate) terminals: &'a [Controlling],
+    /// Of the container's user namespace.
+    pub(crate) maps: &'a IdMaps,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -257,6 +260,12 @@ impl<'a> Files<'a> {
         Ok(id)
     }
 
+    /// User and group of a file as the container sees them.
+    fn ids(&self, metadata: &Metadata) -> (u32, u32) {
+        let maps = self.surroundings.maps;
+        (maps.uid(metadata.uid()), maps.gid(metadata.gid()))
+    }
+
     /// Who gets signals about a file.
     fn owner(&self, open: &Open) -> Result<FownEntry> {
         const F_OWNER_PGRP: u32 = 2;
@@ -279,7 +288,7 @@ impl<'a> Files<'a> {
                 open.owner, owner.pid
             )));
         };
-        let [uid, euid] = owner.uids;
+        let [uid, euid] = owner.uids.map(|uid| self.surroundings.maps.uid(uid));
         Ok(FownEntry { uid, euid, signum: owner.signal, pid_type: owner.kind, pid: *pid })
     }
 }

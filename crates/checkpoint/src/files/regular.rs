@@ -131,7 +131,7 @@ impl Files<'_> {
             Some((id, _)) => *id,
             None => {
                 let id = self.ghosts.len() as u32 + 1;
-                self.ghosts.insert(id, ghost(open)?);
+                self.ghosts.insert(id, ghost(open, self.ids(&open.metadata))?);
                 id
             }
         };
@@ -144,7 +144,7 @@ impl Files<'_> {
     }
 }
 
-fn ghost(open: &Open) -> Result<(Ghost, File)> {
+fn ghost(open: &Open, (uid, gid): (u32, u32)) -> Result<(Ghost, File)> {
     let metadata = &open.metadata;
     let is_regular = metadata.is_file();
     let flags = if is_regular { libc::O_RDONLY } else { libc::O_PATH };
@@ -154,8 +154,8 @@ fn ghost(open: &Open) -> Result<(Ghost, File)> {
     let file = file.at(|| format!("{}: open the deleted file", open.owner))?;
     let time = |sec: i64, nsec: i64| Some(Timeval { tv_sec: sec as u64, tv_usec: (nsec / 1000) as u64 });
     let entry = GhostFileEntry {
-        uid: metadata.uid(),
-        gid: metadata.gid(),
+        uid,
+        gid,
         mode: metadata.mode(),
         dev: Some(metadata.dev() as u32),
         ino: Some(metadata.ino()),

@@ -55,16 +55,29 @@ impl Socket {
 }
 
 /// Why a socket cannot be dumped, and what to do about it.
+#[derive(Debug)]
+pub(crate) struct SocketRefused {
+    pub(crate) reason: String,
+    pub(crate) remedy: &'static str,
+    /// It is about to end.
+    pub(crate) is_momentary: bool,
+}
+
 pub(crate) fn socket_refused(
     fd: BorrowedFd<'_>,
     options: &DumpOptions<'_>,
-) -> sys::Result<Option<(String, &'static str)>> {
+) -> sys::Result<Option<SocketRefused>> {
     let socket = Socket::of(fd)?;
     if let Some(reason) = socket.refused() {
-        return Ok(Some((reason, "")));
+        return Ok(Some(SocketRefused { reason, remedy: "", is_momentary: false }));
     }
-    if socket.is_tcp() && inet::is_connection(inet::tcp_state(fd)?.0) && !options.tcp_close {
-        return Ok(Some(("an established TCP connection is not supported".to_owned(), "use --tcp-close")));
+    let state = if socket.is_tcp() { inet::tcp_state(fd)?.0 } else { inet::CLOSE };
+    if inet::is_connection(state) && !options.tcp_close {
+        return Ok(Some(SocketRefused {
+            reason: "an established TCP connection is not supported".to_owned(),
+            remedy: "use --tcp-close",
+            is_momentary: inet::is_closing(state),
+        }));
     }
     Ok(None)
 }

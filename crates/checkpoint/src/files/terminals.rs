@@ -60,6 +60,7 @@ impl Files<'_> {
         let dev = libc::makedev(136 + index / 256, index % 256);
         let controlling = self.surroundings.terminals.iter().find(|terminal| terminal.dev == dev);
         let [ws_row, ws_col, ws_xpixel, ws_ypixel] = window(fd).at(what)?.map(u32::from);
+        let (uid, gid) = self.ids(&open.metadata);
         self.terminals.push(TtyInfoEntry {
             id,
             r#type: TtyType::Pty as i32,
@@ -74,8 +75,8 @@ impl Files<'_> {
             winsize: Some(WinsizeEntry { ws_row, ws_col, ws_xpixel, ws_ypixel }),
             pty: Some(TtyPtyEntry { index }),
             dev: Some(open.metadata.dev() as u32),
-            uid: Some(open.metadata.uid()),
-            gid: Some(open.metadata.gid()),
+            uid: Some(uid),
+            gid: Some(gid),
         });
         Ok(id)
     }

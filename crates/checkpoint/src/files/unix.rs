@@ -71,10 +71,11 @@ impl UnixSockets {
         self.sockets.contains_key(&inode)
     }
 
-    /// The peer of a socket, as long as it is there; of one that waits to be accepted, the socket that listens.
+    /// The peer of a socket, as long as it is there, in whichever network namespace; of one that waits to be accepted, the
+    /// socket that listens.
     pub(crate) fn peer(&self, inode: u32) -> Option<u32> {
         let peer = self.waiting.get(&inode).copied().or_else(|| Some(self.sockets.get(&inode)?.peer));
-        peer.filter(|peer| self.sockets.contains_key(peer))
+        peer.filter(|peer| *peer != 0)
     }
 
     /// Whether it is connected to nobody in the namespace: it waits to be accepted by one in another. One whose peer has
@@ -220,8 +221,8 @@ impl Files<'_> {
         let info = Fdinfo::of(std::process::id() as i32, file.as_raw_fd())?;
         let link = crate::proc::link(format!("/proc/self/fd/{}", file.as_raw_fd()))?;
         let metadata = File::from(file).metadata().at(|| format!("{}: the file of its name", open.owner))?;
-        usk.file_perms =
-            Some(FilePermsEntry { mode: metadata.mode(), uid: metadata.uid(), gid: metadata.gid() });
+        let (uid, gid) = self.ids(&metadata);
+        usk.file_perms = Some(FilePermsEntry { mode: metadata.mode(), uid, gid });
         usk.mnt_id = self.surroundings.mounts.find(info.mnt_id).map(|id| id as i32);
         let path = link.as_os_str().as_bytes();
         let found = sys::path::resolve_in_root(
@@ -297,9 +298,7 @@ impl Files<'_> {
         }
         for socket in sockets().filter(|socket| socket.peer != 0) {
             let is_inside = sockets().any(|other| other.ino == socket.peer);
-            // A stream whose peer has ended is told apart by nothing else.
-            let is_gone = !self.surroundings.unix.has(socket.peer);
-            if !is_inside && !is_gone && !are_external_allowed {
+            if !is_inside && !are_external_allowed {
                 return Err(Error::new(format!(
                     "unix socket {}: its peer {} is outside of the container; use --ext-unix-sk",
                     socket.ino, socket.peer

@@ -4,6 +4,7 @@
 //! replaced, and device nodes are not made. Names are resolved below the mount they belong to and nowhere else.
 
 use super::build::Build;
+use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use flate2::read::GzDecoder;
 use images::messages::{Fstype, MntEntry};
@@ -11,7 +12,7 @@ use nix::fcntl::{AtFlags, OFlag};
 use nix::sys::stat::{Mode, SFlag, UtimensatFlags};
 use nix::sys::statvfs::FsFlags;
 use nix::sys::time::TimeSpec;
-use nix::unistd::{Gid, Uid};
+use nix::unistd::{Gid, Uid, setfsgid, setfsuid};
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{self, Read};
@@ -22,6 +23,7 @@ use std::path::{Component, Path, PathBuf};
 use sys::path::{
     RESOLVE_BENEATH, RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, RESOLVE_NO_SYMLINKS, RESOLVE_NO_XDEV, openat2,
 };
+use sys::process::{CapSets, capget, capset};
 use tar::{Archive, Entry, EntryType};
 
 const TMPFS_MAGIC: i64 = 0x0102_1994;
@@ -33,18 +35,26 @@ pub(super) fn fill(build: &Build<'_>, mount: &MntEntry, own: &[PathBuf]) -> Resu
     }
     let root = format!("/proc/{}/root", build.init);
     let root = File::open(&root).at(|| format!("open {root}"))?;
+    let maps = IdMaps::of(build.init)?;
+    let _guard = FileUser::become_root_of(&maps).at(|| "become the container's root".to_owned())?;
     let names =
         [format!("tmpfs-dev-{}.tar.gz.img", mount.root_dev), format!("tmpfs-{}.tar.gz.img", mount.mnt_id)];
     for name in names {
         if let Some(file) = build.images.raw(&name)? {
-            fill_one(root.as_fd(), own, mount, file)
+            fill_one(root.as_fd(), own, mount, &maps, file)
                 .map_err(|error| Error::new(format!("{name}: {error}")))?;
         }
     }
     Ok(())
 }
 
-fn fill_one(root: BorrowedFd<'_>, own: &[PathBuf], mount: &MntEntry, archive: File) -> Result<()> {
+fn fill_one(
+    root: BorrowedFd<'_>,
+    own: &[PathBuf],
+    mount: &MntEntry,
+    maps: &IdMaps,
+    archive: File,
+) -> Result<()> {
     let mountpoint = mount.mountpoint.strip_prefix(b".").unwrap_or(&mount.mountpoint);
     let path = Path::new(OsStr::from_bytes(mountpoint));
     let place = || path.display().to_string();
@@ -72,7 +82,7 @@ fn fill_one(root: BorrowedFd<'_>, own: &[PathBuf], mount: &MntEntry, archive: Fi
     for entry in archive.entries().at(place)? {
         let mut entry = entry.at(place)?;
         let name = clean(&entry)?;
-        extract(top.as_fd(), &mut entry, &name, &mut directories)
+        extract(top.as_fd(), maps, &mut entry, &name, &mut directories)
             .map_err(|error| Error::new(format!("{}: {error}", path.join(&name).display())))?;
     }
     // What is made in a directory changes its time; so the innermost come first.
@@ -84,6 +94,33 @@ fn fill_one(root: BorrowedFd<'_>, own: &[PathBuf], mount: &MntEntry, archive: Fi
         nix::sys::stat::futimens(dir, times, times).at(place)?;
     }
     Ok(())
+}
+
+/// As whom files are made. A file system that is mounted in a user namespace takes none of a user who is not in it; ours is
+/// not, although root.
+struct FileUser {
+    before: CapSets,
+}
+
+impl FileUser {
+    fn become_root_of(maps: &IdMaps) -> sys::Result<FileUser> {
+        let before = capget()?;
+        if let (Some(uid), Some(gid)) = (maps.outer_uid(0), maps.outer_gid(0)) {
+            setfsgid(Gid::from_raw(gid));
+            setfsuid(Uid::from_raw(uid));
+            // Another user than 0 has lost those for files, capabilities(7).
+            capset(&before)?;
+        }
+        Ok(FileUser { before })
+    }
+}
+
+impl Drop for FileUser {
+    fn drop(&mut self) {
+        setfsgid(nix::unistd::getegid());
+        setfsuid(nix::unistd::geteuid());
+        let _ = capset(&self.before);
+    }
 }
 
 /// The name of an entry, below the mount.
@@ -106,6 +143,7 @@ fn open_below(top: BorrowedFd<'_>, name: &Path, flags: i32) -> sys::Result<Owned
 
 fn extract<R: Read>(
     top: BorrowedFd<'_>,
+    maps: &IdMaps,
     entry: &mut Entry<'_, R>,
     name: &Path,
     directories: &mut Vec<(PathBuf, TimeSpec)>,
@@ -113,7 +151,11 @@ fn extract<R: Read>(
     let time = modified(entry)?;
     let header = entry.header();
     let (kind, mode) = (header.entry_type(), Mode::from_bits_truncate(header.mode()? & 0o7777));
-    let owner = (Uid::from_raw(header.uid()? as u32), Gid::from_raw(header.gid()? as u32));
+    let owner = (maps.outer_uid(header.uid()? as u32), maps.outer_gid(header.gid()? as u32));
+    let (Some(uid), Some(gid)) = owner else {
+        return Err(io::Error::other("its owner is not in the user namespace"));
+    };
+    let owner = (Uid::from_raw(uid), Gid::from_raw(gid));
     let Some(last) = name.file_name() else {
         // The mount itself.
         nix::sys::stat::fchmod(top, mode)?;

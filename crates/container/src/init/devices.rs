@@ -17,7 +17,7 @@ use sys::{Errno, Result};
 const DEVPTS_SUPER_MAGIC: i64 = 0x1cd1;
 
 /// Devices that every container has (config-linux.md, default devices).
-const DEFAULTS: [(&str, u32, u32); 6] = [
+pub(crate) const DEFAULTS: [(&str, u32, u32); 6] = [
     ("/dev/null", 1, 3),
     ("/dev/zero", 1, 5),
     ("/dev/full", 1, 7),

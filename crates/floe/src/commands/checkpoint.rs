@@ -2,6 +2,7 @@
 
 use super::{absolute, absolute_if_given, output};
 use crate::args::{Checkpoint, Criu, Images};
+use crate::progress::Progress;
 use anyhow::{Result, bail};
 use container::{CheckpointOptions, Runtime};
 use std::path::{Path, PathBuf};
@@ -9,7 +10,8 @@ use std::path::{Path, PathBuf};
 pub fn checkpoint(rt: &Runtime, args: &Checkpoint) -> Result<i32> {
     let options = options(args)?;
     if !args.check {
-        container::checkpoint(rt, &args.id.id, &options)?;
+        let mut progress = Progress::default();
+        container::checkpoint(rt, &args.id.id, &options, &mut |done, total| progress.show(done, total))?;
         return Ok(0);
     }
     let blockers = container::check_checkpoint(rt, &args.id.id, &options)?;

@@ -27,5 +27,7 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
     };
     let run = RunOptions { detach: args.detach, keep: false, no_subreaper: args.container.no_subreaper };
     environment::make_rootless_root(&rt.root)?;
-    Ok(container::restore(rt, &args.id.id, &options_of_flags(&args.container)?, &run, &restore)?)
+    let mut options = options_of_flags(&args.container)?;
+    options.notify_socket = environment::notify_socket();
+    Ok(container::restore(rt, &args.id.id, &options, &run, &restore)?)
 }
