@@ -21,7 +21,7 @@ const WAYS: [Way; 7] = [
     subject::CRIU,
 ];
 
-/// For memory, which is all that a pre-dump dumps.
+/// For memory, which is all that a pre-dump dumps, and for calls that are interrupted more than once.
 const PRE_DUMP_WAYS: [Way; 2] = [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU];
 
 /// For programs that never rest.
@@ -33,7 +33,7 @@ const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 pub(crate) fn cases() -> Vec<Case> {
     let mut names = subject::names("programs", "c");
     let mut cases = subject::cases("programs", &WAYS, &names, UNSUPPORTED, run);
-    names.retain(|name| name.starts_with("memory") || ["busy", "tree"].contains(&name.as_str()));
+    names.retain(|name| ["memory", "blocked", "busy", "tree"].iter().any(|part| name.starts_with(part)));
     cases.extend(subject::cases("programs", &PRE_DUMP_WAYS, &names, UNSUPPORTED, run));
     cases.extend(subject::cases("programs", &HARD_WAYS, &HARD.map(str::to_owned), UNSUPPORTED, run));
     cases.extend(subject::cases(

@@ -14,6 +14,7 @@ use images::messages::{
 };
 use inject::{Batch, Call, Outcome, Place, ThreadState};
 use std::collections::BTreeMap;
+use std::os::unix::fs::FileExt;
 
 /// Numbers of threads in the container by those in our pid namespace.
 pub(crate) type Numbers = BTreeMap<i32, u32>;
@@ -201,8 +202,12 @@ pub(crate) fn core(
     context: &Context<'_>,
 ) -> Result<CoreEntry> {
     let (thread, state) = (&member.threads[nth], &member.state_of(nth));
-    let info =
-        arch::thread_info(&state.registers, &thread.extended_state, outcome.u64(questions.tid_address));
+    let (at, len) = arch::code_before_call(&state.registers);
+    let mut code = vec![0; len];
+    // A program that is not there any more has no call either.
+    let _ = member.memory().read_at(&mut code, at);
+    let tid_address = outcome.u64(questions.tid_address);
+    let info = arch::thread_info(&state.registers, &thread.extended_state, tid_address, &code);
     let tc = match &questions.process {
         Some(process) => Some(task_core(member, state, process, outcome, context)?),
         None => None,

@@ -14,6 +14,7 @@ use crate::target::Target;
 use cgroup::Cgroup;
 use images::messages::SeccompMode;
 use inject::{Process, RseqConfiguration, Stop, Supervisor, Thread, ThreadState};
+use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
@@ -329,6 +330,11 @@ impl Member {
     pub(crate) fn state_of(&self, nth: usize) -> ThreadState {
         let process = self.process.as_ref().expect("the tree is entered");
         *process.threads().nth(nth).expect("a thread that was seized").1
+    }
+
+    /// Its memory, to be read at its addresses.
+    pub(crate) fn memory(&self) -> &File {
+        self.process.as_ref().expect("the tree is entered").memory()
     }
 
     /// Mappings that are ours.

@@ -5,5 +5,5 @@ mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{
-    MARCH, ask_for_permitted_components, asked_for, permit_components, thread_info, tiles,
+    MARCH, ask_for_permitted_components, asked_for, code_before_call, permit_components, thread_info, tiles,
 };

@@ -29,12 +29,23 @@ const TILE_DATA: u32 = 18;
 /// Components that a process has to ask for.
 const TO_BE_ASKED_FOR: u64 = 1 << TILE_DATA;
 
+/// Where the code before a thread's system call begins, and its bytes as far as `thread_info` wants them.
+pub(crate) fn code_before_call(registers: &Registers) -> (u64, usize) {
+    const BYTES: usize = 24;
+    (registers.rip.wrapping_sub((inject::CALL_INSTRUCTION.len() + BYTES) as u64), BYTES)
+}
+
 /// A thread's registers as images have them. `xsave` is its XSAVE area in the standard format, `tid_address` what
-/// set_tid_address(2) was told.
-pub(crate) fn thread_info(registers: &Registers, xsave: &[u8], tid_address: u64) -> ThreadInfoX86 {
+/// set_tid_address(2) was told, `code` what is at `code_before_call`.
+pub(crate) fn thread_info(
+    registers: &Registers,
+    xsave: &[u8],
+    tid_address: u64,
+    code: &[u8],
+) -> ThreadInfoX86 {
     ThreadInfoX86 {
         clear_tid_addr: tid_address,
-        gpregs: general(&restarted(registers)),
+        gpregs: general(&restarted(registers, code)),
         fpregs: extended(xsave),
         // Segments of set_thread_area(2), which 64-bit programs do not use.
         tls: (12..=14).map(unused_segment).collect(),
@@ -83,7 +94,7 @@ pub(crate) fn tiles(xsave: &[u8]) -> Option<Tiles> {
 /// What is left of a relative time limit only the kernel knows, unless the call writes it for the program: then that is
 /// what it is made again with. Otherwise it gets all of its time once more, which is late but no error; EINTR is one to
 /// many programs.
-fn restarted(registers: &Registers) -> Registers {
+fn restarted(registers: &Registers, code: &[u8]) -> Registers {
     const SYSCALL: u64 = inject::CALL_INSTRUCTION.len() as u64;
     let again = Registers { rip: registers.rip - SYSCALL, rax: registers.orig_rax, ..*registers };
     if (registers.orig_rax as i64) < 0 {
@@ -93,15 +104,35 @@ fn restarted(registers: &Registers) -> Registers {
         // ERESTARTSYS, ERESTARTNOINTR, ERESTARTNOHAND
         512..=514 => again,
         // ERESTART_RESTARTBLOCK
+        516 if registers.orig_rax == libc::SYS_restart_syscall as u64 => {
+            match restarted_before(registers, code) {
+                Some(call) => restarted(&Registers { orig_rax: call as u64, ..*registers }, code),
+                None => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
+            }
+        }
         516 => match registers.orig_rax as i64 {
             libc::SYS_nanosleep if registers.rsi != 0 => Registers { rdi: registers.rsi, ..again },
             libc::SYS_clock_nanosleep if registers.r10 != 0 => Registers { rdx: registers.r10, ..again },
-            // It was restarted before, and which call it was is not known any more.
-            libc::SYS_restart_syscall => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
             _ => again,
         },
         _ => *registers,
     }
+}
+
+/// Which call a thread makes that was restarted before, by a stop or an earlier dump: the kernel only says that it was
+/// (restart_syscall(2)), but of the few calls that it may be, programs move the number into `eax` just before. Where it
+/// comes through syscall(2) instead, it is the one that has no other way, if its arguments are such.
+fn restarted_before(registers: &Registers, code: &[u8]) -> Option<i64> {
+    const MOV_EAX: u8 = 0xb8;
+    let calls = [libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_futex, libc::SYS_poll];
+    let moved = |bytes: &[u8]| {
+        let number = i64::from(i32::from_le_bytes(bytes[1..].try_into().expect("four bytes")));
+        (bytes[0] == MOV_EAX && calls.contains(&number)).then_some(number)
+    };
+    const FLAGS: i32 = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+    let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET].contains(&(registers.rsi as i32 & !FLAGS));
+    let is_futex = || waits && registers.rdi.is_multiple_of(4) && registers.r10 != 0;
+    code.windows(5).rev().find_map(moved).or_else(|| is_futex().then_some(libc::SYS_futex))
 }
 
 fn general(r: &Registers) -> UserX86RegsEntry {
@@ -254,6 +285,7 @@ mod tests {
 
     #[test]
     fn interrupted_calls() {
+        let restarted = |r: &Registers| restarted(r, &[]);
         let again = |r: &Registers| (restarted(r).rip, restarted(r).rax as i64);
         assert_eq!(again(&interrupted(libc::SYS_read, -512)), (0x1000, libc::SYS_read));
         assert_eq!(again(&interrupted(libc::SYS_pause, -514)), (0x1000, libc::SYS_pause));
@@ -267,5 +299,9 @@ mod tests {
         assert_eq!(restarted(&Registers { rsi: 0, ..block(libc::SYS_nanosleep) }).rdi, 0x10);
         assert_eq!(again(&block(libc::SYS_poll)), (0x1000, libc::SYS_poll));
         assert_eq!(again(&block(libc::SYS_restart_syscall)), (0x1002, -4));
+        // mov eax, 230; xor r10d, r10d
+        let code = [0x90, 0xb8, 230, 0, 0, 0, 0x45, 0x31, 0xd2];
+        let known = super::restarted(&block(libc::SYS_restart_syscall), &code);
+        assert_eq!((known.rip, known.rax as i64), (0x1000, libc::SYS_clock_nanosleep));
     }
 }
