@@ -90,11 +90,13 @@ pub fn dump(
         // Before anybody sees them.
         collection.links.remove();
         tree.resume()?;
+        clock.frozen = start.elapsed();
     } else {
         collection.links.keep();
+        // Until nobody waits any more: the kernel takes long to give much memory back.
+        clock.frozen = start.elapsed();
         tree.kill(target)?;
     }
-    clock.frozen = start.elapsed();
     Ok(statistics(&clock, &written))
 }
 
