@@ -105,5 +105,10 @@ int main(void)
 		must(syscall(SYS_timer_delete, all[at]));
 	for (kernel_timer timer = 0; timer < 100; timer++)
 		expect_error(syscall(SYS_timer_delete, timer), EINVAL);
+	/* A new one gets a number of the kernel's choice, whatever the variable has. */
+	struct sigevent none = { .sigev_notify = SIGEV_NONE };
+	kernel_timer next = 1234567;
+	must(syscall(SYS_timer_create, CLOCK_MONOTONIC, &none, &next));
+	expect(next == 1234567, false);
 	return pass();
 }

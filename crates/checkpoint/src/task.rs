@@ -42,7 +42,7 @@ struct ProcessQuestions {
     subreaper: Place,
     dumpable: Call,
     brk: Call,
-    membarrier: Call,
+    membarrier: MembarrierQuestion,
     keys: KeysQuestion,
     permitted_components: Place,
     names: Place,
@@ -100,7 +100,6 @@ impl Questions {
     }
 
     pub(crate) fn of_leader(member: &Member) -> Result<Questions> {
-        const MEMBARRIER_CMD_GET_REGISTRATIONS: i32 = 1 << 9;
         let mut questions = Questions::of_thread();
         let batch = &mut questions.batch;
         let actions = ActionsQuestion::ask(batch);
@@ -112,8 +111,7 @@ impl Questions {
         batch.call("prctl PR_GET_CHILD_SUBREAPER", libc::SYS_prctl, &arguments);
         let dumpable = batch.call("prctl PR_GET_DUMPABLE", libc::SYS_prctl, &[libc::PR_GET_DUMPABLE.into()]);
         let brk = batch.call("brk", libc::SYS_brk, &[0.into()]);
-        let arguments = [MEMBARRIER_CMD_GET_REGISTRATIONS.into(), 0.into(), 0.into()];
-        let membarrier = batch.call_may_fail("membarrier", libc::SYS_membarrier, &arguments);
+        let membarrier = MembarrierQuestion::ask(batch);
         let keys = KeysQuestion::ask(batch);
         let permitted_components = arch::ask_for_permitted_components(batch);
         let names = batch.space(6 * NAME);
@@ -288,13 +286,45 @@ fn task_core(
         sigactions: questions.actions.answer(outcome),
         child_subreaper: Some(outcome.u32(questions.subreaper) != 0),
         stop_signo: (member.state == TaskState::Stopped).then_some(member.stop_signal as u32),
-        membarrier_registration_mask: outcome
-            .result(questions.membarrier)
-            .ok()
-            .map(|mask| mask as u32)
-            .filter(|m| *m != 0),
+        membarrier_registration_mask: Some(questions.membarrier.answer(outcome)).filter(|mask| *mask != 0),
         ..TaskCoreEntry::default()
     })
+}
+
+/// What a process has registered for with membarrier(2).
+#[derive(Debug)]
+struct MembarrierQuestion {
+    registrations: Call,
+    /// Each by its command, which EPERM answers where it is not registered.
+    probes: [(u32, Call); 3],
+}
+
+impl MembarrierQuestion {
+    const REGISTER_GLOBAL_EXPEDITED: u32 = 1 << 2;
+    /// PRIVATE_EXPEDITED, its SYNC_CORE, its RSEQ. The command to register is the next bit.
+    const PRIVATE: [u32; 3] = [1 << 3, 1 << 5, 1 << 7];
+    const GET_REGISTRATIONS: u32 = 1 << 9;
+
+    fn ask(batch: &mut Batch) -> MembarrierQuestion {
+        let mut call = |command: u32| {
+            batch.call_may_fail("membarrier", libc::SYS_membarrier, &[command.into(), 0.into(), 0.into()])
+        };
+        MembarrierQuestion {
+            registrations: call(Self::GET_REGISTRATIONS),
+            probes: Self::PRIVATE.map(|command| (command << 1, call(command))),
+        }
+    }
+
+    fn answer(&self, outcome: &Outcome) -> u32 {
+        if let Ok(registrations) = outcome.result(self.registrations) {
+            return registrations as u32;
+        }
+        // FIXME: remove when 6.3 is the oldest supported kernel. Nothing tells about GLOBAL_EXPEDITED before; who is
+        // registered without need only takes part in barriers.
+        let is_registered = |(_, probe): &&(u32, Call)| outcome.result(*probe).is_ok();
+        let private = self.probes.iter().filter(is_registered).map(|(register, _)| register);
+        private.fold(Self::REGISTER_GLOBAL_EXPEDITED, |mask, register| mask | register)
+    }
 }
 
 /// The core of a process that has ended and was not waited for.

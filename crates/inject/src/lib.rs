@@ -18,6 +18,7 @@ mod process;
 mod ptrace;
 mod region;
 mod supervisor;
+mod vdso;
 
 pub use arch::{CALL_INSTRUCTION, Registers};
 pub use batch::{Arg, Batch, Call, Outcome, Place};
@@ -26,3 +27,4 @@ pub use nursery::{Entrance, Nursery};
 pub use process::{Process, ThreadState};
 pub use ptrace::{RseqConfiguration, Stop, Thread};
 pub use supervisor::Supervisor;
+pub use vdso::loaded_size;

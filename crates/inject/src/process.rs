@@ -6,6 +6,7 @@ use crate::error::{At, Error, Result};
 use crate::ptrace::{Stop, Thread};
 use crate::region::Region;
 use crate::supervisor::{self, Life, Supervisor};
+use crate::vdso::{self, Place};
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -60,8 +61,8 @@ pub struct Process {
     /// Where the regions are in the task.
     code_at: u64,
     data_at: u64,
-    /// Zeros behind the vdso's code, in which a slot lies while there is no other place for it.
-    vdso_tail: u64,
+    /// In which a slot lies while there is no other place for it.
+    place: Place,
     /// The batch that each thread has got last.
     numbers: Vec<u32>,
 }
@@ -76,21 +77,18 @@ impl Process {
         let memory = File::options().read(true).write(true).open(format!("/proc/{pid}/mem"));
         let memory = memory.at(|| format!("task {pid}: open its memory"))?;
         let maps = Maps::read(pid)?;
-        let vdso_tail = maps.vdso_tail(&memory).ok_or_else(|| {
-            Error::new(format!(
-                "task {pid}: its vdso is missing or has no {} unused bytes at its end",
-                2 * SLOT
-            ))
-        })?;
         let stale = maps.stale(&memory);
         let mut of_ours: Vec<Range<u64>> = stale.iter().map(|stale| stale.range.clone()).collect();
-        of_ours.extend(maps.vdso.iter().map(|vdso| vdso.end - 2 * SLOT as u64..vdso.end));
+        of_ours.extend(maps.vdso.iter().flat_map(vdso::places));
         let mut states = Vec::new();
         for thread in threads {
             let state = state_of(&thread, &memory, &of_ours)?;
             states.push((thread, state));
         }
         let threads = states;
+        let place = maps.vdso.as_ref().and_then(|vdso| vdso::place(vdso, &memory));
+        let place = place
+            .ok_or_else(|| Error::new(format!("task {pid}: its vdso is missing or not this kernel's")))?;
 
         let slots = SLOTS + threads.len() * SLOT;
         let code_len = slots.next_multiple_of(PAGE);
@@ -105,19 +103,18 @@ impl Process {
             map(data_len, libc::PROT_READ | libc::PROT_WRITE),
         ];
         let (first, state) = &threads[0];
-        let results = run_slot(first, state, &memory, vdso_tail, calls);
-        let mapped = results.and_then(|[code, data]| {
-            let address = |result: i64| u64::try_from(result).map_err(|_| Errno::from_raw(-result as i32));
-            Ok((
-                address(code).at(|| format!("task {pid}: map the stub"))?,
-                address(data).at(|| format!("task {pid}: map the stub's mailbox"))?,
-            ))
-        });
+        let errand = Errand::begin(first, state, &memory, &place)?;
+        let map = |nth: usize, what: &str| {
+            let result = errand.call(nth, calls[nth])?;
+            let address = u64::try_from(result).map_err(|_| Errno::from_raw(-result as i32));
+            address.at(|| format!("task {pid}: map {what}"))
+        };
+        let mapped = map(0, "the stub").and_then(|code| Ok((code, map(1, "the stub's mailbox")?)));
         let (code_at, data_at) = match mapped {
             Ok(mapped) => mapped,
             Err(error) => {
                 // The first mapping may be there; the next visitor removes it, as after the death of a supervisor.
-                go_back(first, state, &memory, vdso_tail)?;
+                errand.end()?;
                 return Err(error);
             }
         };
@@ -126,13 +123,14 @@ impl Process {
         let life = supervisor.watch(&data);
         let numbers = vec![0; threads.len()];
         let mut process =
-            Process { pid, threads, memory, code, _life: life, data, code_at, data_at, vdso_tail, numbers };
+            Process { pid, threads, memory, code, _life: life, data, code_at, data_at, place, numbers };
         process.furnish();
         for nth in 0..process.threads.len() {
             process.admit(nth)?;
         }
         process.unmap(&stale)?;
-        process.clear_vdso()?;
+        let given_back = process.memory.write_all_at(&process.place.image, process.place.at);
+        given_back.at(|| format!("task {pid}: write behind the vdso"))?;
         Ok(process)
     }
 
@@ -147,7 +145,7 @@ impl Process {
             let home = Home::new(&state.registers, state.signal_mask);
             let slot = self.code_at + (SLOTS + nth * SLOT) as u64;
             let mark = self.data_at + (mailbox(nth) + HOME) as u64;
-            self.code.write(SLOTS + nth * SLOT, &arch::slot(slot, [[0; 7]; 2], &home, Some(mark)));
+            self.code.write(SLOTS + nth * SLOT, &arch::slot(slot, &home, Some(mark)));
             let home = slot + arch::slot_home() as u64;
             let life = supervisor::life_word(&self.data);
             self.data.write(mailbox(nth), &new_mailbox(self.data_at, mailbox(nth), home, life));
@@ -164,11 +162,6 @@ impl Process {
         thread.set_registers(&registers)?;
         thread.set_signal_mask(ALL_SIGNALS)?;
         thread.resume()
-    }
-
-    /// Gives the end of the vdso its zeros back.
-    fn clear_vdso(&self) -> Result<()> {
-        clear(&self.memory, self.vdso_tail).at(|| format!("task {}: write behind the vdso", self.pid))
     }
 
     /// Removes regions of a supervisor that died here, when all threads have come home from them.
@@ -318,8 +311,10 @@ impl Process {
         let unmap = |at: u64, region: &Region| [libc::SYS_munmap as u64, at, region.len() as u64, 0, 0, 0, 0];
         let calls = [unmap(self.code_at, &self.code), unmap(self.data_at, &self.data)];
         let (first, state) = &self.threads[0];
-        let results = run_slot(first, state, &self.memory, self.vdso_tail, calls)?;
-        go_back(first, state, &self.memory, self.vdso_tail)?;
+        let errand = Errand::begin(first, state, &self.memory, &self.place)?;
+        self.data.word(mailbox(0) + HOME).store(1, Ordering::SeqCst);
+        let results = [errand.call(0, calls[0])?, errand.call(1, calls[1])?];
+        errand.end()?;
         if results != [0, 0] {
             return Err(Error::new(format!("task {}: the stub could not be unmapped", self.pid)));
         }
@@ -378,60 +373,65 @@ fn wait_interrupted(thread: &Thread) -> Result<()> {
     }
 }
 
-/// Lets a stopped thread make two calls at a place that needs nothing in the task, and stops it on the way home.
-fn run_slot(
-    thread: &Thread,
-    state: &ThreadState,
-    memory: &File,
-    at: u64,
-    calls: [RawCall; 2],
-) -> Result<[i64; 2]> {
-    let tid = thread.tid();
-    let home = Home::new(&state.registers, state.signal_mask);
-    memory
-        .write_all_at(&arch::slot(at, calls, &home, None), at)
-        .at(|| format!("task {tid}: write behind the vdso"))?;
-    let mut registers = arch::running(&state.registers, at, 0);
-    thread.set_registers(&registers)?;
-    thread.set_signal_mask(ALL_SIGNALS)?;
-    let mut results = [0; 2];
-    // The entry and the exit of each call, and the entry of the first call on the way home.
-    for stop in 0..5 {
-        loop {
-            thread.resume_to_call()?;
-            match thread.wait(STOP)? {
-                Stop::Call => break,
-                Stop::Interrupted { .. } => {}
-                other => return Err(Error::new(format!("task {tid}: stopped in the stub: {other:?}"))),
+/// The first thread at the slot in the vdso, where it makes calls that need nothing else in the task. Should we die, it
+/// goes home from there.
+struct Errand<'a> {
+    thread: &'a Thread,
+    state: &'a ThreadState,
+    memory: &'a File,
+    place: &'a Place,
+}
+
+impl<'a> Errand<'a> {
+    /// Sends a stopped thread there.
+    fn begin(
+        thread: &'a Thread,
+        state: &'a ThreadState,
+        memory: &'a File,
+        place: &'a Place,
+    ) -> Result<Errand<'a>> {
+        let home = Home::new(&state.registers, state.signal_mask);
+        let errand = Errand { thread, state, memory, place };
+        errand.write(&arch::slot(place.at, &home, None), 0)?;
+        thread.set_registers(&arch::running(&state.registers, place.at + arch::slot_home() as u64, 0))?;
+        thread.set_signal_mask(ALL_SIGNALS)?;
+        Ok(errand)
+    }
+
+    /// Has it make its call number `nth`, 0 or 1, and stops it again on the way home.
+    fn call(&self, nth: usize, call: RawCall) -> Result<i64> {
+        let tid = self.thread.tid();
+        self.thread.set_registers(&arch::calling(&self.state.registers, self.place.at, call))?;
+        for _ in ["entry", "exit"] {
+            loop {
+                self.thread.resume_to_call()?;
+                match self.thread.wait(STOP)? {
+                    Stop::Call => break,
+                    Stop::Interrupted { .. } => {}
+                    other => return Err(Error::new(format!("task {tid}: stopped in the stub: {other:?}"))),
+                }
             }
         }
-        registers = thread.registers()?;
-        if stop == 1 || stop == 3 {
-            results[stop / 2] = arch::call_result(&registers);
-            let noted = at + (arch::SLOT_RESULTS + stop / 2 * 8) as u64;
-            let written = memory.write_all_at(&results[stop / 2].to_le_bytes(), noted);
-            written.at(|| format!("task {tid}: write behind the vdso"))?;
-        }
+        let result = arch::call_result(&self.thread.registers()?);
+        self.write(&result.to_le_bytes(), arch::SLOT_RESULTS + nth * 8)?;
+        Ok(result)
     }
-    // Another kind of stop: at the entry of a call the kernel would make the one that the registers name.
-    let mut registers = arch::running(&registers, at, 0);
-    *arch::instruction_pointer(&mut registers) = at + arch::slot_home() as u64;
-    thread.set_registers(&registers)?;
-    thread.interrupt()?;
-    thread.resume()?;
-    wait_interrupted(thread)?;
-    Ok(results)
-}
 
-/// Gives a thread that `run_slot` has left its own registers, and the place its zeros.
-fn go_back(thread: &Thread, state: &ThreadState, memory: &File, at: u64) -> Result<()> {
-    thread.set_signal_mask(state.signal_mask)?;
-    thread.set_registers(&state.registers)?;
-    clear(memory, at).at(|| format!("task {}: write behind the vdso", thread.tid()))
-}
+    /// Gives the thread its own registers, and the vdso what was at the place.
+    fn end(self) -> Result<()> {
+        // Another kind of stop: after it the kernel decides about the restart of a call.
+        self.thread.interrupt()?;
+        self.thread.resume()?;
+        wait_interrupted(self.thread)?;
+        self.thread.set_signal_mask(self.state.signal_mask)?;
+        self.thread.set_registers(&self.state.registers)?;
+        self.write(&self.place.image, 0)
+    }
 
-fn clear(memory: &File, at: u64) -> std::io::Result<()> {
-    memory.write_all_at(&[0; SLOT], at)
+    fn write(&self, bytes: &[u8], at: usize) -> Result<()> {
+        let written = self.memory.write_all_at(bytes, self.place.at + at as u64);
+        written.at(|| format!("task {}: write behind the vdso", self.thread.tid()))
+    }
 }
 
 /// `of_ours` is where code of an earlier visit lies, whose supervisor may have died a moment ago: a thread that is there
@@ -522,9 +522,10 @@ impl Maps {
     fn stale(&self, memory: &File) -> Vec<Stale> {
         let word = |at: u64| read_word(memory, at);
         // Mapped by a visit that ended before it could mark them.
-        let ends = self.vdso.iter().flat_map(|vdso| [vdso.end - SLOT as u64, vdso.end]);
-        let results = ends.filter(|end| word(end - 8) == Some(arch::SLOT_MARK));
-        let mapped: Vec<u64> = results.flat_map(|end| [word(end - 24), word(end - 16)]).flatten().collect();
+        let left = self.vdso.iter().flat_map(vdso::places);
+        let left = left.filter(|place| word(place.end - 8) == Some(arch::SLOT_MARK));
+        let results = left.map(|place| place.start + arch::SLOT_RESULTS as u64);
+        let mapped: Vec<u64> = results.flat_map(|at| [word(at), word(at + 8)]).flatten().collect();
         let stale = |range: &Range<u64>| {
             let data = if word(range.start) == Some(MARK) {
                 word(range.start + 8)
@@ -538,22 +539,6 @@ impl Maps {
             Some(Stale { range: range.clone(), data })
         };
         self.shared_anonymous.iter().filter_map(stale).collect()
-    }
-
-    /// One of the two last slots of the vdso: zeros, or what a visit has left that ended there. Of two such the first is
-    /// taken.
-    fn vdso_tail(&self, memory: &File) -> Option<u64> {
-        let end = self.vdso.as_ref()?.end;
-        let slot = |nth: u64| {
-            let at = end - nth * SLOT as u64;
-            let mut bytes = [0; SLOT];
-            memory.read_exact_at(&mut bytes, at).ok()?;
-            let is_ours = bytes[SLOT - 8..] == arch::SLOT_MARK.to_le_bytes();
-            let is_empty = bytes.iter().all(|byte| *byte == 0);
-            (is_ours || is_empty).then_some((at, is_empty))
-        };
-        let slots = [slot(2)?, slot(1)?];
-        Some(slots.iter().find(|(_, is_empty)| *is_empty).unwrap_or(&slots[0]).0)
     }
 }
 

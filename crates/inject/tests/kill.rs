@@ -7,6 +7,7 @@
 use inject::{Batch, Process, Supervisor, Thread};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -71,11 +72,11 @@ impl Program {
 /// Visits that end as they should leave no trace.
 fn supervised_and_left() {
     let program = Program::start();
-    let before = mappings(program.child.id());
+    let before = (mappings(program.child.id()), vdso(program.child.id()));
     let pid = program.child.id().to_string();
     let status = myself(&["supervise", &pid, "50"]).status().expect("the supervisor starts");
     assert!(status.success());
-    assert_eq!(before, mappings(program.child.id()));
+    assert!(before == (mappings(program.child.id()), vdso(program.child.id())), "not as before");
     program.end();
 }
 
@@ -111,6 +112,18 @@ fn mappings(pid: u32) -> Vec<String> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/maps")).expect("maps");
     let permissions = |line: &str| line.split(' ').nth(1).is_some_and(|flags| flags.contains(['s', 'x']));
     text.lines().filter(|line| permissions(line)).map(str::to_owned).collect()
+}
+
+/// The bytes of the vdso.
+fn vdso(pid: u32) -> Vec<u8> {
+    let mappings = mappings(pid);
+    let line = mappings.iter().find(|line| line.ends_with("[vdso]")).expect("a vdso");
+    let (start, end) = line.split(' ').next().and_then(|range| range.split_once('-')).expect("a range");
+    let number = |text| u64::from_str_radix(text, 16).expect("an address");
+    let mut bytes = vec![0; (number(end) - number(start)) as usize];
+    let memory = std::fs::File::open(format!("/proc/{pid}/mem")).expect("its memory");
+    memory.read_exact_at(&mut bytes, number(start)).expect("its vdso");
+    bytes
 }
 
 /// Enters the process so many times, with a batch in each thread.

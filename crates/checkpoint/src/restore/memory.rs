@@ -638,11 +638,13 @@ fn map_vdso(build: &mut Build<'_>, index: usize) -> Result<()> {
     read.map_err(|_| {
         Error::new(format!("task {pid}: the kernel's vdso does not fit at {:#x}", range.start))
     })?;
+    // Behind its loaded segment may be what a supervisor has left that died there.
+    now.truncate(inject::loaded_size(&now).unwrap_or(now.len()));
     for run in build.pages.of_task(task).within(&code) {
         let mut then = vec![0; run.size as usize];
         run.file.read_exact_at(&mut then, run.at).at(|| "read pages".to_owned())?;
         let from = (run.start - code.start) as usize;
-        if then != now[from..from + then.len()] {
+        if then.iter().zip(now.iter().skip(from)).any(|(then, now)| then != now) {
             return Err(Error::new(format!(
                 "task {pid}: its vdso is that of another kernel; restore it on the same"
             )));

@@ -21,6 +21,8 @@ const RESOURCES: u32 = 16;
 /// Bytes of a siginfo_t.
 const SIGINFO: usize = 128;
 const PR_TIMER_CREATE_RESTORE_IDS: i32 = 77;
+/// Where the kernel must count up to a timer's number: as many as fit into a batch.
+const TIMER_NUMBERS: u32 = 10_000;
 
 /// Everything that does not need to wait for credentials.
 pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
@@ -348,33 +350,7 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
                 arm_interval_timer(&mut batch, which, timer);
             }
             if !timers.posix.is_empty() {
-                let arguments = [PR_TIMER_CREATE_RESTORE_IDS.into(), 1.into(), 0.into(), 0.into(), 0.into()];
-                batch.call("PR_TIMER_CREATE_RESTORE_IDS", libc::SYS_prctl, &arguments);
-            }
-            for timer in &timers.posix {
-                // struct sigevent: value, signal, how, thread
-                let mut event = timer.sival_ptr.to_le_bytes().to_vec();
-                event.extend_from_slice(&timer.si_signo.to_le_bytes());
-                event.extend_from_slice(&timer.it_sigev_notify.to_le_bytes());
-                event.extend_from_slice(&timer.notify_thread_id.unwrap_or(0).to_le_bytes());
-                event.resize(64, 0);
-                let event = batch.bytes(&event);
-                let id = batch.bytes(&timer.it_id.to_le_bytes());
-                batch.call(
-                    "timer_create",
-                    libc::SYS_timer_create,
-                    &[timer.clock_id.into(), event.into(), id.into()],
-                );
-                let (flags, [vsec, vnsec]) = match overruns(timer, task) {
-                    Some(overruns) => (libc::TIMER_ABSTIME, first_expiry(build, index, timer, overruns)?),
-                    None => (0, [timer.vsec, timer.vnsec]),
-                };
-                let times = batch.words(&[timer.isec, timer.insec, vsec, vnsec]);
-                batch.call(
-                    "timer_settime",
-                    libc::SYS_timer_settime,
-                    &[timer.it_id.into(), flags.into(), times.into(), 0.into()],
-                );
+                make_timers(build, index, task, &timers.posix)?;
             }
         }
         let entries = task.ids().and_then(|ids| build.snapshot.tables.get(&ids.files_id));
@@ -421,6 +397,60 @@ fn first_expiry(
     // A clock that began later than that has fewer.
     let first = (next - interval(timer) * (i128::from(overruns) + 1)).min(now).max(1);
     Ok([(first / NANOSECONDS) as u64, (first % NANOSECONDS) as u64])
+}
+
+/// Makes timers of timer_create(2) with the numbers that they had, and arms them.
+fn make_timers(build: &mut Build<'_>, index: usize, task: &Task, timers: &[PosixTimerEntry]) -> Result<()> {
+    let by_number = |on: u32| [PR_TIMER_CREATE_RESTORE_IDS.into(), on.into(), 0.into(), 0.into(), 0.into()];
+    let mut batch = Batch::new();
+    let asked = batch.call_may_fail("PR_TIMER_CREATE_RESTORE_IDS", libc::SYS_prctl, &by_number(1));
+    let is_by_number = build.run(index, &batch)?.result(asked).is_ok();
+
+    let mut timers: Vec<&PosixTimerEntry> = timers.iter().collect();
+    timers.sort_by_key(|timer| timer.it_id);
+    let last = timers.last().map_or(0, |timer| timer.it_id);
+    if !is_by_number && last >= TIMER_NUMBERS {
+        return Err(Error::new(format!(
+            "task {}: timer {last}: a number of {TIMER_NUMBERS} or more needs Linux 6.15",
+            task.entry.pid
+        )));
+    }
+    let mut batch = Batch::new();
+    let mut next = 0;
+    for timer in timers {
+        // FIXME: remove when 6.15 is the oldest supported kernel. Older ones count a process's timers from 0.
+        for number in next..if is_by_number { 0 } else { timer.it_id } {
+            create_timer(&mut batch, timer, number);
+            batch.call("timer_delete", libc::SYS_timer_delete, &[number.into()]);
+        }
+        next = timer.it_id.saturating_add(1);
+        create_timer(&mut batch, timer, timer.it_id);
+        let (flags, [vsec, vnsec]) = match overruns(timer, task) {
+            Some(overruns) => (libc::TIMER_ABSTIME, first_expiry(build, index, timer, overruns)?),
+            None => (0, [timer.vsec, timer.vnsec]),
+        };
+        let times = batch.words(&[timer.isec, timer.insec, vsec, vnsec]);
+        let arguments = [timer.it_id.into(), flags.into(), times.into(), 0.into()];
+        batch.call("timer_settime", libc::SYS_timer_settime, &arguments);
+    }
+    if is_by_number {
+        // Or timer_create(2) would take what it finds in the program's variable for a number.
+        batch.call("PR_TIMER_CREATE_RESTORE_IDS", libc::SYS_prctl, &by_number(0));
+    }
+    build.run(index, &batch)?;
+    Ok(())
+}
+
+fn create_timer(batch: &mut Batch, timer: &PosixTimerEntry, number: u32) {
+    // struct sigevent: value, signal, how, thread
+    let mut event = timer.sival_ptr.to_le_bytes().to_vec();
+    event.extend_from_slice(&timer.si_signo.to_le_bytes());
+    event.extend_from_slice(&timer.it_sigev_notify.to_le_bytes());
+    event.extend_from_slice(&timer.notify_thread_id.unwrap_or(0).to_le_bytes());
+    event.resize(64, 0);
+    let event = batch.bytes(&event);
+    let id = batch.bytes(&number.to_le_bytes());
+    batch.call("timer_create", libc::SYS_timer_create, &[timer.clock_id.into(), event.into(), id.into()]);
 }
 
 /// Limits of the images, cut to those of the policy, which are there in any case.

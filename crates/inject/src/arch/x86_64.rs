@@ -7,7 +7,7 @@ use std::arch::global_asm;
 pub type Registers = libc::user_regs_struct;
 
 /// Bytes of a slot: the way home of one thread.
-pub(crate) const SLOT: usize = 640;
+pub(crate) const SLOT: usize = 352;
 
 /// Where in a slot the results of its calls are noted, for a later visitor.
 pub(crate) const SLOT_RESULTS: usize = SLOT - 24;
@@ -18,8 +18,8 @@ pub(crate) const SLOT_MARK: u64 = u64::from_le_bytes(*b"floeslot");
 /// The `cs` of a 64-bit program.
 const CS_64: u64 = 0x33;
 
-// The slot: two calls, then home. It is copied to where it runs, once for each thread, with that thread's values in the
-// data behind the code; so a jump without a register can end it.
+// The slot: a call whose registers the supervisor has set, then home. It is copied to where it runs, once for each thread,
+// with that thread's values in the data behind the code; so a jump without a register can end it.
 //
 // Signals are blocked first: the supervisor may have died before it could do that, and while `rsp` points to our data a
 // handler would have no stack. Unblocking them is the last call, with the program's own stack pointer: a handler that
@@ -33,69 +33,49 @@ global_asm!(
     ".balign 16",
     ".global inject_slot, inject_slot_home, inject_slot_mark, inject_slot_last, inject_slot_data, inject_slot_end",
     "inject_slot:",
-    "mov rax, qword ptr [rip + 2f]",
-    "mov rdi, qword ptr [rip + 2f + 8]",
-    "mov rsi, qword ptr [rip + 2f + 16]",
-    "mov rdx, qword ptr [rip + 2f + 24]",
-    "mov r10, qword ptr [rip + 2f + 32]",
-    "mov r8, qword ptr [rip + 2f + 40]",
-    "mov r9, qword ptr [rip + 2f + 48]",
-    "syscall",
-    "mov rax, qword ptr [rip + 3f]",
-    "mov rdi, qword ptr [rip + 3f + 8]",
-    "mov rsi, qword ptr [rip + 3f + 16]",
-    "mov rdx, qword ptr [rip + 3f + 24]",
-    "mov r10, qword ptr [rip + 3f + 32]",
-    "mov r8, qword ptr [rip + 3f + 40]",
-    "mov r9, qword ptr [rip + 3f + 48]",
     "syscall",
     "inject_slot_home:",
     "mov eax, 14", // rt_sigprocmask
     "mov edi, 2",  // SIG_SETMASK
     "lea rsi, [rip + 4f]",
-    "mov edx, 0",
+    "xor edx, edx",
     "mov r10d, 8",
     "syscall",
     "lea rsp, [rip + 5f]",
     "popfq",
-    "mov rsp, qword ptr [rip + 6f]",
+    "pop r15",
+    "pop r14",
+    "pop r13",
+    "pop r12",
+    "pop rbp",
+    "pop rbx",
+    "pop r9",
+    "pop r8",
+    "pop rsp",
+    // A call changes `rax`, `rcx` and `r11` only. No flag changes any more.
     "mov eax, 14",
-    "mov edi, 2",
-    "lea rsi, [rip + 4f + 8]",
-    "mov edx, 0",
-    "mov r10d, 8",
+    "lea rsi, [rsi + 8]",
     "syscall",
-    "mov r15, qword ptr [rip + 7f]",
-    "mov r14, qword ptr [rip + 7f + 8]",
-    "mov r13, qword ptr [rip + 7f + 16]",
-    "mov r12, qword ptr [rip + 7f + 24]",
-    "mov rbp, qword ptr [rip + 7f + 32]",
-    "mov rbx, qword ptr [rip + 7f + 40]",
-    "mov r11, qword ptr [rip + 7f + 48]",
-    "mov r10, qword ptr [rip + 7f + 56]",
-    "mov r9, qword ptr [rip + 7f + 64]",
-    "mov r8, qword ptr [rip + 7f + 72]",
-    "mov rcx, qword ptr [rip + 7f + 88]",
-    "mov rdx, qword ptr [rip + 7f + 96]",
-    "mov rsi, qword ptr [rip + 7f + 104]",
-    "mov rdi, qword ptr [rip + 7f + 112]",
-    "jmp qword ptr [rip + 9f]",
+    "mov r11, qword ptr [rip + 6f]",
+    "mov r10, qword ptr [rip + 6f + 8]",
+    "mov rcx, qword ptr [rip + 6f + 16]",
+    "mov rdx, qword ptr [rip + 6f + 24]",
+    "mov rsi, qword ptr [rip + 6f + 32]",
+    "mov rdi, qword ptr [rip + 6f + 40]",
+    "jmp qword ptr [rip + 8f]",
     "inject_slot_mark:",
-    "mov rax, qword ptr [rip + 9f + 8]",
+    "mov rax, qword ptr [rip + 8f + 8]",
     "mov dword ptr [rax], 1",
     "inject_slot_last:",
-    "mov rax, qword ptr [rip + 7f + 80]",
-    "jmp qword ptr [rip + 8f]",
+    "mov rax, qword ptr [rip + 6f + 48]",
+    "jmp qword ptr [rip + 7f]",
     ".balign 8",
     "inject_slot_data:",
-    "2: .fill 7, 8, 0",
-    "3: .fill 7, 8, 0",
-    "4: .quad -1, 0", // all signals; the program's mask
-    "5: .quad 0",     // flags
-    "6: .quad 0",     // rsp
-    "7: .fill 15, 8, 0",
-    "8: .quad 0", // rip
-    "9: .quad 0", // inject_slot_mark or inject_slot_last
+    "4: .quad -1, 0",    // all signals; the program's mask
+    "5: .fill 10, 8, 0", // what is popped
+    "6: .fill 7, 8, 0",
+    "7: .quad 0", // rip
+    "8: .quad 0", // inject_slot_mark or inject_slot_last
     ".quad 0",    // where the mark is
     "inject_slot_end:",
     ".popsection",
@@ -276,7 +256,7 @@ pub(crate) unsafe fn become_stub(stub: usize, mailbox: usize) -> ! {
 /// The instruction that makes a system call, to be looked for in a vdso.
 pub const CALL_INSTRUCTION: &[u8] = &[0x0f, 0x05];
 
-/// Registers with which a stopped thread makes one call at the address of a `CALL_INSTRUCTION`.
+/// Registers with which a stopped thread makes one call at the address of a `CALL_INSTRUCTION`, such as that of a slot.
 pub(crate) fn calling(registers: &Registers, at: u64, call: RawCall) -> Registers {
     let [number, rdi, rsi, rdx, r10, r8, r9] = call;
     Registers { rip: at, rax: number, rdi, rsi, rdx, r10, r8, r9, orig_rax: u64::MAX, ..*registers }
@@ -291,8 +271,9 @@ pub(crate) fn slot_home() -> usize {
 /// A system call: its number and six arguments.
 pub(crate) type RawCall = [u64; 7];
 
-/// A slot at the address `at` that makes two calls and goes home. Then, where `mark` is an address, it writes a 1 there.
-pub(crate) fn slot(at: u64, calls: [RawCall; 2], home: &Home, mark: Option<u64>) -> [u8; SLOT] {
+/// A slot for the address `at`: a `CALL_INSTRUCTION` and the way home. Where `mark` is an address, it writes a 1 there at
+/// the end.
+pub(crate) fn slot(at: u64, home: &Home, mark: Option<u64>) -> [u8; SLOT] {
     // SAFETY: as in `stub`.
     let (code, data, marking, last) = unsafe {
         (
@@ -306,11 +287,10 @@ pub(crate) fn slot(at: u64, calls: [RawCall; 2], home: &Home, mark: Option<u64>)
     bytes[..code.len()].copy_from_slice(code);
     let r = &home.registers;
     let end = at + if mark.is_some() { marking } else { last };
-    let words = calls.iter().flatten().copied().chain([u64::MAX, home.signal_mask, r.eflags, r.rsp]).chain([
-        r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r11, r.r10, r.r9, r.r8, r.rax, r.rcx, r.rdx, r.rsi,
-        r.rdi, r.rip,
-    ]);
-    let words = words.chain([end, mark.unwrap_or(0)]);
+    let popped = [r.eflags, r.r15, r.r14, r.r13, r.r12, r.rbp, r.rbx, r.r9, r.r8, r.rsp];
+    let moved = [r.r11, r.r10, r.rcx, r.rdx, r.rsi, r.rdi, r.rax];
+    let masks = [u64::MAX, home.signal_mask];
+    let words = masks.into_iter().chain(popped).chain(moved).chain([r.rip, end, mark.unwrap_or(0)]);
     for (at, word) in (data..).step_by(8).zip(words) {
         bytes[at..at + 8].copy_from_slice(&word.to_le_bytes());
     }
