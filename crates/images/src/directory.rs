@@ -89,7 +89,7 @@ impl Directory {
             Err(Errno::ENOENT) => return Ok(None),
             Err(errno) => return Err(Error::of_kernel("read the link parent", errno)),
         };
-        let parent = self.open_parent(&target)?;
+        let parent = open_parent(self.dir.as_fd(), &target)?;
         let expected = self.manifest.as_ref().and_then(|manifest| manifest.parent);
         if expected != parent.digest() {
             return Err(Error::refused(
@@ -98,11 +98,6 @@ impl Directory {
             ));
         }
         Ok(Some(parent))
-    }
-
-    /// The directory of a dump at `path`, which is relative to this directory and leads to one beside or below it.
-    pub fn open_parent(&self, path: &Path) -> Result<Directory> {
-        open_parent(self.dir.as_fd(), path)
     }
 
     /// All names in the directory, sorted, whatever they are the names of. One that is not UTF-8 gets replacement
@@ -201,7 +196,7 @@ impl Directory {
     }
 }
 
-/// See `Directory::open_parent`.
+/// The directory of a dump at `path`, which is relative to `dir` and leads to one beside or below it.
 pub fn open_parent(dir: BorrowedFd<'_>, path: &Path) -> Result<Directory> {
     let failed = |errno| Error::of_kernel(format!("{PARENT}: open {}", path.display()), errno);
     let flags = libc::O_RDONLY | libc::O_DIRECTORY | libc::O_CLOEXEC;
