@@ -4,7 +4,7 @@ use crate::error::{At, Error, Result};
 use crate::files::Files;
 use crate::proc::Mapping;
 use crate::snapshot::vma::{self, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
-use crate::snapshot::{PAGE_SIZE, PageMap, pagemap, run_size};
+use crate::snapshot::{PAGE_SIZE, PageMap, pagemap, run_end};
 use crate::task::Answers;
 use crate::tree::Member;
 use images::messages::{MmEntry, PagemapEntry, VmaEntry};
@@ -254,8 +254,7 @@ pub(crate) fn own_pages(pid: i32, vmas: &[VmaEntry], parent: Option<&PageMap>) -
 
 /// A range in parts that a map has, and that it has not.
 fn parts(map: &PageMap, start: u64, end: u64) -> Vec<(u64, u64, bool)> {
-    let run_end = |run: &PagemapEntry| run.vaddr + run_size(run).unwrap_or(0);
-    let first = map.runs.partition_point(|run| run_end(run) <= start);
+    let first = map.first_beyond(start);
     let mut parts = Vec::new();
     let mut at = start;
     for run in map.runs[first..].iter().take_while(|run| run.vaddr < end) {

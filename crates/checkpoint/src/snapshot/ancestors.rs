@@ -3,8 +3,7 @@
 
 use super::check::check_page_map;
 use super::read::page_map;
-use super::{PageMap, Snapshot, is_present, names, pagemap, run_size};
-use images::messages::PagemapEntry;
+use super::{PageMap, Snapshot, is_present, names, pagemap, run_end, run_size};
 use images::{Directory, Error, Result};
 use std::collections::BTreeMap;
 
@@ -83,12 +82,11 @@ impl Ancestors {
         range: (u64, u64),
         found: &mut Vec<Location>,
     ) -> Result<()> {
-        let end = |run: &PagemapEntry| run.vaddr + run_size(run).unwrap_or(0);
-        let first = map.runs.partition_point(|run| end(run) <= range.0);
+        let first = map.first_beyond(range.0);
         let mut at: u64 = map.runs[..first].iter().filter(|run| is_present(run)).filter_map(run_size).sum();
         let mut covered = range.0;
         for run in map.runs[first..].iter().take_while(|run| run.vaddr < range.1) {
-            let (from, to) = (run.vaddr.max(range.0), end(run).min(range.1));
+            let (from, to) = (run.vaddr.max(range.0), run_end(run).min(range.1));
             if generation > 0 && from != covered {
                 break;
             }

@@ -223,6 +223,18 @@ impl PageMap {
     }
 }
 
+impl PageMap {
+    /// The index of the first run that reaches beyond an address.
+    pub(crate) fn first_beyond(&self, address: u64) -> usize {
+        self.runs.partition_point(|run| run_end(run) <= address)
+    }
+}
+
+/// The address behind a run of a map that was checked.
+pub(crate) fn run_end(run: &PagemapEntry) -> u64 {
+    run.vaddr + run_size(run).unwrap_or(0)
+}
+
 /// Bytes of a run of pages; `None` where no address space has so many. Old images have the number in another field.
 pub fn run_size(run: &PagemapEntry) -> Option<u64> {
     run.nr_pages.unwrap_or_else(|| run.compat_nr_pages.into()).checked_mul(PAGE_SIZE)
