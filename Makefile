@@ -12,7 +12,7 @@ TARGET = $(shell rustc -vV 2>/dev/null | sed -n 's/^host: //p')
 RELEASE = target/$(TARGET)/release
 RUST_VERSION = $(shell sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
 
-.PHONY: help demo build test test-root test-release test-criu test-workloads test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
+.PHONY: help demo build test test-root test-release test-vm test-vm-all test-criu test-workloads test-callers fuzz bench order peers fixtures lint tidy install tarball deb test-packages man completions deps toolchain root clean
 
 help: ## this list
 	@sed -n 's/^\([a-z -]*\) *&*:.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,17 +33,29 @@ test-root: deps ## only the tests with containers
 test-release: root deps build ## programs to checkpoint and restore, with the release binary (root)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test containers -- restore::
 
-test-criu: root deps peers ## programs to checkpoint, from and to runc with CRIU (root, network)
-	FLOE_CRIU=$(FLOE_PEERS)/bin cargo test --locked --package runtime-tests --test containers -- criu::
+# Debian's kernels: 6.1, 6.12, 7.2. Sets of tests: those of containers, programs to checkpoint and restore, or containerd
+# as the kubelet calls it; bench compares scopes of systemd's with crun's and runc's. TESTS is the name of some tests.
+KERNEL ?= 6.12
+SET ?= containers
+test-vm: root deps ## tests with containers in a virtual machine with KERNEL (6.12), SET=containers|checkpoint|cri|bench, TESTS (root, network)
+	runtime-tests/vm.sh $(KERNEL) $(SET) $(TESTS)
+
+test-vm-all: ## both sets in virtual machines with all kernels (root, network)
+	for kernel in 6.1 6.12 7.2; do for set in containers checkpoint; do \
+		$(MAKE) --no-print-directory test-vm KERNEL=$$kernel SET=$$set || exit 1; done; done
+
+test-criu: root deps peers ## programs to checkpoint, with CRIU, and by runc and crun with floe as criu (root, network)
+	for ways in criu:: ::runc:: ::runc_to_floe:: ::runc_pre_dumped:: ::crun; do FLOE_CRIU=$(FLOE_PEERS)/bin \
+		cargo test --locked --package runtime-tests --test containers -- $$ways || exit 1; done
 
 # Which of runtime-tests/tests/workloads.rs; twenty_times takes most of the time.
-WAYS ?= plain leave_running restore to_criu from_criu criu twenty_times
+WAYS ?= plain leave_running restore to_criu from_criu criu runc runc_leave_running crun twenty_times
 test-workloads: root deps peers ## databases, servers and interpreters to checkpoint, in all or some WAYS (root, network)
 	runtime-tests/workloads.sh
 	for way in $(WAYS); do FLOE_WORKLOADS=$(FLOE_PEERS)/workloads FLOE_CRIU=$(FLOE_PEERS)/bin \
 		cargo test --locked --package runtime-tests --test containers -- workloads::$$way:: || exit 1; done
 
-test-callers: root deps build peers ## Podman, Buildah, containerd, Docker from Debian with floe (root, network)
+test-callers: root deps build peers ## Podman, Buildah, containerd, Docker, LXC from Debian with floe (root, network)
 	FLOE_BIN=$(CURDIR)/$(RELEASE)/floe cargo test --locked --package runtime-tests --test callers
 
 fuzz: deps ## every fuzz target for TIME seconds (12), with what is there of seeds and corpus
@@ -53,8 +65,10 @@ bench: deps build peers ## start-up time and memory beside runc and crun, checkp
 	cargo build --release --locked --package runtime-tests --bin floe-bench
 	$(CC) -O2 -static -o $(RELEASE)/floe-bench-floor runtime-tests/src/floor.c
 	$(CC) -O2 -static -o $(RELEASE)/floe-bench-memory runtime-tests/src/memory.c
+	$(CC) -O2 -static -o $(RELEASE)/floe-bench-echo runtime-tests/programs/network/tcp_echo.c
 	$(RELEASE)/floe-bench $(RELEASE)/floe $(FLOE_PEERS)/bin/runc $(FLOE_PEERS)/bin/crun
 	$(RELEASE)/floe-bench checkpoint target $(RELEASE)/floe $(FLOE_PEERS)/bin/runc
+	$(RELEASE)/floe-bench move $(RELEASE)/floe $(FLOE_PEERS)/bin/runc
 
 order: root deps ## crates/floe/order.ld anew: which functions a start runs, in order (x86-64)
 	cargo rustc --release --locked --package floe --bin floe --target-dir target/order --config profile.release.strip=false \
@@ -95,10 +109,11 @@ install: build man ## binary, man pages and completions below $(DESTDIR)$(PREFIX
 tarball: ## target/floe-VERSION-linux-ARCH.tar.gz: the static binary and what belongs to it
 	@packaging/tarball.sh
 
-deb: ## target/floe_VERSION-1_ARCH.deb
+deb: ## target/floe_VERSION-1_ARCH.deb, and floe-criu_VERSION-1_all.deb
 	@packaging/deb.sh
+	@packaging/criu.sh
 
-test-packages: root ## both packages: reproducible, static, clean to install and to remove (root)
+test-packages: root ## all packages: reproducible, static, clean to install and to remove (root)
 	packaging/test.sh
 
 # With rustup the first call installs the version that rust-toolchain.toml names; distributions' may be older.

@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes both packages twice and looks at them: the same bytes, a small static binary, an installation that leaves
+# Makes all packages twice and looks at them: the same bytes, a small static binary, an installation that leaves
 # nothing behind when it is purged. Root, for dpkg --root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -16,7 +16,7 @@ fail() {
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 
-for kind in tarball deb; do
+for kind in tarball deb criu; do
 	file=$(packaging/$kind.sh)
 	cp "$file" "$work/$kind"
 	# Another time, another umask.
@@ -44,7 +44,9 @@ done
 ok "the tarball has all files, owned by root"
 
 if command -v lintian >/dev/null; then
-	lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "$(packaging/deb.sh)" || fail "lintian"
+	for kind in deb criu; do
+		lintian --allow-root --fail-on error,warning --suppress-tags initial-upload-closes-no-bugs "$(packaging/$kind.sh)" || fail "lintian"
+	done
 	ok "lintian has nothing to say"
 else
 	echo "skip lintian: not installed"
@@ -62,6 +64,11 @@ cmp "$binary" "$root/usr/bin/floe" || fail "another binary than the tarball's"
 [ -s "$root/usr/share/man/man1/floe-run.1.gz" ] || fail "no man page"
 [ -s "$root/usr/share/doc/floe/examples/containers.conf.d/50-floe.conf" ] || fail "no examples"
 ok "dpkg installs $(files | wc -l) files"
+cp "$work/criu" "$work/floe-criu.deb"
+dpkg --root="$root" --install "$work/floe-criu.deb" >/dev/null
+"$root/usr/bin/criu" --version | grep -qx 'Version: 4.2' || fail "criu does not answer"
+dpkg --root="$root" --purge floe-criu >/dev/null
+ok "criu is floe while floe-criu is installed"
 dpkg --root="$root" --remove floe >/dev/null
 [ -z "$(files)" ] || fail "left after remove: $(files)"
 dpkg --root="$root" --install "$work/floe.deb" >/dev/null

@@ -19,6 +19,10 @@ start() { ctr run -d $FLAGS $ROOT $N "$@" && trap 'ctr task rm -f $N >/dev/null 
 status() { "$@"; echo "status $?"; }
 soon() { for n in $(seq 100); do eval "$*" >/dev/null 2>&1 && return; sleep .1; done; echo "never: $*"; return 1; }
 state() { ctr task ls | awk -v n=$N '$1 == n { print $3 }'; }
+# A container that counts, and whether it goes on where it was.
+count() { start sh -c 'n=0; while n=$((n+1)); do echo $n >/dev/shm/n; sleep .05; done'; soon 'test $(now) -gt 9'; }
+now() { ctr task exec --exec-id e$RANDOM $N cat /dev/shm/n; }
+counts() { soon 'test $(now) -gt $((before+2))' && test $(now) -lt $((before+200)) && echo counts; }
 terminal() { sleep 9 | script -qefc "stty rows 33 cols 101; $(printf '%q ' "$@")" /dev/null | tr -d '\r'; }
 "#;
 
@@ -63,12 +67,12 @@ pub(crate) fn caller() -> Caller {
         task("exec_missing_directory", "ctr task exec --exec-id e --cwd /nosuch $N pwd").exits(1).complains("/nosuch"),
         task("exec_tty", "terminal ctr task exec -t --exec-id e $N sh -c 'tty; sleep .5; stty size; sleep .5; exit 6'").exits(6).prints("/dev/pts/0\n33 101"),
         task("exec_detached", "ctr task exec -d --exec-id e $N sleep 40; ctr task ps $N | wc -l").prints("3"),
-        task("exec_kill", "ctr task exec -d --exec-id e $N sleep 40; ctr task kill --exec-id e -s KILL $N; sleep .3; ctr task ps $N | wc -l").prints("2"),
+        task("exec_kill", "ctr task exec -d --exec-id e $N sleep 40; ctr task kill --exec-id e -s KILL $N; soon '[ $(ctr task ps $N | wc -l) = 2 ]'"),
         task("pause", "ctr task pause $N; state; ctr task resume $N; state").prints("PAUSED\nRUNNING"),
         task("exec_paused", "ctr task pause $N; status ctr task exec --exec-id e $N true; ctr task resume $N").prints("status 1").complains("cannot exec in a paused"),
         task("metrics", "ctr task metrics $N | grep -c TIMESTAMP").prints("1"),
         task("kill_default", "ctr task kill $N; sleep .3; state").prints("RUNNING"),
-        case("kill", "start sh -c 'trap \"exit 9\" TERM; while :; do sleep .1; done'; sleep .3; ctr task kill -s TERM $N; soon '[ $(state) = STOPPED ]'; ctr task rm $N").complains("exit code 9"),
+        case("kill", "start sh -c 'trap \"exit 9\" TERM; >/dev/shm/up; while :; do sleep .1; done'; soon 'ctr task exec --exec-id e$n $N test -e /dev/shm/up'; ctr task kill -s TERM $N; soon '[ $(state) = STOPPED ]'; ctr task rm $N").complains("exit code 9"),
         task("kill_9", "ctr task kill -s KILL $N; soon '[ $(state) = STOPPED ]'; ctr task kill $N").exits(1).complains("already finished"),
         task("kill_all", "ctr task exec -d --exec-id z $N sleep 57; ctr task kill -a -s KILL $N; soon '[ $(state) = STOPPED ]'; pgrep -fx 'sleep 57'").exits(1),
         task("exec_stopped", "ctr task kill -s KILL $N; soon '[ $(state) = STOPPED ]'; ctr task exec --exec-id e $N true").exits(1).complains("cannot exec in a stopped"),
@@ -76,6 +80,16 @@ pub(crate) fn caller() -> Caller {
         task("delete_force", "status ctr task delete -f $N; state; ls /run/containerd/runc/default | grep -x $N").exits(1).prints("status 0").complains("137"),
         task("id_is_taken", "$RUN $ROOT $N true").exits(1).complains("already exists"),
         task("shim_dies", "kill -9 $(pgrep -f \"containerd-shim-runc-v2.* -id $N \"); soon '[ ! -e /run/containerd/runc/default/$N ]'; state"),
+        case("checkpoint", "count; before=$(now); ctr task checkpoint --image-path $PWD/i --work-path $PWD/w $N >/dev/null; ls i/inventory.img w/dump.log; counts")
+            .prints("i/inventory.img\nw/dump.log\ncounts"),
+        case("checkpoint_and_exit", "count; ctr task checkpoint --exit --image-path $PWD/i $N >/dev/null; soon '[ $(state) = STOPPED ]'; state; ls i/inventory.img")
+            .prints("STOPPED\ni/inventory.img"),
+        case("checkpoint_to_an_image", "podman image exists localhost/bb || podman import -q /srv/image.tar localhost/bb >/dev/null
+            podman save -q --format oci-archive -o bb.tar localhost/bb:latest; ctr i import --digests=false bb.tar >/dev/null
+            FLAGS=${FLAGS%--rootfs} ROOT=localhost/bb:latest; count; before=$(now)
+            ctr c checkpoint --rw --image --task $N localhost/$N:latest >/dev/null; counts; ctr task rm -f $N >/dev/null 2>&1; ctr c rm $N
+            ctr c restore --rw --live $N localhost/$N:latest && counts; ctr i rm localhost/$N:latest localhost/bb:latest >/dev/null")
+            .prints("counts\ncounts"),
         case("memory", "$RUN --memory-limit 67108864 $ROOT $N cat /sys/fs/cgroup/memory.max").needs("memory").prints("67108864"),
     ];
     Caller {

@@ -90,6 +90,16 @@ pub(crate) fn caller() -> Caller {
             execute '\"readlink\", \"/proc/self/ns/net\"' | field stdout | grep -c $(readlink /proc/self/ns/net | tr -dc 0-9)").prints("1"),
         case("hostname_and_sysctl", "pod 'hostname: \"h\" linux { sysctls { key: \"net.ipv4.ip_forward\" value: \"1\" } }'; container \"$SLEEP\"
             execute '\"sh\", \"-c\", \"hostname; cat /proc/sys/net/ipv4/ip_forward\"' | field stdout").prints("h\\n1\\n"),
+        // The kubelet's forensic checkpoint: the container runs on.
+        case("checkpoint", "now() { execute '\"cat\", \"/n\"' | sed -n 's/^stdout: \"\\([0-9]*\\).*/\\1/p'; }
+            pod; container '\"sh\", \"-c\", \"n=0; while n=$((n+1)); do echo $n >/n; sleep .05; done\"'; soon 'test $(now) -gt 9'
+            before=$(now); cri CheckpointContainer \"container_id: \\\"$C\\\" location: \\\"$PWD/c.tar\\\" timeout: 60\"
+            status state; soon 'test $(now) -gt $((before+2))' && echo counts
+            tar -tf c.tar | sed 's,^checkpoint/[^/]*\\.img$,checkpoint/*.img,' | sort -u; tar -xOf c.tar checkpoint/inventory.img | head -c 4 | od -An -tx1
+            checkpointctl inspect c.tar | grep -o 'Runtime: .*\\|Engine: .*'")
+            .prints("CONTAINER_RUNNING\ncounts\ncheckpoint/\ncheckpoint/*.img\ncheckpoint/descriptors.json\ncheckpoint/floe-manifest.json\n\
+                config.dump\ncontainer.log\ndump.log\nrootfs-diff.tar\nspec.dump\nstats-dump\nstatus\nstatus.dump\n 16 31 31 58\n\
+                Runtime: io.containerd.runc.v2\nEngine: containerd"),
     ];
     Caller {
         name: "cri",

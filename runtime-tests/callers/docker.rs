@@ -9,7 +9,7 @@ pub(crate) const START: &str = r#"
 if ! [ -S /run/docker.sock ]; then
 	mkdir -p /usr/local/lib/floe-as-runc
 	ln -s /usr/local/bin/floe /usr/local/lib/floe-as-runc/runc
-	PATH=/usr/local/lib/floe-as-runc:$PATH setsid dockerd --default-runtime floe --containerd /run/containerd/containerd.sock \
+	PATH=/usr/local/lib/floe-as-runc:$PATH setsid dockerd --default-runtime floe --experimental --containerd /run/containerd/containerd.sock \
 		--iptables=false --ip6tables=false --bridge=none >/tmp/dockerd.log 2>&1 </dev/null &
 	for n in $(seq 100); do docker version >/dev/null 2>&1 && break; sleep .1; done
 fi
@@ -19,9 +19,15 @@ docker image inspect bb >/dev/null 2>&1 || docker import --change 'ENV PATH=/bin
 
 const PRELUDE: &str = r#"
 RUN="docker run --rm --network none"
-start() { docker run -d --network none --name $N "$@" >/dev/null && trap 'docker rm -f $N >/dev/null' EXIT; }
+start() { docker run -d --network ${NETWORK:-none} --name $N "$@" >/dev/null && trap 'docker rm -f $N >/dev/null' EXIT; }
 state() { docker inspect $N --format '{{.State.Status}} {{.State.ExitCode}}'; }
 status() { "$@"; echo "status $?"; }
+# Docker 28 looks for the network namespace of what it restores before there is one (bind-mount /proc/0/ns/net).
+count() { NETWORK=host start "$@" bb sh -c 'n=0; while n=$((n+1)); do echo $n >/n; sleep .05; done'; soon 'test $(now) -gt 9'; }
+# Docker uploads the checkpoint and fails while containerd still has the content that checkpoint create gave it.
+restore() { soon docker start --checkpoint $1 $N; }
+now() { docker exec $N cat /n; }
+counts() { soon 'test $(now) -gt $((before+2))' && test $(now) -lt $((before+200)) && echo counts; }
 terminal() { sleep 9 | script -qefc "stty rows 33 cols 101; $(printf '%q ' "$@")" /dev/null | tr -d '\r'; }
 soon() { for n in $(seq 100); do eval "$*" >/dev/null 2>&1 && return; sleep .1; done; echo "never: $*"; return 1; }
 "#;
@@ -94,6 +100,14 @@ pub(crate) fn caller() -> Caller {
         case("wait", "start bb sh -c 'sleep .5; exit 8'; docker wait $N").prints("8"),
         case("healthcheck", "start --health-cmd true --health-interval 1s bb sleep 100; soon 'docker inspect $N --format {{.State.Health.Status}} | grep -x healthy'; docker inspect $N --format {{.State.Health.Status}}").prints("healthy"),
         case("restart_policy", "start --restart on-failure:2 bb false; soon 'state | grep exited && docker inspect $N --format {{.RestartCount}} | grep 2'; docker inspect $N --format {{.RestartCount}}").prints("2"),
+        case("checkpoint", "count; before=$(now); docker checkpoint create $N cp >/dev/null; soon 'state | grep exited'; restore cp; counts; docker checkpoint ls $N | grep -c ^cp")
+            .prints("counts\n1"),
+        case("checkpoint_leave_running", "count; before=$(now); docker checkpoint create --leave-running $N cp >/dev/null; counts; docker checkpoint rm $N cp; docker checkpoint ls $N | grep -c ^cp")
+            .exits(1)
+            .prints("counts\n0"),
+        case("checkpoint_directory", "count; before=$(now); docker checkpoint create --checkpoint-dir $PWD $N cp >/dev/null; soon 'state | grep exited'; docker checkpoint ls --checkpoint-dir $PWD $N | grep -c ^cp").prints("1"),
+        case("checkpoint_twice", "count; for c in one two; do before=$(now); docker checkpoint create $N $c >/dev/null; soon 'state | grep exited'; restore $c; counts; done")
+            .prints("counts\ncounts"),
         case("parallel", "for i in 1 2 3 4; do $RUN bb echo c$i & done | sort; wait").prints("c1\nc2\nc3\nc4"),
         case("build", "printf 'FROM bb\\nRUN echo x >/made\\nUSER 1000\\nRUN id -u >/tmp/made\\n' | DOCKER_BUILDKIT=0 docker build -q --network none -t $N - >/dev/null; $RUN $N cat /made /tmp/made; docker rmi $N >/dev/null").prints("x\n1000"),
         case("memory", "$RUN -m 64m bb cat /sys/fs/cgroup/memory.max").needs("memory").prints("67108864"),

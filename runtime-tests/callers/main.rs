@@ -1,4 +1,4 @@
-//! Unmodified engines with floe: Podman, Buildah, containerd and Docker from Debian, each case with its own expected
+//! Unmodified engines with floe: Podman, Buildah, containerd, Docker and LXC from Debian, each case with its own expected
 //! outcome.
 //!
 //! `make test-callers`; the arguments are libtest's, a case is `CALLER::NAME`. Needs root and the tree that `make
@@ -12,6 +12,7 @@ mod cri;
 mod docker;
 #[path = "../tests/harness/isolation.rs"]
 mod isolation;
+mod lxc;
 #[path = "../tests/harness/outcome.rs"]
 mod outcome;
 mod podman;
@@ -31,6 +32,7 @@ fn main() -> ExitCode {
         cri::caller(),
         docker::caller(),
         buildkit::caller(),
+        lxc::caller(),
     ];
     if arguments.list {
         let trials = callers.into_iter().flat_map(Caller::into_trials).collect();
@@ -74,6 +76,7 @@ fn run(arguments: &libtest_mimic::Arguments, callers: impl IntoIterator<Item = C
             result.num_passed, result.num_failed, result.num_ignored
         );
     }
+    outcome::report_first_failures();
     good &= outcome::report_skips();
     print!("{counts}");
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

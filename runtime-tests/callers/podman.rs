@@ -16,10 +16,11 @@ pub(crate) fn caller() -> Caller {
         pods(),
         limits(),
         build(),
+        checkpoint(),
     ];
     Caller {
         name: "podman",
-        packages: "podman conmon",
+        packages: "podman conmon checkpointctl",
         start: &[
             "podman import -q --change CMD=/bin/sh --change ENV=FROM_IMAGE=1 /srv/image.tar localhost/bb",
         ],
@@ -276,7 +277,8 @@ fn namespaces() -> Vec<Case> {
             .prints("COMMAND\nsleep\nps"),
         case("userns_uidmap", "$RUN --uidmap 0:100000:65536 bb sh -c 'cat /proc/self/uid_map; id -u; touch /x && stat -c %u /x'")
             .prints("         0     100000      65536\n0\n0"),
-        case("userns_auto", "$RUN --userns auto:size=1024 bb cat /proc/self/uid_map").prints("         0    1*       1024"),
+        // To Podman, the keep-id of another case takes all IDs while it runs.
+        case("userns_auto", "soon '$RUN --userns auto:size=1024 bb cat /proc/self/uid_map >map'; cat map").prints("         0    1*       1024"),
         case("userns_keep_id", "$RUN --userns keep-id bb id -u").prints("0"),
         case("userns_nomap", "$RUN --userns nomap bb true").exits(125).complains("rootless"),
         case("userns_host", "$RUN --userns host bb cat /proc/self/uid_map").prints("         0          0 4294967295"),
@@ -362,7 +364,7 @@ fn life_cycle() -> Vec<Case> {
         case("kill_unknown_signal", "start bb sleep 100; $P kill -s NOSUCH $N; state").prints("running 0").complains("NOSUCH"),
         case("kill_realtime_signal", "start --init bb sh -c 'sleep 100; echo $?'; sleep .3; $P kill -s RTMIN+3 $N >/dev/null; $P wait $N").prints("165"),
         case("kill_pid_host", "start --pid host bb sh -c 'sleep 777 & sleep 778'; sleep .3; $P stop -t 1 $N >/dev/null; pgrep -fx 'sleep 77[78]'; state").prints("exited 1*"),
-        case("signal_proxy", "$P run --name $N bb sh -c 'trap \"echo got; exit 5\" TERM; while :; do sleep .1; done' & sleep 2; kill -TERM $!; wait $!; r=$?; $P rm -f -t0 $N >/dev/null; exit $r").exits(5).prints("got"),
+        case("signal_proxy", "$P run --name $N bb sh -c 'trap \"echo got; exit 5\" TERM; echo up; while :; do sleep .1; done' & soon '$P logs $N | grep up'; kill -TERM $!; wait $!; r=$?; $P rm -f -t0 $N >/dev/null; exit $r").exits(5).prints("up\ngot"),
         case("wait", "start bb sh -c 'sleep 1; exit 8'; $P wait $N").prints("8"),
         case("logs", "start bb sh -c 'echo one; echo two >&2'; $P wait $N >/dev/null; $P logs $N").prints("one").complains("two"),
         case("attach", "start -i bb cat; (echo hello; sleep 1) | timeout 2 $P attach --sig-proxy=false $N; true").prints("hello"),
@@ -374,7 +376,7 @@ fn life_cycle() -> Vec<Case> {
         case("pause_and_remove", "start bb sleep 100; $P pause $N >/dev/null; $P rm -f -t 0 $N >/dev/null; $P container exists $N").exits(1),
         case("unpause_running", "start bb sleep 100; $P unpause $N").exits(125).complains("paused"),
         case("restart", "start bb sleep 100; A=$($P inspect $N --format '{{.State.Pid}}'); $P restart -t 0 $N >/dev/null; test $A != $($P inspect $N --format '{{.State.Pid}}'); state").prints("running 0"),
-        case("restart_policy", "start --restart on-failure:2 bb sh -c 'echo x; exit 1'; soon 'state | grep exited'; sleep 1; $P logs $N | grep -c x; state").prints("3\nexited 1"),
+        case("restart_policy", "start --restart on-failure:2 bb sh -c 'echo x; exit 1'; soon '$P logs $N | grep -c x | grep 3'; ended").prints("exited 1"),
         case("rename", "start bb sleep 100; $P rename $N $N-2; $P exec $N-2 echo hi; $P rename $N-2 $N").prints("hi"),
         case("rm_force", "start bb sh -c 'trap : TERM; while :; do sleep .1; done'; $P rm -f -t 0 $N >/dev/null; $P container exists $N").exits(1),
         case("conmon_dies", "start bb sleep 100; kill -9 $($P inspect $N --format '{{.State.ConmonPid}}'); sleep .5; $P rm -f -t0 $N >/dev/null; $P container exists $N").exits(1),
@@ -448,5 +450,88 @@ fn build() -> Vec<Case> {
         case("build_mounts", "echo c >c; printf 'FROM localhost/bb\\nRUN --mount=type=tmpfs,target=/cache --mount=type=bind,source=/,target=/ctx cp /ctx/c /made\\n' >Containerfile; $P build -q --isolation oci --network none -t $N . >/dev/null; $RUN $N cat /made; $P rmi -f $N >/dev/null")
             .prints("c"),
         case("build_fails", "printf 'FROM localhost/bb\\nRUN exit 9\\n' >Containerfile; $P build -q --isolation oci --network none .").exits(9).complains("exit status 9"),
+    ]
+}
+
+/// `count` is a container that counts; `counts` says whether it has gone on, and not from the beginning.
+fn checkpoint() -> Vec<Case> {
+    let with = |script: &str| {
+        r#"count() { start "$@" bb sh -c 'n=0; while n=$((n+1)); do echo $n >/n; sleep .05; done'; soon 'test $(now) -gt 9'; }
+now() { $P exec ${1:-$N} cat /n; }
+counts() { before=$(cat n.before) c=$1; soon 'test $(now $c) -gt $((before+2))' && test $(now $c) -lt $((before+200)) && echo counts; }
+checkpoint() { now >n.before; $P container checkpoint "$@" $N >/dev/null; }
+restore() { $P container restore "$@" >/dev/null; }
+"#
+        .to_owned()
+            + script
+    };
+    let checkpoint = |name: &str, script: &str| case(&format!("checkpoint_{name}"), &with(script));
+    vec![
+        checkpoint("stops", "count; checkpoint; state; restore $N; counts; state").prints("exited 0\ncounts\nrunning 0"),
+        checkpoint("leave_running", "count; checkpoint --leave-running; counts").prints("counts"),
+        checkpoint("keep", "count; checkpoint --keep; restore --keep $N; counts").prints("counts"),
+        checkpoint("twice", "count; for n in 1 2 3; do checkpoint; restore $N; counts; done")
+            .prints("counts\ncounts\ncounts"),
+        checkpoint(
+            "export",
+            "count; checkpoint --export $PWD/c.tar.gz; $P rm -f $N >/dev/null; restore --import $PWD/c.tar.gz; counts",
+        )
+        .prints("counts"),
+        checkpoint(
+            "clone",
+            "count; checkpoint --leave-running --export c.tar.zst; restore --import c.tar.zst --name $N-2
+            counts $N-2; $P rm -f -t0 $N-2 >/dev/null; counts",
+        )
+        .prints("counts\ncounts"),
+        checkpoint(
+            "files",
+            "count; $P exec $N sh -c 'echo kept >/kept; rm /etc/group'; checkpoint -e c.tar; $P rm -f -t0 $N >/dev/null
+            restore -i c.tar; $P exec $N sh -c 'cat /kept; ls /etc/group' 2>&1; counts",
+        )
+        .prints("kept\nls: /etc/group: No such file or directory\ncounts"),
+        checkpoint("statistics", "count; now >n.before; $P container checkpoint --print-stats $N | grep -o 'runtime_checkpoint_duration\\|frozen_time'")
+            .prints("runtime_checkpoint_duration\nfrozen_time"),
+        checkpoint(
+            "pre_checkpoint",
+            "count; checkpoint -P -e pre.tar.gz; checkpoint --with-previous -e c.tar.gz; $P rm -f -t0 $N >/dev/null
+            restore --import-previous pre.tar.gz -i c.tar.gz; counts",
+        )
+        .prints("counts"),
+        checkpoint("all", "count; now >n.before; $P container checkpoint $N >/dev/null; $P container list -a --filter name=$N --format '{{.Status}}' | cut -c1-6").prints("Exited"),
+        checkpoint("host_network", "count --network host; checkpoint; restore $N; counts").prints("counts"),
+        checkpoint("memory_limit", "count --memory 100m; checkpoint; restore $N; counts").needs("memory").prints("counts"),
+        checkpoint("read_only", "start --read-only --tmpfs /t bb sh -c 'n=0; while n=$((n+1)); do echo $n >/t/n; sleep .05; done'
+            now() { $P exec $N cat /t/n; }; soon 'test $(now) -gt 9'; checkpoint; restore $N; counts").prints("counts"),
+        checkpoint("init", "count --init; checkpoint; restore $N; counts").prints("counts"),
+        checkpoint("user", "start --cap-drop all --security-opt no-new-privileges bb sh -c 'n=0; while n=$((n+1)); do echo $n >/dev/shm/n; sleep .05; done'
+            now() { $P exec $N cat /dev/shm/n; }; soon 'test $(now) -gt 9'; checkpoint; restore $N; counts
+            $P exec $N grep -E 'NoNewPrivs|CapEff' /proc/1/status").prints("counts\nCapEff:\t0000000000000000\nNoNewPrivs:\t1"),
+        checkpoint("terminal", "count -t; checkpoint; restore $N; counts").prints("counts"),
+        checkpoint("logs", "start bb sh -c 'n=0; while n=$((n+1)); do echo $n; sleep .05; done'; soon '$P logs $N | grep -x 9'
+            $P container checkpoint $N >/dev/null; restore $N; last=$($P logs $N | tail -n1); soon '$P logs $N | grep -x $((last+9))'
+            $P logs $N | awk '$1 != NR { print \"line\", NR, \"is\", $1 }'"),
+        checkpoint(
+            "preserve_fds",
+            "echo v >f; exec 3<f; start --preserve-fds 1 bb sh -c 'exec 3<&-; n=0; while n=$((n+1)); do echo $n >/n; sleep .05; done'
+            soon 'test $(now) -gt 9'; checkpoint; restore $N; counts",
+        )
+        .prints("counts"),
+        // Programs, their arguments and environment are read out of the pages.
+        checkpoint(
+            "checkpointctl",
+            "start bb sh -c 'WORD=a-word-in-memory; while :; do sleep 99; done'; soon '$P top $N | grep 99'
+            now() { echo; }; checkpoint -e c.tar.gz; checkpointctl show c.tar.gz | grep -o \"^$N .* floe\" | tr -s ' ' | cut -d ' ' -f 1,2,4
+            checkpointctl inspect --ps-tree-cmd --ps-tree-env c.tar.gz | grep -o '\\[1\\].*\\|sleep 99\\|FROM_IMAGE=1'
+            checkpointctl memparse c.tar.gz | grep -c '^1 *sh *[1-9][0-9.]* KiB'
+            checkpointctl memparse --pid 1 --search a-word-in-memory c.tar.gz | grep -m 1 -o a-word-in-memory
+            checkpointctl inspect --all c.tar.gz | grep -o 'Pages written: [1-9]\\|Open files\\|Destination: /proc$' | sort -u",
+        )
+        .prints(
+            "podman-checkpoint-checkpointctl localhost/bb:latest floe\n[1]  sh -c WORD=a-word-in-memory; while :; do sleep 99; done \n\
+             FROM_IMAGE=1\nsleep 99\nFROM_IMAGE=1\n1\na-word-in-memory\nDestination: /proc\nOpen files\nPages written: *",
+        ),
+        checkpoint("pod", "$P pod create --name $N-p >/dev/null; trap '$P pod rm -f -t0 $N-p >/dev/null' EXIT
+            $P run -d --pod $N-p --name $N bb sh -c 'n=0; while n=$((n+1)); do echo $n >/n; sleep .05; done' >/dev/null
+            soon 'test $(now) -gt 9'; checkpoint; restore $N; counts").prints("counts"),
     ]
 }

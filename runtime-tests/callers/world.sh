@@ -24,6 +24,9 @@ done
 chmod 1777 tmp
 chmod 755 run srv
 install -m 755 "$floe" usr/local/bin/floe
+# Nothing but floe answers to that name.
+rm -f usr/sbin/criu
+ln -s floe usr/local/bin/criu
 mkdir -p etc/containers/containers.conf.d etc/containerd/conf.d etc/docker
 cp "$contrib/containers.conf.d/50-floe.conf" etc/containers/containers.conf.d/
 cp "$contrib/containerd/floe.toml" etc/containerd/conf.d/

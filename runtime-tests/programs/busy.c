@@ -25,6 +25,10 @@ static void *compute(void *argument)
 				 : "xmm3", "xmm13", "cc");
 		if (a != seed || b != ~seed || c != seed * 3 || d != seed * 5)
 			fail("registers: %#lx %#lx %#lx %#lx of %#lx", a, b, c, d, seed);
+		/* To threads that never wait, 6.18 gives a processor for minutes now and then, and nothing to its own threads:
+		 * b3d99f43c72b ("sched/fair: Fix zero_vruntime tracking") and what came before it. */
+		struct timespec moment = to_timespec(MILLISECOND / 4);
+		syscall(SYS_nanosleep, &moment, NULL);
 	}
 	return NULL;
 }

@@ -18,6 +18,8 @@ int main(void)
 	int of_tmpfs = must(open("/dev/shm/removed", O_RDWR | O_CREAT, 0600));
 	expect(write(of_tmpfs, "tmpfs", 5), 5);
 	must(unlink("/dev/shm/removed"));
+	int nameless = must(open("/data", O_RDWR | O_TMPFILE, 0600));
+	expect(write(nameless, "nameless", 8), 8);
 	pid_t child = must(fork());
 	if (child == 0) {
 		wait_for_sigterm();
@@ -43,6 +45,8 @@ int main(void)
 	expect(pread(reader, text, 3, 0), 3);
 	expect_text(text, "new");
 	expect_text(read_file("/data/removed", text, sizeof text), "somebody else's");
+	expect(pread(nameless, text, 8, 0), 8);
+	expect_bytes(text, "nameless", 8);
 	must(kill(child, SIGTERM));
 	expect_success(child);
 	memset(text, 0, sizeof text);

@@ -1,11 +1,13 @@
-/* Memory that is written, given up, moved and mapped anew all the time: what a dump takes over from an earlier one is what
- * was not touched since then. */
+/* Memory that is written, given up, moved, hidden and mapped anew all the time: what a dump takes over from an earlier one
+ * is what was not touched since then. */
 #include "program.h"
 #include <stdatomic.h>
 
 #define CHUNKS 16
 #define PAGES 64 /* of a chunk */
 #define PAGE 4096
+#define STILL (80 << 20)
+#define HIDDEN (4 << 20)
 #define WORDS (PAGE / sizeof(uint64_t))
 
 static uint64_t *chunks[CHUNKS];
@@ -92,25 +94,53 @@ static void *change(void *unused)
 	return NULL;
 }
 
+/* Nobody may read it, except now and then. */
+static void *hide(void *memory)
+{
+	while (!is_over) {
+		must(mprotect(memory, HIDDEN, PROT_READ));
+		usleep(500);
+		must(mprotect(memory, HIDDEN, PROT_NONE));
+		usleep(500);
+	}
+	return NULL;
+}
+
+static void expect_still(const uint64_t *memory, int words)
+{
+	for (int nth = 0; nth < words; nth++)
+		if (memory[nth] != word(1, 0, 0, nth))
+			fail("still word %d: found %#lx", nth, memory[nth]);
+}
+
 int main(void)
 {
 	for (int chunk = 0; chunk < CHUNKS; chunk++)
 		chunks[chunk] = map_chunk();
-	/* Part of it does not change any more. */
-	uint64_t *still = must_map(mmap(NULL, 4 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
-	for (int nth = 0; nth < (4 << 20) / 8; nth++)
+	/* Most of it does not change any more; so much that a dump copies it while it runs. */
+	uint64_t *still = must_map(mmap(NULL, STILL, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+	for (int nth = 0; nth < STILL / 8; nth++)
 		still[nth] = word(1, 0, 0, nth);
-	pthread_t thread;
-	if (pthread_create(&thread, NULL, change, NULL))
+	uint64_t *hidden[2];
+	for (int nth = 0; nth < 2; nth++) {
+		hidden[nth] = must_map(mmap(NULL, HIDDEN, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+		memcpy(hidden[nth], still, HIDDEN);
+		must(mprotect(hidden[nth], HIDDEN, PROT_NONE));
+	}
+	pthread_t threads[2];
+	if (pthread_create(&threads[0], NULL, change, NULL) || pthread_create(&threads[1], NULL, hide, hidden[1]))
 		fail("thread");
 
 	hold();
 
 	is_over = true;
-	pthread_join(thread, NULL);
+	for (int nth = 0; nth < 2; nth++)
+		pthread_join(threads[nth], NULL);
 	check_pages();
-	for (int nth = 0; nth < (4 << 20) / 8; nth++)
-		if (still[nth] != word(1, 0, 0, nth))
-			fail("still word %d: found %#lx", nth, still[nth]);
+	expect_still(still, STILL / 8);
+	for (int nth = 0; nth < 2; nth++) {
+		must(mprotect(hidden[nth], HIDDEN, PROT_READ));
+		expect_still(hidden[nth], HIDDEN / 8);
+	}
 	return pass();
 }

@@ -1,53 +1,66 @@
-/* An established TCP connection of the container with itself, with data on its way in both directions, one half closed. */
-#include "program.h"
-#include <arpa/inet.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <sys/socket.h>
+/* Established TCP connections of the container with itself, of both families, with data on its way in both directions, beside
+ * the socket that listens at their port. */
+#include "tcp.h"
 
-static void connect_pair(int port, int pair[2])
-{
-	struct sockaddr_in address = { .sin_family = AF_INET, .sin_port = htons(port), .sin_addr = { htonl(INADDR_LOOPBACK) } };
-	int on = 1, listener = must(socket(AF_INET, SOCK_STREAM, 0));
-	must(setsockopt(listener, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on));
-	must(bind(listener, (struct sockaddr *)&address, sizeof address));
-	must(listen(listener, 1));
-	pair[0] = must(socket(AF_INET, SOCK_STREAM, 0));
-	must(connect(pair[0], (struct sockaddr *)&address, sizeof address));
-	pair[1] = must(accept(listener, NULL, NULL));
-	close(listener);
-}
+enum { KINDS = 3, SIZE = 30000 };
+
+static const struct {
+	int family;
+	bool mapped;
+} kinds[KINDS] = { { AF_INET, false }, { AF_INET6, false }, { AF_INET6, true } };
 
 int main(void)
 {
-	int plain[2], half[2], on = 1;
-	char text[32] = "";
-	unsigned char content[30000], found[30000];
-	fill(content, sizeof content, 1);
-	connect_pair(7001, plain);
-	connect_pair(7002, half);
-	must(setsockopt(plain[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on));
-	expect(write(plain[0], content, sizeof content), sizeof content);
-	expect(write(plain[1], "back", 4), 4);
-	expect(write(half[0], "before", 6), 6);
-	must(shutdown(half[0], SHUT_WR));
+	int listeners[KINDS], pairs[KINDS][2], later[2];
+	unsigned char content[SIZE], found[SIZE];
+	fill(content, SIZE, 1);
+	for (int kind = 0; kind < KINDS; kind++) {
+		listeners[kind] = listen_at(kinds[kind].family, kinds[kind].mapped, 7000 + kind);
+		connect_to(listeners[kind], pairs[kind]);
+		set_option(pairs[kind][0], IPPROTO_TCP, TCP_NODELAY, 1);
+		set_option(pairs[kind][0], SOL_SOCKET, SO_KEEPALIVE, 1);
+		set_option(pairs[kind][0], IPPROTO_TCP, TCP_KEEPIDLE, 77);
+		must(fcntl(pairs[kind][1], F_SETFL, O_NONBLOCK));
+		expect(write(pairs[kind][0], content, SIZE), SIZE);
+		expect_sent(pairs[kind][1], "back");
+	}
+	struct sockaddr_storage own, same;
+	socklen_t length = sizeof own;
+	must(getsockname(pairs[0][0], (struct sockaddr *)&own, &length));
 
 	hold();
 
-	expect(recv(plain[1], found, sizeof found, MSG_WAITALL), sizeof found);
-	expect_bytes(found, content, sizeof found);
-	expect(read(plain[0], text, sizeof text), 4);
-	expect(write(plain[0], "more", 4), 4);
-	expect(read(plain[1], text, sizeof text), 4);
-	socklen_t length = sizeof on;
-	on = 0;
-	must(getsockopt(plain[0], IPPROTO_TCP, TCP_NODELAY, &on, &length));
-	expect(on, 1);
-	expect(read(half[1], text, sizeof text), 6);
-	expect(read(half[1], text, sizeof text), 0);
-	expect(write(half[1], "after", 5), 5);
-	expect(read(half[0], text, sizeof text), 5);
-	close(plain[0]);
-	expect(read(plain[1], text, sizeof text), 0);
+	length = sizeof same;
+	must(getsockname(pairs[0][0], (struct sockaddr *)&same, &length));
+	expect_bytes(&same, &own, length);
+	for (int kind = 0; kind < KINDS; kind++) {
+		int client = pairs[kind][0], server = pairs[kind][1];
+		expect(tcp_state(client), TCP_ESTABLISHED);
+		expect(tcp_state(server), TCP_ESTABLISHED);
+		expect(get_option(client, IPPROTO_TCP, TCP_NODELAY), 1);
+		expect(get_option(server, IPPROTO_TCP, TCP_NODELAY), 0);
+		expect(get_option(client, IPPROTO_TCP, TCP_KEEPIDLE), 77);
+		expect(get_option(client, SOL_SOCKET, SO_REUSEADDR), 0);
+		expect(get_option(server, SOL_SOCKET, SO_REUSEADDR), 1);
+		expect(fcntl(client, F_GETFL), O_RDWR);
+		expect(fcntl(server, F_GETFL), O_RDWR | O_NONBLOCK);
+		must(fcntl(server, F_SETFL, 0));
+		expect(recv(server, found, SIZE, MSG_WAITALL), SIZE);
+		expect_bytes(found, content, SIZE);
+		expect_received(client, "back");
+		for (int turn = 0; turn < 3; turn++) {
+			expect_sent(client, "there");
+			expect_received(server, "there");
+			expect(write(server, content, SIZE), SIZE);
+			expect(recv(client, found, SIZE, MSG_WAITALL), SIZE);
+			expect_bytes(found, content, SIZE);
+		}
+		/* Who listens goes on to do so. */
+		connect_to(listeners[kind], later);
+		expect_sent(later[0], "later");
+		expect_received(later[1], "later");
+		close(client);
+		expect_end(server);
+	}
 	return pass();
 }

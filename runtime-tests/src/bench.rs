@@ -8,14 +8,18 @@
 //! without a runtime.
 //!
 //! `floe-bench memory RUNTIME…` searches the smallest memory.max with which /bin/true runs. That takes a host whose
-//! memory controller is on cgroup v2. `floe-bench checkpoint DIRECTORY FLOE RUNC` is about checkpoints (dumps.rs), with
-//! images on tmpfs and in a directory on a disk. `floe-bench order FLOE MAP` is for the linker (order.rs).
+//! memory controller is on cgroup v2. `floe-bench systemd RUNTIME…` compares `--systemd-cgroup run`, where systemd is
+//! process 1 (`make test-vm SET=bench`). `floe-bench checkpoint DIRECTORY FLOE RUNC` is about checkpoints (dumps.rs), with
+//! images on tmpfs and in a directory on a disk. `floe-bench move FLOE RUNC` is about a connection (moves.rs).
+//! `floe-bench order FLOE MAP` is for the linker (order.rs).
 #![allow(
     unsafe_code,
     reason = "wait4, whose resource usage std's wait does not give, and a fork without vfork"
 )]
 
 mod dumps;
+mod hosts;
+mod moves;
 #[cfg(target_arch = "x86_64")]
 mod order;
 
@@ -30,6 +34,7 @@ use std::time::Instant;
 
 const ROUNDS: usize = 100;
 const MEMORY_ROUNDS: usize = 10;
+const SCOPE_ROUNDS: usize = 40;
 /// A fleet is this many containers, so many of them at a time.
 const FLEET_ROUNDS: usize = 9;
 const FLEET: usize = 100;
@@ -95,13 +100,18 @@ struct Call {
 fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let Some(first) = arguments.first() else {
-        eprintln!("usage: floe-bench [memory] RUNTIME… (the first is what the others are compared with)");
+        eprintln!(
+            "usage: floe-bench [memory|systemd] RUNTIME… (the first is what the others are compared with)"
+        );
         return ExitCode::from(2);
     };
     if std::env::var_os("FLOE_BENCH_INSIDE").is_none() {
-        // A crash leaves nothing, and /sys/fs/cgroup can be cgroup v2 whatever the host has there.
-        let flags =
-            ["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--propagation", "private"];
+        // A crash leaves nothing, and /sys/fs/cgroup can be cgroup v2 whatever the host has there. systemd must know the
+        // pids that runtimes tell it.
+        let flags: &[&str] = match first.to_str() {
+            Some("systemd") => &["--mount", "--propagation", "private"],
+            _ => &["--mount", "--pid", "--fork", "--mount-proc", "--kill-child", "--propagation", "private"],
+        };
         let error = Command::new("unshare")
             .args(flags)
             .args(std::env::args_os())
@@ -112,7 +122,9 @@ fn main() -> ExitCode {
     }
     let job = |work: &Path| match first.to_str() {
         Some("memory") => search_memory(&arguments[1..], work),
+        Some("systemd") => compare_scopes(&arguments[1..], work),
         Some("checkpoint") if arguments.len() > 2 => dumps::compare(&arguments[2..], work, &arguments[1]),
+        Some("move") if arguments.len() > 1 => moves::compare(&arguments[1..], work),
         #[cfg(target_arch = "x86_64")]
         Some("order") if arguments.len() == 3 => {
             print!("{}", order::script(&Contender::new(&arguments[1], work)?, &arguments[2])?);
@@ -443,6 +455,33 @@ fn search_memory(programs: &[PathBuf], work: &Path) -> io::Result<()> {
             *(if works(middle)? { &mut enough } else { &mut fails }) = middle;
         }
         println!("{}: /bin/true runs with memory.max of {} KiB", contender.name, enough * STEP / 1024);
+    }
+    Ok(())
+}
+
+/// `run` in a scope of systemd's: medians, and of the first runtime's share of each other's in the same round.
+fn compare_scopes(programs: &[PathBuf], work: &Path) -> io::Result<()> {
+    let contenders = programs.iter().map(|p| Contender::new(p, work)).collect::<io::Result<Vec<_>>>()?;
+    for contender in &contenders {
+        contender.configure(&["/bin/true"])?;
+    }
+    let mut times = vec![Vec::new(); contenders.len()];
+    // The first rounds fill caches.
+    for round in 0..SCOPE_ROUNDS + 5 {
+        for (contender, times) in contenders.iter().zip(&mut times) {
+            let (bundle, id) =
+                (contender.bundle.display().to_string(), format!("{}-{round}", contender.short));
+            let run = ["--systemd-cgroup", "run", "--bundle", &bundle, &id];
+            times.push(contender.call(Measure::Time, &run)?.milliseconds);
+        }
+    }
+    println!(
+        "/bin/true in a container with a scope of systemd's, medians of {SCOPE_ROUNDS} interleaved rounds"
+    );
+    for (contender, own) in contenders.iter().zip(&times) {
+        let ratios: Vec<f64> = times[0].iter().zip(own).skip(5).map(|(first, own)| first / own).collect();
+        let (name, first) = (&contender.name, &contenders[0].name);
+        println!("{name:8}{:>8.2} ms  {first}/it {:.2}", median(&own[5..]), median(&ratios));
     }
     Ok(())
 }

@@ -35,8 +35,7 @@ struct Results {
 
 /// `disk` is a directory on a disk.
 pub(crate) fn compare(programs: &[PathBuf], work: &Path, disk: &Path) -> io::Result<()> {
-    let contenders = programs.iter().map(|p| Contender::new(p, work)).collect::<io::Result<Vec<_>>>()?;
-    fs::write(work.join("criu.conf"), "network-lock skip\n")?;
+    let contenders = contenders(programs, work)?;
     for contender in &contenders {
         let bin = contender.bundle.join("rootfs/bin");
         fs::copy(std::env::current_exe()?.with_file_name("floe-bench-memory"), bin.join("memory"))?;
@@ -61,18 +60,34 @@ pub(crate) fn compare(programs: &[PathBuf], work: &Path, disk: &Path) -> io::Res
     result
 }
 
+/// The runtimes, and the file that `command` has CRIU read.
+pub(crate) fn contenders(programs: &[PathBuf], work: &Path) -> io::Result<Vec<Contender>> {
+    fs::write(work.join("criu.conf"), "network-lock skip\n")?;
+    programs.iter().map(|program| Contender::new(program, work)).collect()
+}
+
+/// `CONTENDER --root …`, with the CRIU that is beside it.
+pub(crate) fn command(contender: &Contender, work: &Path) -> Command {
+    let mut command = contender.command();
+    let beside = contender.program.parent().expect("a program is in a directory");
+    command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", beside.display()));
+    command.env("CRIU_CONFIG_FILE", work.join("criu.conf")).stderr(Stdio::null());
+    command
+}
+
 impl Scene {
     fn play(&self, contenders: &[Contender], work: &Path) -> io::Result<()> {
         let mut results: Vec<Results> = contenders.iter().map(|_| Results::default()).collect();
         let mut writes = Vec::new();
-        let mut pause = Vec::new();
+        let (mut pre_dumped, mut left_running) = (Vec::new(), Vec::new());
         for _ in 0..self.rounds {
             for (contender, results) in contenders.iter().zip(&mut results) {
                 self.round(contender, work, results)?;
             }
             if self.is_large {
                 writes.push(self.write_zeros()?);
-                pause.push(self.pre_dumped(&contenders[0], work)?);
+                pre_dumped.push(self.pre_dumped(&contenders[0], work)?);
+                left_running.push(self.left_running(&contenders[0], work)?);
             }
         }
         println!("{}, medians of {} interleaved rounds, ms", self.title, self.rounds);
@@ -102,18 +117,11 @@ impl Scene {
             let (checkpoint, restore, dd) =
                 (gigabytes(own[0]), gigabytes(own[1]), gigabytes(median(&writes)));
             println!("GB/s: checkpoint {checkpoint:.2}, restore {restore:.2}, dd {dd:.2}");
-            println!("freeze of a pre-dump and of the dump after it: {:.1} ms", median(&pause));
+            println!("freeze of a pre-dump and of the dump after it: {:.1} ms", median(&pre_dumped));
+            println!("freeze of a dump that leaves it running: {:.1} ms", median(&left_running));
         }
         println!();
         Ok(())
-    }
-
-    fn command(&self, contender: &Contender, work: &Path) -> Command {
-        let mut command = contender.command();
-        let beside = contender.program.parent().expect("a program is in a directory");
-        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", beside.display()));
-        command.env("CRIU_CONFIG_FILE", work.join("criu.conf")).stderr(Stdio::null());
-        command
     }
 
     fn start(&self, contender: &Contender, work: &Path) -> io::Result<()> {
@@ -126,7 +134,7 @@ impl Scene {
         let ready = contender.bundle.join("rootfs/ready");
         let _ = fs::remove_file(&ready);
         let _ = fs::remove_dir_all(&self.images);
-        let mut run = self.command(contender, work);
+        let mut run = command(contender, work);
         run.args(["run", "--detach", "--bundle"]).arg(&contender.bundle).arg(&contender.short);
         ok(&mut run)?;
         while !ready.exists() {
@@ -140,7 +148,7 @@ impl Scene {
     fn round(&self, contender: &Contender, work: &Path, results: &mut Results) -> io::Result<()> {
         self.start(contender, work)?;
         let timed = |verb: &str, options: &[&str]| -> io::Result<f64> {
-            let mut command = self.command(contender, work);
+            let mut command = command(contender, work);
             command.arg(verb).args(options).arg("--image-path").arg(&self.images);
             command.arg("--work-path").arg(&self.images).arg(&contender.short);
             Ok(call(&mut command, Measure::Time)?.milliseconds)
@@ -158,7 +166,7 @@ impl Scene {
         let before = self.images.with_file_name("before");
         let _ = fs::remove_dir_all(&before);
         let dump = |images: &Path, options: &[&str]| -> io::Result<f64> {
-            let mut command = self.command(contender, work);
+            let mut command = command(contender, work);
             command.arg("checkpoint").args(options).arg("--image-path").arg(images).arg(&contender.short);
             ok(&mut command)?;
             self.freeze(images)
@@ -169,8 +177,21 @@ impl Scene {
         Ok(first + second)
     }
 
+    /// Milliseconds that a container stood still in a dump that leaves it running.
+    fn left_running(&self, contender: &Contender, work: &Path) -> io::Result<f64> {
+        self.start(contender, work)?;
+        let mut command = command(contender, work);
+        command
+            .args(["checkpoint", "--leave-running", "--image-path"])
+            .arg(&self.images)
+            .arg(&contender.short);
+        ok(&mut command)?;
+        self.delete(contender, work)?;
+        self.freeze(&self.images)
+    }
+
     fn delete(&self, contender: &Contender, work: &Path) -> io::Result<()> {
-        let mut delete = self.command(contender, work);
+        let mut delete = command(contender, work);
         ok(delete.args(["delete", "--force"]).arg(&contender.short))
     }
 

@@ -11,7 +11,9 @@ use serde_json::{Map, Value, json};
 use std::ffi::CString;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::{FileExt as _, OpenOptionsExt as _};
 use std::os::unix::net::UnixDatagram;
+use std::time::{Duration, Instant};
 
 fn main() {
     let args: Vec<String> = std::env::args().collect();
@@ -30,10 +32,17 @@ fn main() {
             watch_capabilities(u64::from_str_radix(mask, 16).expect("hexadecimal"))
         }
         ["touch-fd", fd, text] => write_fd(fd.parse().expect("fd"), text),
+        ["hold-memory", size] => hold_memory(size.parse().expect("bytes")),
+        ["map-huge", size] => map_huge(size.parse().expect("bytes")),
+        ["spin", time] => spin(time.parse().expect("milliseconds")),
+        ["transfer", mode, path, count, size] => {
+            transfer(path, *mode == "w", count.parse().expect("count"), size.parse().expect("bytes"))
+        }
         _ => {
             eprintln!(
                 "usage: floe-probe facts | hold | family N | syscall NR ARG… | int80 NR | open PATH r|w|rw | \
-                 notify TEXT | winch | connect-abstract NAME | watch-capabilities MASK | touch-fd FD TEXT"
+                 notify TEXT | winch | connect-abstract NAME | watch-capabilities MASK | touch-fd FD TEXT | \
+                 hold-memory BYTES | map-huge BYTES | spin MS | transfer r|w PATH COUNT BYTES"
             );
             std::process::exit(2);
         }
@@ -273,6 +282,54 @@ fn family(count: u32) {
         }
     }
     hold();
+}
+
+/// Writes to every page of new memory, then `hold`.
+fn hold_memory(size: usize) {
+    let memory = map(size, 0).expect("mmap");
+    for offset in (0..size).step_by(4096) {
+        unsafe { memory.add(offset).write_volatile(1) };
+    }
+    hold();
+}
+
+/// Maps memory of huge pages of the default size; prints `ok` or the errno.
+fn map_huge(size: usize) {
+    match map(size, libc::MAP_HUGETLB) {
+        Ok(_) => println!("ok"),
+        Err(errno) => println!("errno={errno}"),
+    }
+}
+
+fn map(size: usize, flags: i32) -> Result<*mut u8, i32> {
+    let (protection, flags) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_PRIVATE | libc::MAP_ANONYMOUS | flags);
+    match unsafe { libc::mmap(std::ptr::null_mut(), size, protection, flags, -1, 0) } {
+        libc::MAP_FAILED => Err(std::io::Error::last_os_error().raw_os_error().unwrap_or(0)),
+        memory => Ok(memory.cast()),
+    }
+}
+
+/// Uses a processor for some time.
+fn spin(time_ms: u64) {
+    let begin = Instant::now();
+    while begin.elapsed() < Duration::from_millis(time_ms) {}
+}
+
+/// Reads or writes blocks of a device past the page cache, and prints the time in milliseconds.
+fn transfer(path: &str, write: bool, count: usize, size: usize) {
+    let mut options = fs::File::options();
+    let device = options.read(!write).write(write).custom_flags(libc::O_DIRECT).open(path).expect("open");
+    // Aligned as O_DIRECT wants it.
+    let memory = map(size, 0).expect("mmap");
+    let block = unsafe { std::slice::from_raw_parts_mut(memory, size) };
+    let begin = Instant::now();
+    for number in 0..count {
+        let offset = (number * size) as u64;
+        if write { device.write_all_at(block, offset) } else { device.read_exact_at(block, offset) }
+            .expect("transfer");
+    }
+    println!("{}", begin.elapsed().as_millis());
 }
 
 /// A raw system call by number or, for the few that tests use, by name. Prints `ret=R errno=E`.

@@ -44,18 +44,13 @@ pub(crate) fn cases() -> Vec<Case> {
         ("cpuset_mems", "cpuset", "cpu/mems", json!("0"), "cpuset.mems", "0"),
         ("pids_limit", "pids", "pids/limit", json!(77), "pids.max", "77"),
         ("pids_unlimited", "pids", "pids/limit", json!(-1), "pids.max", "max"),
-        ("io_weight", "io", "blockIO/weight", json!(500), "io.bfq.weight", "default 500"),
     ] {
         cases.push(Case::new(format!("cgroups::{name}"), move |t| {
             need_controller(controller);
             let mut bundle = t.bundle();
             bundle.set(&format!("/linux/resources/{pointer}"), value.clone());
             let container = t.create(&bundle);
-            let path = container.cgroup().join(file);
-            if !path.exists() {
-                skip(format!("the kernel has no {file}"));
-            }
-            assert_eq!(read(path).trim(), text);
+            assert_eq!(read(container.cgroup().join(file)).trim(), text);
         }));
     }
     cases.push(Case::new("cgroups::memory_swap", |t| {
@@ -113,7 +108,7 @@ fn path_nested(t: &mut Test) {
     t.call(["delete", "--force", &container.id]).ok();
     assert!(!container.cgroup().join("deep/er").exists());
     // The parents may be others' too; runtimes leave them.
-    remove_cgroup_tree(&container.cgroup());
+    remove_cgroup_tree(container.cgroup());
 }
 
 fn removed_with_the_container(t: &mut Test) {
@@ -302,9 +297,7 @@ fn devices_survive_update(t: &mut Test) {
     bundle.push("/linux/devices", json!({"path": "/dev/mine", "type": "c", "major": 10, "minor": 229}));
     let container = t.start_holding(&mut bundle);
     let file = t.path("resources.json");
-    let resources =
-        json!({"devices": [{"allow": true, "access": "rwm"}], "unified": {"cgroup.max.depth": "4"}});
-    std::fs::write(&file, resources.to_string()).expect("write");
+    std::fs::write(&file, json!({"unified": {"cgroup.max.depth": "4"}}).to_string()).expect("write");
     t.call(["update", "--resources", file.to_str().expect("utf-8"), &container.id]).ok();
     let output = t.call(["exec", &container.id, "floe-probe", "open", "/dev/mine", "r"]).ok();
     assert_eq!(output.text(), "errno=1");

@@ -10,14 +10,14 @@ use crate::harness::*;
 use crate::programs::{self, Program};
 use std::fs;
 use std::io::{BufRead as _, BufReader, Write as _};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, PartialEq)]
-enum Dumper {
+pub(crate) enum Dumper {
     Floe,
     Criu,
 }
@@ -39,7 +39,11 @@ pub(crate) fn cases() -> Vec<Case> {
         ("killed_restore", killed_restore),
         ("killed_at_any_instant", killed_at_any_instant),
     ];
-    let own: [(&str, Body); 9] = [
+    let own: [(&str, Body); 13] = [
+        ("no_start", no_start),
+        ("no_start_takes_a_cgroup", no_start_takes_a_cgroup),
+        ("no_start_killed_at_any_instant", no_start_killed_at_any_instant),
+        ("start_killed_at_any_instant", start_killed_at_any_instant),
         ("notify_socket", notify_socket),
         ("paused", paused),
         ("pre_dumps_that_are_no_parents", pre_dumps_that_are_no_parents),
@@ -68,29 +72,30 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// Counts in /state/count, of which only a restored one goes on, and says so on standard output. SIGTERM ends it with 5.
+/// The count is a link's target: a file that is open when it is dumped must be there again whenever it is restored.
 const COUNTER: &str = "
     echo started >> /state/started
     trap 'echo end; exit 5' TERM
     i=0
     while true; do
         i=$((i + 1))
-        echo $i > /state/new && mv /state/new /state/count
+        ln -sf $i /state/new && mv /state/new /state/count
         echo count $i
         sleep 0.05
     done";
 
 /// A container, what it writes to, and who has it.
-struct Scene<'a> {
-    t: &'a mut Test,
-    bundle: Bundle,
+pub(crate) struct Scene<'a> {
+    pub(crate) t: &'a mut Test,
+    pub(crate) bundle: Bundle,
     dumper: Dumper,
     /// The container's /state.
     state: PathBuf,
-    images: PathBuf,
+    pub(crate) images: PathBuf,
 }
 
 impl Scene<'_> {
-    fn play(t: &mut Test, dumper: Dumper, body: Body) {
+    pub(crate) fn play(t: &mut Test, dumper: Dumper, body: Body) {
         needs_floe();
         let mut bundle = t.bundle();
         let (state, images) = (t.path("container"), t.path("images"));
@@ -131,7 +136,7 @@ impl Scene<'_> {
         assert!(code == 0, "{verb}: exit {code}\n{}\n{}", read(&log), self.engine_log());
     }
 
-    fn run(&mut self) {
+    pub(crate) fn run(&mut self) {
         let command = self.runtime();
         self.detached(command, "run", &[]);
     }
@@ -164,36 +169,44 @@ impl Scene<'_> {
         command
     }
 
-    fn restore(&mut self, options: &[&str]) {
+    pub(crate) fn restore(&mut self, options: &[&str]) {
         let (images, work) = (self.images.clone(), self.t.path("work"));
         let paths = ["--image-path", path(&images), "--work-path", path(&work)];
         let command = self.t.floe();
         self.detached(command, "restore", &[&paths[..], options].concat());
     }
 
-    fn call(&mut self, verb: &str, rest: &[&str]) -> Output {
+    pub(crate) fn call(&mut self, verb: &str, rest: &[&str]) -> Output {
         let id = self.bundle.id.clone();
         self.t.call([&[verb, &id], rest].concat())
     }
 
-    fn count(&self) -> u64 {
-        read(self.state.join("count")).trim().parse().unwrap_or(0)
+    pub(crate) fn count(&self) -> u64 {
+        let count = fs::read_link(self.state.join("count")).ok();
+        count.and_then(|count| count.to_str()?.parse().ok()).unwrap_or(0)
+    }
+
+    /// While it does not run: what the next one is to go on from.
+    fn set_count(&self, count: u64) {
+        let link = self.state.join("count");
+        fs::remove_file(&link).expect("remove");
+        symlink(count.to_string(), link).expect("symlink");
     }
 
     #[track_caller]
-    fn wait_for_count(&self, least: u64) {
+    pub(crate) fn wait_for_count(&self, least: u64) {
         wait_until(&format!("count {least}"), || self.count() >= least);
     }
 
     /// It is the same process, which has counted on.
     #[track_caller]
-    fn expect_to_go_on(&self, from: u64) {
+    pub(crate) fn expect_to_go_on(&self, from: u64) {
         self.wait_for_count(from + 3);
         assert_eq!(read(self.state.join("started")), "started\n", "it was started again");
     }
 
     #[track_caller]
-    fn expect_gone(&mut self) {
+    pub(crate) fn expect_gone(&mut self) {
         self.call("state", &[]).exits(1).refused(&["does not exist"]);
         assert_eq!(self.t.leftovers(), [""; 0]);
     }
@@ -337,6 +350,7 @@ fn terminal(scene: &mut Scene<'_>) {
 /// A dump takes over pages only from the dump since which writes were tracked. Where that is another, or nobody has
 /// tracked them, it is whole.
 fn pre_dumps_that_are_no_parents(scene: &mut Scene<'_>) {
+    need_kernel(6, 7, "userfaultfd with WP_ASYNC");
     scene.run();
     scene.wait_for_count(3);
     let pre_dump = |scene: &mut Scene<'_>, name: &str| {
@@ -492,12 +506,15 @@ fn killed_restore(scene: &mut Scene<'_>) {
     let restore = scene.t.spawn(command);
     let (pid, cgroup) = (restore.pid(), cgroup_dir(&scene.bundle.id).join("cgroup.procs"));
     let children = format!("/proc/{pid}/task/{pid}/children");
-    wait_until("the hook", || read(&children).split_whitespace().count() == 2);
-    let hook: Vec<i32> = read(&children).split_whitespace().filter_map(|pid| pid.parse().ok()).collect();
+    let find_hook = || {
+        let is_hook = |pid: &i32| read(format!("/proc/{pid}/comm")) == "sleep\n";
+        read(&children).split_whitespace().filter_map(|pid| pid.parse().ok()).find(is_hook)
+    };
+    wait_until("the hook", || find_hook().is_some());
+    let hook = find_hook().expect("the hook");
     restore.signal(libc::SIGKILL);
     restore.wait().exits(137);
     wait_until("the end of init", || read(&cgroup).is_empty());
-    let hook = hook.into_iter().find(|pid| read(format!("/proc/{pid}/comm")) == "sleep\n").expect("the hook");
     nix::sys::signal::kill(nix::unistd::Pid::from_raw(hook), nix::sys::signal::Signal::SIGKILL)
         .expect("kill");
     scene.call("delete", &["--force"]).quiet();
@@ -514,7 +531,7 @@ fn killed_at_any_instant(scene: &mut Scene<'_>) {
     scene.call("delete", &["--force"]).quiet();
     let mut lived = 0;
     for instant in 0..INSTANTS {
-        fs::write(scene.state.join("count"), count.to_string()).expect("write");
+        scene.set_count(count);
         let mut command = scene.restoring(&["--detach"]);
         command.arg(&scene.bundle.id).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         let mut restore = command.spawn().expect("spawn");
@@ -530,6 +547,139 @@ fn killed_at_any_instant(scene: &mut Scene<'_>) {
         scene.expect_gone();
     }
     assert!(lived < INSTANTS, "it never died in time");
+}
+
+/// It waits for its start as a created container does: nothing of it runs, and it is there for everybody.
+fn no_start(scene: &mut Scene<'_>) {
+    let order = scene.t.path("order");
+    let count = scene.count_and_dump();
+    for kind in ["createRuntime", "poststart", "poststop"] {
+        let script = format!("echo {kind} >> {}", order.display());
+        scene
+            .bundle
+            .push(&format!("/hooks/{kind}"), json!({"path": "/bin/sh", "args": ["sh", "-c", script]}));
+    }
+    let (id, pid_file) = (scene.bundle.id.clone(), scene.t.path("pid"));
+    let restore = |scene: &mut Scene<'_>| {
+        scene.restore(&["--no-start", "--pid-file", path(&pid_file)]);
+        let state = scene.call("state", &[]).ok().json();
+        assert_eq!((&state["status"], state["pid"].to_string()), (&json!("created"), read(&pid_file)));
+    };
+    restore(scene);
+    assert!(scene.t.call(["list"]).ok().stdout.contains(" created "));
+    scene.call("exec", &["true"]).exits(255).refused(&["frozen until its start"]);
+    scene.call("pause", &[]).exits(1).refused(&["frozen until its start"]);
+    scene.call("resume", &[]).exits(1).refused(&["container not paused"]);
+    let images = scene.t.path("again");
+    let arguments = ["checkpoint", "--image-path", path(&images), &id];
+    scene.t.call(arguments).exits(1).refused(&["cannot be checkpointed in created state"]);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((scene.count(), read(&order)), (count, "createRuntime\n".to_owned()));
+
+    scene.call("start", &[]).quiet();
+    assert_eq!(scene.t.status(&id), "running");
+    scene.expect_to_go_on(count);
+    assert_eq!(read(&order), "createRuntime\npoststart\n");
+    scene.call("start", &[]).exits(1).refused(&["cannot start an already running container"]);
+    scene.call("exec", &["true"]).quiet();
+    // What is paused from now on is no created one.
+    scene.call("pause", &[]).quiet();
+    assert_eq!(scene.t.status(&id), "paused");
+    scene.call("start", &[]).exits(1).refused(&["cannot start a paused container"]);
+    scene.call("resume", &[]).quiet();
+    scene.call("kill", &["TERM"]).quiet();
+    scene.t.wait_status(&id, "stopped");
+    scene.call("delete", &[]).quiet();
+    scene.expect_gone();
+
+    for force in [&[][..], &["--force"]] {
+        restore(scene);
+        scene.call("delete", force).quiet();
+        scene.expect_gone();
+    }
+    restore(scene);
+    scene.call("kill", &["KILL"]).quiet();
+    scene.t.wait_status(&id, "stopped");
+    scene.call("start", &[]).exits(1).refused(&["cannot start a container that has stopped"]);
+    scene.call("delete", &[]).quiet();
+    scene.expect_gone();
+}
+
+fn no_start_takes_a_cgroup(scene: &mut Scene<'_>) {
+    scene.count_and_dump();
+    let mut command = scene.t.floe();
+    command
+        .args(["--cgroup-manager", "disabled", "restore", "--no-start", "--image-path"])
+        .arg(&scene.images);
+    command.arg("--bundle").arg(&scene.bundle.dir).arg(&scene.bundle.id);
+    scene.t.run(command).exits(1).refused(&["--no-start: it takes a cgroup of the container's own"]);
+    scene.expect_gone();
+}
+
+/// Whenever `restore --no-start` dies: either the container can be started, or none of its processes is left.
+fn no_start_killed_at_any_instant(scene: &mut Scene<'_>) {
+    const INSTANTS: u32 = 40;
+    let count = scene.count_and_dump();
+    let id = scene.bundle.id.clone();
+    let began = Instant::now();
+    scene.restore(&["--no-start"]);
+    let whole = began.elapsed();
+    scene.call("delete", &[]).quiet();
+    let mut whole_ones = 0;
+    for instant in 0..INSTANTS {
+        let mut command = scene.restoring(&["--no-start"]);
+        command.arg(&id).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let mut restore = command.spawn().expect("spawn");
+        std::thread::sleep(whole * instant / INSTANTS);
+        let _ = restore.kill();
+        restore.wait().expect("wait");
+        let processes = || read(cgroup_dir(&id).join("cgroup.procs")).lines().count();
+        let is_created = |t: &mut Test| processes() > 0 && t.status(&id) == "created";
+        wait_until(&format!("instant {instant}: a whole container or none"), || {
+            processes() == 0 || is_created(scene.t)
+        });
+        assert_eq!(scene.count(), count, "instant {instant}: it ran");
+        if is_created(scene.t) {
+            whole_ones += 1;
+            scene.call("start", &[]).quiet();
+            scene.expect_to_go_on(count);
+            scene.set_count(count);
+        }
+        scene.call("delete", &["--force"]).quiet();
+        scene.expect_gone();
+        scene.set_count(count);
+    }
+    assert!(whole_ones < INSTANTS, "it never died in time");
+}
+
+/// Whenever `start` dies: the container waits for its start, is paused, or runs.
+fn start_killed_at_any_instant(scene: &mut Scene<'_>) {
+    const INSTANTS: u32 = 20;
+    let count = scene.count_and_dump();
+    let id = scene.bundle.id.clone();
+    let began = Instant::now();
+    scene.t.call(["state", "nobody"]).exits(1);
+    let whole = 2 * began.elapsed();
+    for instant in 0..INSTANTS {
+        scene.restore(&["--no-start"]);
+        let mut command = scene.t.floe();
+        command.args(["start", &id]).stderr(Stdio::null());
+        let mut start = command.spawn().expect("spawn");
+        std::thread::sleep(whole * instant / INSTANTS);
+        let _ = start.kill();
+        start.wait().expect("wait");
+        match scene.t.status(&id).as_str() {
+            "created" => scene.call("start", &[]).quiet(),
+            "paused" => scene.call("resume", &[]).quiet(),
+            status => {
+                assert_eq!(status, "running", "instant {instant}");
+                scene.call("exec", &["true"]).quiet()
+            }
+        };
+        scene.expect_to_go_on(count);
+        scene.call("delete", &["--force"]).quiet();
+        scene.set_count(count);
+    }
 }
 
 /// containerd, CRI-O and Docker pause first: it is left so, and killed all the same.
@@ -556,7 +706,7 @@ fn paused(scene: &mut Scene<'_>) {
 fn notify_socket(scene: &mut Scene<'_>) {
     let host = scene.t.path("notify");
     let socket = UnixDatagram::bind(&host).expect("bind");
-    socket.set_read_timeout(Some(TIMEOUT)).expect("timeout");
+    socket.set_read_timeout(Some(timeout())).expect("timeout");
     let ready = || {
         let mut text = [0; 256];
         let size = socket.recv(&mut text).expect("a message");
@@ -672,7 +822,7 @@ fn pid_namespace_of_others(scene: &mut Scene<'_>) {
     let pid = read(scene.state.join("pid"));
     scene.restore(&[]);
     scene.expect_to_go_on(count);
-    let now = scene.call("exec", &["sh", "-c", "echo $PPID; cat /proc/[0-9]*/comm"]).ok();
+    let now = scene.call("exec", &["sh", "-c", "echo $PPID; cat /proc/[0-9]*/comm || true"]).ok();
     assert!(read(scene.state.join("pid")) == pid && !now.stdout.is_empty(), "{}", now.stdout);
     let second = scene.t.id();
     let first = std::mem::replace(&mut scene.bundle.id, second);

@@ -1,10 +1,10 @@
 //! What runc's callers rely on without it being written down anywhere: their command lines word for word, and how each
 //! reads output, errors, logs and files. Every test names its caller.
 //!
-//! Parts of the contract are pinned elsewhere: whole life cycles in life_cycle.rs, odd parts of config.json in
-//! callers.rs, what `features` promises in features.rs, terminals in terminal.rs, descriptors in descriptors.rs,
-//! damaged input in bad_input.rs, users without privileges in rootless.rs, and what needs no container in
-//! crates/floe/tests/cli.rs.
+//! Parts of the contract are pinned elsewhere: checkpoints in contract_of_checkpoints.rs, whole life cycles in
+//! life_cycle.rs, odd parts of config.json in callers.rs, what `features` promises in features.rs, terminals in
+//! terminal.rs, descriptors in descriptors.rs, damaged input in bad_input.rs, users without privileges in rootless.rs,
+//! and what needs no container in crates/floe/tests/cli.rs.
 
 use crate::cases;
 use crate::harness::sockets::{FdSocket, Terminal};
@@ -64,9 +64,9 @@ pub(crate) fn cases() -> Vec<Case> {
 
 /// One container of a caller, and the words that its command lines have placeholders for: `$ROOT`, `$BUNDLE`, `$DIR`
 /// (the caller's own directory), `$ID`.
-struct Caller<'a> {
-    t: &'a mut Test,
-    bundle: Bundle,
+pub(crate) struct Caller<'a> {
+    pub(crate) t: &'a mut Test,
+    pub(crate) bundle: Bundle,
     environment: &'static [&'static str],
 }
 
@@ -77,7 +77,7 @@ const RUNTIME_DIR: &[&str] = &["XDG_RUNTIME_DIR=/run/user/0"];
 
 impl<'a> Caller<'a> {
     /// A caller with a bundle whose program waits for signals.
-    fn new(t: &'a mut Test) -> Caller<'a> {
+    pub(crate) fn new(t: &'a mut Test) -> Caller<'a> {
         let mut bundle = t.bundle();
         bundle.args(["/bin/floe-probe", "hold"]).write();
         Caller { t, bundle, environment: PATH }
@@ -101,14 +101,14 @@ impl<'a> Caller<'a> {
     }
 
     /// The command `floe LINE`, in this environment and no other.
-    fn command(&self, line: &str) -> Command {
+    pub(crate) fn command(&self, line: &str) -> Command {
         let mut command = Command::new(&environment::get().floe);
         command.args(self.words(line)).env_clear().current_dir(&self.t.dir);
         command.envs(self.environment.iter().filter_map(|variable| variable.split_once('=')));
         command
     }
 
-    fn call(&mut self, line: &str) -> Output {
+    pub(crate) fn call(&mut self, line: &str) -> Output {
         let command = self.command(line);
         self.t.run(command)
     }
@@ -130,17 +130,17 @@ impl<'a> Caller<'a> {
         self.t.run(command).ok().stdout
     }
 
-    fn status(&mut self) -> String {
+    pub(crate) fn status(&mut self) -> String {
         self.t.status(&self.bundle.id.clone())
     }
 
     #[track_caller]
-    fn wait_status(&mut self, status: &str) {
+    pub(crate) fn wait_status(&mut self, status: &str) {
         self.t.wait_status(&self.bundle.id.clone(), status);
     }
 
     /// A running container, made without ceremony.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         self.call("--root $ROOT create --bundle $BUNDLE --pid-file $DIR/pid $ID").ok();
         self.call("--root $ROOT start $ID").ok();
     }
@@ -152,12 +152,12 @@ impl<'a> Caller<'a> {
         self.wait_status("stopped");
     }
 
-    fn delete(&mut self) {
+    pub(crate) fn delete(&mut self) {
         self.call("--root $ROOT delete --force $ID").ok();
     }
 
     /// The number in a pid file, read as Go's `strconv.Atoi` reads it: the whole file.
-    fn pid(&self, file: &str) -> i32 {
+    pub(crate) fn pid(&self, file: &str) -> i32 {
         let text = read(self.t.path(file));
         text.parse().unwrap_or_else(|e| panic!("{file}: {e}: {text:?}"))
     }
@@ -168,7 +168,7 @@ impl<'a> Caller<'a> {
         std::fs::write(self.t.path("resources"), resources).expect("write");
     }
 
-    fn write_process(&self, args: &[&str]) {
+    pub(crate) fn write_process(&self, args: &[&str]) {
         let process = json!({"args": args, "cwd": "/", "user": {"uid": 0, "gid": 0}, "env": ["PATH=/bin"]});
         std::fs::write(self.t.path("process"), process.to_string()).expect("write");
     }

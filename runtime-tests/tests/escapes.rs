@@ -410,7 +410,8 @@ fn sysctl_value_with_a_second_one(t: &mut Test) {
 }
 
 fn annotations_of_systemd(t: &mut Test) {
-    // CVE-2024-3154: properties of the unit on the host. Without a systemd driver they are words.
+    // CVE-2024-3154: properties of the unit on the host. Without systemd's driver they are words; with
+    // it, `systemd::annotations_that_are_refused`.
     let mut bundle = t.bundle();
     let plain = t.facts(&mut bundle);
     bundle.set(

@@ -136,7 +136,7 @@ struct OwnFloe {
 impl OwnFloe {
     fn new(t: &Test) -> OwnFloe {
         let path = t.path("floe");
-        std::fs::copy(&environment::get().floe, &path).expect("copy");
+        crate::programs::copy_program(&environment::get().floe, &path);
         OwnFloe { bytes: std::fs::read(&path).expect("read"), path }
     }
 
@@ -445,9 +445,10 @@ fn closed_stdin_costs_nothing(t: &mut Test) {
         drop(writer);
         all.push((running, bundle.id, stdin));
     }
+    let started: Vec<u64> = all.iter().map(|(running, ..)| ticks(running.pid())).collect();
     std::thread::sleep(Duration::from_secs(2));
-    for (running, id, stdin) in all {
-        let used = ticks(running.pid());
+    for ((running, id, stdin), started) in all.into_iter().zip(started) {
+        let used = ticks(running.pid()) - started;
         t.call(["kill", &id, "KILL"]).ok();
         running.wait().exits(128 + libc::SIGKILL);
         assert!(used < 30, "stdin {stdin}: {used} ticks");

@@ -3,13 +3,18 @@
 //! `FLOE_BIN` names the binary (default: the one this workspace builds). Needs root; enters namespaces of its own
 //! before the first thread exists (harness/environment.rs), so a crash leaves nothing behind.
 
+mod as_criu;
 mod bad_input;
 mod callers;
 mod capabilities;
 mod cgroups;
 mod check;
 mod checkpoint;
+mod connections;
 mod contract;
+mod contract_of_checkpoints;
+mod criu_command;
+mod delegation;
 mod descriptors;
 mod devices;
 mod escapes;
@@ -20,20 +25,27 @@ mod forged;
 mod hardening;
 mod harness;
 mod hooks;
+#[path = "../src/hosts.rs"]
+mod hosts;
 mod life_cycle;
 mod mounts;
 mod namespaces;
 mod nested;
 mod network;
+mod pods;
 mod process;
 mod programs;
 mod races;
 mod refused;
+mod resources;
 mod rootfs;
 mod rootless;
 mod seccomp;
+mod streams;
 mod stress;
 mod sysctl;
+mod system;
+mod systemd;
 mod terminal;
 mod user_namespace;
 mod workloads;
@@ -55,6 +67,10 @@ fn main() -> ExitCode {
         seccomp::cases(),
         hooks::cases(),
         cgroups::cases(),
+        systemd::cases(),
+        resources::cases(),
+        delegation::cases(),
+        system::cases(),
         terminal::cases(),
         network::cases(),
         exec::cases(),
@@ -68,8 +84,14 @@ fn main() -> ExitCode {
         fixtures::cases(),
         callers::cases(),
         contract::cases(),
+        contract_of_checkpoints::cases(),
+        criu_command::cases(),
         check::cases(),
         checkpoint::cases(),
+        as_criu::cases(),
+        connections::cases(),
+        pods::cases(),
+        streams::cases(),
         features::cases(),
         bad_input::cases(),
         programs::cases(),

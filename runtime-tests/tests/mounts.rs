@@ -474,6 +474,7 @@ fn tmpfs_bad_data(t: &mut Test) {
 }
 
 fn idmap_of_the_container(t: &mut Test) {
+    need_idmapped_tmpfs();
     let source = directory(t);
     let mut bundle = t.bundle();
     bundle.user_namespace(100_000, 65536).bind(&source, "/data", &["bind", "idmap"]);
@@ -488,6 +489,7 @@ fn idmap_of_the_container(t: &mut Test) {
 }
 
 fn idmap_of_the_mount(t: &mut Test) {
+    need_idmapped_tmpfs();
     let source = directory(t);
     let mut bundle = t.bundle();
     let uids = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);
@@ -501,6 +503,7 @@ fn idmap_of_the_mount(t: &mut Test) {
 }
 
 fn idmapped_tree(t: &mut Test, option: &str) -> String {
+    need_idmapped_tmpfs();
     let source = tree(t, MsFlags::empty());
     let mut bundle = t.bundle();
     let ids = json!([{"containerID": 0, "hostID": 1000, "size": 10}]);

@@ -14,6 +14,15 @@ fn outer(t: &mut Test, change_inner: impl Fn(&mut Bundle)) -> Bundle {
     change_inner(&mut inner);
     inner.write();
     let mut outer = t.bundle_named("outer");
+    outer.remove_mount("/sys").mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "rw"]);
+    outer.mount("/run", "tmpfs", "tmpfs", &["mode=755"]);
+    equip(&mut outer, &inner);
+    outer
+}
+
+/// Gives `outer` every capability and a writable cgroup, and puts the runtime at /bin/floe and the bundle `inner` at
+/// /inner.
+pub(crate) fn equip(outer: &mut Bundle, inner: &Bundle) {
     let status = read("/proc/self/status");
     let bounding = status.lines().find_map(|line| line.strip_prefix("CapBnd:")).expect("field").trim();
     let bounding = u64::from_str_radix(bounding, 16).expect("hexadecimal");
@@ -27,15 +36,10 @@ fn outer(t: &mut Test, change_inner: impl Fn(&mut Bundle)) -> Bundle {
     outer.set("/process/noNewPrivileges", json!(false));
     outer.set("/linux/resources/devices", json!([{"allow": true, "access": "rwm"}]));
     outer.set("/linux/maskedPaths", json!([])).set("/linux/readonlyPaths", json!([]));
-    for mount in ["/sys", "/sys/fs/cgroup"] {
-        outer.remove_mount(mount);
-    }
-    outer.mount("/sys", "sysfs", "sysfs", &["nosuid", "noexec", "nodev", "rw"]);
+    outer.remove_mount("/sys/fs/cgroup");
     outer.mount("/sys/fs/cgroup", "cgroup", "cgroup", &["nosuid", "noexec", "nodev", "rw"]);
-    outer.mount("/run", "tmpfs", "tmpfs", &["mode=755"]);
     outer.bind(&inner.dir, "/inner", &["bind"]);
     outer.bind(&environment::get().floe, "/bin/floe", &["bind", "ro"]);
-    outer
 }
 
 fn run(t: &mut Test) {

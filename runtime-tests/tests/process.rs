@@ -338,6 +338,7 @@ fn need_two_processors() {
 
 fn exec_cpu_affinity_initial(t: &mut Test) {
     need_two_processors();
+    need_kernel(6, 2, "before, whoever enters a cpuset has all of its processors");
     let mut bundle = t.bundle();
     bundle.set("/process/execCPUAffinity", json!({"initial": "1"}));
     let container = t.start_holding(&mut bundle);

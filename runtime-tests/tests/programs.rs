@@ -7,11 +7,11 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 const UNSUPPORTED: &str = include_str!("../programs/unsupported.txt");
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 12] = [
     subject::PLAIN,
     subject::LEAVE_RUNNING,
     subject::RESTORE,
@@ -19,15 +19,36 @@ const WAYS: [Way; 7] = [
     subject::TO_CRIU,
     subject::FROM_CRIU,
     subject::CRIU,
+    subject::RUNC,
+    subject::CRUN,
+    subject::RUNC_TO_CRIU,
+    subject::RUNC_FROM_CRIU,
+    subject::RUNC_TO_FLOE,
 ];
 
 /// For memory, which is all that a pre-dump dumps, and for calls that are interrupted more than once.
-const PRE_DUMP_WAYS: [Way; 2] = [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU];
+const PRE_DUMP_WAYS: [Way; 4] =
+    [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU, subject::RUNC_PRE_DUMPED, subject::CRUN_PRE_DUMPED];
+/// For memory that is large enough to be copied before the pause.
+const LIVE_WAYS: [Way; 2] = [subject::LIVE, subject::LIVE_TO_CRIU];
+
+/// For programs that look at the clock, that know where the vdso was, and that have inherited it.
+const ELSEWHERE: [&str; 5] = ["clocks", "memory_copy_on_write", "memory_layout", "threads", "tree"];
 
 /// For programs that never rest.
-const HARD: [&str; 2] = ["busy", "vfork_often"];
-/// For programs that are touched by a dump elsewhere than in their memory: a link, a limit, a queue.
-const TOUCHED: [&str; 3] = ["file_deleted_linked", "pty_queued", "rlimit_memory"];
+const HARD: [&str; 4] = ["busy", "memory_written", "timers_often", "vfork_often"];
+/// For programs that are touched by a dump elsewhere than in their memory: a link, a limit, a queue, a connection.
+const TOUCHED: [&str; 6] = [
+    "file_deleted_linked",
+    "posix_queue",
+    "pty_queued",
+    "rlimit_memory",
+    "tcp_established",
+    "tcp_half_closed",
+];
+/// For programs whose state is taken out of the kernel and given back to it piece by piece.
+const AGAIN: [&str; 5] =
+    ["posix_queue", "tcp_established", "tcp_half_closed", "tcp_queues", "tcp_unacknowledged"];
 const HARD_WAYS: [Way; 2] = [subject::KILLED, subject::TWENTY_TIMES];
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -35,7 +56,14 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = subject::cases("programs", &WAYS, &names, UNSUPPORTED, run);
     names.retain(|name| ["memory", "blocked", "busy", "tree"].iter().any(|part| name.starts_with(part)));
     cases.extend(subject::cases("programs", &PRE_DUMP_WAYS, &names, UNSUPPORTED, run));
+    let large = names.iter().filter(|name| ["memory_large", "memory_written"].contains(&name.as_str()));
+    let large: Vec<String> = large.cloned().collect();
+    cases.extend(subject::cases("programs", &LIVE_WAYS, &large, UNSUPPORTED, run));
     cases.extend(subject::cases("programs", &HARD_WAYS, &HARD.map(str::to_owned), UNSUPPORTED, run));
+    let elsewhere = ELSEWHERE.map(str::to_owned);
+    cases.extend(subject::cases("programs", &[subject::OTHER_KERNEL], &elsewhere, UNSUPPORTED, run));
+    let again = AGAIN.map(str::to_owned);
+    cases.extend(subject::cases("programs", &[subject::TWENTY_TIMES], &again, UNSUPPORTED, run));
     cases.extend(subject::cases(
         "programs",
         &[subject::KILLED],
@@ -46,37 +74,23 @@ pub(crate) fn cases() -> Vec<Case> {
     cases
 }
 
-/// Compiles a program unless what is there is newer than its source.
+/// The program, compiled if it has not been.
 fn build(program: &str) -> PathBuf {
     static COMPILER: Mutex<()> = Mutex::new(());
     let one_at_a_time = COMPILER.lock();
-    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("programs");
     let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("programs");
-    fs::create_dir_all(directory.join("refused")).expect("mkdir");
-    let (source, built) = (sources.join(format!("{program}.c")), directory.join(program));
-    let time = |path: &Path| fs::metadata(path).and_then(|m| m.modified()).ok();
-    let headers = ["program.h", "seccomp.h"].map(|name| time(&sources.join(name)));
-    let newest = headers.into_iter().fold(time(&source), Option::max);
-    if time(&built) <= newest {
-        let new = directory.join(format!("{program}.{}", std::process::id()));
-        let mut compiler = Command::new("cc");
-        compiler.args([
-            "-std=gnu11",
-            "-O1",
-            "-g",
-            "-Wall",
-            "-Wextra",
-            "-Werror",
-            "-static",
-            "-pthread",
-            "-o",
-        ]);
-        let output = compiler.arg(&new).arg(&source).output().expect("cc runs");
-        assert!(output.status.success(), "cc {program}.c: {}", String::from_utf8_lossy(&output.stderr));
-        fs::rename(&new, &built).expect("rename");
-    }
+    let mut compiler = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/programs/compile.sh"));
+    let output = compiler.arg(&directory).arg(program).output().expect("compile.sh runs");
+    assert!(output.status.success(), "{program}.c: {}", String::from_utf8_lossy(&output.stderr));
     drop(one_at_a_time);
-    built
+    directory.join(program)
+}
+
+/// Copies a program that is to be executed at once, by another process: a child that another thread of ours makes meanwhile
+/// would have a descriptor of it that is open for writing, and such files the kernel does not execute (ETXTBSY).
+pub(crate) fn copy_program(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg(from).arg(to).status().expect("cp runs");
+    assert!(copied.success(), "copy {}", from.display());
 }
 
 /// A container for a program, not yet started.
@@ -89,25 +103,34 @@ pub(crate) struct Program {
 impl Program {
     /// `program` is its source's path in `programs`, without the extension.
     pub(crate) fn prepare(t: &mut Test, program: &str) -> Program {
+        // As engines do it, the network is made before the container and belongs to somebody else.
+        let network = t.network();
+        Program::prepare_in(t, program, "program", &network)
+    }
+
+    /// One of several: with a name of its own, in a network that it may share.
+    pub(crate) fn prepare_in(t: &mut Test, program: &str, name: &str, network: &Path) -> Program {
         let mut bundle = t.bundle();
         let built = build(program);
-        let name = built.file_name().expect("name").to_str().expect("utf-8");
-        fs::copy(&built, bundle.rootfs("bin").join(name)).expect("copy the program");
-        let state = t.path("program");
+        let program = built.file_name().expect("name").to_str().expect("utf-8");
+        copy_program(&built, &bundle.rootfs("bin").join(program));
+        let state = t.path(name);
         fs::create_dir(&state).expect("mkdir");
         fs::set_permissions(&state, fs::Permissions::from_mode(0o777)).expect("chmod");
         fs::create_dir(bundle.rootfs("state")).expect("mkdir");
-        bundle.args([&format!("/bin/{name}")]).bind(&state, "/state", &["rbind", "rw"]);
-        // As engines do it, the network is made before the container and belongs to somebody else.
-        let network = t.network();
-        bundle.namespace("network", Some(&network));
+        bundle.args([&format!("/bin/{program}")]).bind(&state, "/state", &["rbind", "rw"]);
+        bundle.namespace("network", Some(network));
         Program { bundle, state }
     }
 }
 
 fn run(t: &mut Test, way: &Way, program: &str) {
+    /// Two of these at a time leave floe so little of two processors that its patience may end.
+    static HARD_AT_WORK: Mutex<()> = Mutex::new(());
+    let _alone = HARD.contains(&program).then(|| HARD_AT_WORK.lock().unwrap_or_else(PoisonError::into_inner));
     let Program { mut bundle, state } = Program::prepare(t, program);
     adapt(program, &mut bundle);
+    let _reserved = (program == "memory_hugetlb").then(HugePages::reserve);
 
     let mut subject = Subject::start(t, bundle, way.first);
     wait_for(&state, "ready");
@@ -118,6 +141,36 @@ fn run(t: &mut Test, way: &Way, program: &str) {
     subject.call(&["kill"]).ok();
     wait_for(&state, "result");
     subject.finish();
+}
+
+/// Huge pages of the machine's, for one test at a time.
+struct HugePages {
+    before: String,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl HugePages {
+    const FILE: &str = "/proc/sys/vm/nr_hugepages";
+
+    /// As many as the program and a restore of it need.
+    fn reserve() -> HugePages {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let reserved = HugePages { before: read(Self::FILE), _alone: alone };
+        // The kernel takes what it finds, which is less where other tests have left memory in pieces.
+        wait_until("24 huge pages", || {
+            let _ = fs::write("/proc/sys/vm/compact_memory", "1");
+            fs::write(Self::FILE, "24").expect("reserve huge pages");
+            read(Self::FILE).trim() == "24"
+        });
+        reserved
+    }
+}
+
+impl Drop for HugePages {
+    fn drop(&mut self) {
+        let _ = fs::write(Self::FILE, self.before.trim());
+    }
 }
 
 /// Waits for a file that the program makes; panics when the program says that it has failed.
@@ -153,6 +206,10 @@ fn adapt(program: &str, bundle: &mut Bundle) {
         }
         "chroot" => {
             bundle.capabilities(&["CAP_SYS_CHROOT"]);
+        }
+        "tcp_connecting" | "tcp_unacknowledged" => {
+            // For a filter of a TCP socket.
+            bundle.capabilities(&["CAP_NET_ADMIN"]);
         }
         "ns_uts" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]);

@@ -9,8 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 20] = [
-    ("aio", &["io_setup"]),
+const REASONS: [(&str, &[&str]); 21] = [
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
@@ -22,8 +21,10 @@ const REASONS: [(&str, &[&str]); 20] = [
     ("mount_overlay", &["/data/both", "overlay"]),
     ("namespace", &["namespace", "uts"]),
     ("perf_event", &["perf_event"]),
+    ("queue_notify", &["mq_notify"]),
     ("seccomp_listener", &["seccomp"]),
     ("tcp", &["established tcp", "--tcp-"]),
+    ("tcp_pending", &["wait to be accepted", "--tcp-skip-in-flight"]),
     ("traced", &["traced"]),
     ("unix_connected", &["outside", "--ext-unix-sk"]),
     ("unix_outside", &["outside", "--ext-unix-sk"]),

@@ -55,7 +55,7 @@ fn cycles(t: &mut Test, workers: u32, rounds: u32) {
                     ] {
                         silent(test, args);
                     }
-                    let deadline = Instant::now() + TIMEOUT;
+                    let deadline = Instant::now() + timeout();
                     while !state(test, &bundle.id).contains("stopped") {
                         assert!(Instant::now() < deadline, "{} does not stop", bundle.id);
                         std::thread::sleep(Duration::from_millis(2));

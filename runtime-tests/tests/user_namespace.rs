@@ -102,6 +102,7 @@ fn cgroup_mount_is_delegated(t: &mut Test) {
 }
 
 fn volume_with_the_containers_mapping(t: &mut Test) {
+    need_idmapped_tmpfs();
     let volume = volume(t);
     let mut bundle = bundle(t);
     bundle.bind(&volume, "/data", &["bind", "idmap"]);
@@ -112,6 +113,7 @@ fn volume_with_the_containers_mapping(t: &mut Test) {
 }
 
 fn volume_with_its_own_mapping(t: &mut Test) {
+    need_idmapped_tmpfs();
     let volume = volume(t);
     std::os::unix::fs::chown(volume.join("seed"), Some(1000), Some(1000)).expect("chown");
     let mut bundle = bundle(t);
@@ -126,6 +128,7 @@ fn volume_with_its_own_mapping(t: &mut Test) {
 }
 
 fn volume_tree_with_the_containers_mapping(t: &mut Test) {
+    need_idmapped_tmpfs();
     let volume = volume(t);
     t.mount_tmpfs(&volume.join("sub"), MsFlags::empty());
     std::fs::write(volume.join("sub/seed"), "").expect("write");

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 const UNSUPPORTED: &str = include_str!("../workloads/unsupported.txt");
 
-const WAYS: [Way; 7] = [
+const WAYS: [Way; 12] = [
     subject::PLAIN,
     subject::LEAVE_RUNNING,
     subject::RESTORE,
@@ -19,21 +19,11 @@ const WAYS: [Way; 7] = [
     subject::TO_CRIU,
     subject::FROM_CRIU,
     subject::CRIU,
-];
-
-/// What Podman gives to a container.
-const CAPABILITIES: [&str; 11] = [
-    "CAP_CHOWN",
-    "CAP_DAC_OVERRIDE",
-    "CAP_FOWNER",
-    "CAP_FSETID",
-    "CAP_KILL",
-    "CAP_NET_BIND_SERVICE",
-    "CAP_SETFCAP",
-    "CAP_SETGID",
-    "CAP_SETPCAP",
-    "CAP_SETUID",
-    "CAP_SYS_CHROOT",
+    subject::RUNC,
+    subject::CRUN,
+    subject::RUNC_LEAVE_RUNNING,
+    subject::RUNC_TO_CRIU,
+    subject::RUNC_FROM_CRIU,
 ];
 
 pub(crate) fn cases() -> Vec<Case> {
@@ -61,9 +51,11 @@ fn run(t: &mut Test, way: &Way, workload: &str) {
     bundle.args(["sh", "/workloads/run", workload, "start"]);
     bundle.set("/process/env", json!(["PATH=/usr/sbin:/usr/bin:/sbin:/bin", "HOME=/tmp", "LC_ALL=C.UTF-8"]));
     bundle.capabilities(&CAPABILITIES).set("/process/noNewPrivileges", json!(false));
-    if workload == "postgresql" {
-        // It does not run as root. The id is that of the user in the tree.
-        let user = user_of(&rootfs, "postgres");
+    // Databases do not run as root. The id is that of the user in the tree.
+    if let Some(user) =
+        [("mariadb", "mysql"), ("postgresql", "postgres")].iter().find(|(name, _)| *name == workload)
+    {
+        let user = user_of(&rootfs, user.1);
         bundle.set("/process/user", json!({"uid": user, "gid": user}));
         fs::set_permissions(rootfs.join("data"), fs::Permissions::from_mode(0o777)).expect("chmod");
     }

@@ -15,9 +15,7 @@ impl Cgroup {
     ///
     /// `Kind::Unsupported` names a controller that is missing.
     pub fn apply(&self, dir: BorrowedFd<'_>, resources: &Resources) -> Result<()> {
-        if let Some(check) = resources.usage_check {
-            check.against(dir)?;
-        }
+        resources.check_usage(dir)?;
         for write in &resources.writes {
             self.apply_one(dir, write)?;
         }
@@ -39,17 +37,26 @@ impl Cgroup {
         let what = format!("write {value} to {file}");
         let controller = controller_of(file);
         if errno.raw() == Errno::ENOENT as i32 && controller != "cgroup" {
-            let available = files::read_at(dir, "cgroup.controllers").unwrap_or_default();
+            let dir_path = self.dir.display();
+            let Ok(available) = files::read_at(dir, "cgroup.controllers") else {
+                return Error::new(format!("{what}: the cgroup {dir_path} is gone"));
+            };
             if !has(&available, controller) {
                 let available = available.trim_end();
                 return Error::unsupported(format!(
-                    "{what}: {controller} controller is not available (cgroup.controllers of {} has: {})",
-                    self.dir.display(),
+                    "{what}: {controller} controller is not available (cgroup.controllers of {dir_path} has: {})",
                     if available.is_empty() { "none" } else { available }
                 ));
             }
         }
         Error::of_kernel(what, errno)
+    }
+}
+
+impl Resources {
+    /// Refuses limits that are to be above the present usage and are not.
+    pub(crate) fn check_usage(&self, dir: BorrowedFd<'_>) -> Result<()> {
+        self.usage_check.map_or(Ok(()), |check| check.against(dir))
     }
 }
 

@@ -13,6 +13,7 @@ use nix::sys::stat::{Mode, mkdirat};
 use crate::error::{At, Error, Result};
 use crate::events::Events;
 use crate::resources::Resources;
+use crate::systemd::Started;
 use crate::{Cgroup, MOUNT, files};
 
 const DELEGATE: &str = "/sys/kernel/cgroup/delegate";
@@ -20,17 +21,45 @@ const DELEGATE: &str = "/sys/kernel/cgroup/delegate";
 /// A cgroup that was made, or found empty, for one container.
 #[derive(Debug)]
 pub struct Created {
-    /// The directory, for CLONE_INTO_CGROUP, `apply` and `set_devices`.
+    /// The directory, for CLONE_INTO_CGROUP and `set_devices`.
     pub dir: OwnedFd,
-    made: Made,
+    maker: Maker,
+}
+
+#[derive(Debug)]
+enum Maker {
+    Files(Made),
+    Systemd(Started),
 }
 
 impl Created {
+    pub(crate) fn in_scope(dir: OwnedFd, started: Started) -> Created {
+        Created { dir, maker: Maker::Systemd(started) }
+    }
+
+    /// Applies the limits to `cgroup`, which this is.
+    pub fn limit(&self, cgroup: &Cgroup, resources: &Resources) -> Result<()> {
+        if let Maker::Systemd(started) = &self.maker {
+            started.set_late()?;
+        }
+        cgroup.apply(self.dir.as_fd(), resources)
+    }
+
+    /// The container's first process is in the cgroup, and keeps it.
+    pub fn release(&mut self) {
+        if let Maker::Systemd(started) = &mut self.maker {
+            started.release();
+        }
+    }
+
     /// Removes the directories that `create` made and no others, for a start that failed later. Its
     /// processes must be dead or dying.
     pub fn undo(self) -> Result<()> {
         drop(self.dir);
-        self.made.undo()
+        match self.maker {
+            Maker::Files(made) => made.undo(),
+            Maker::Systemd(started) => started.undo(),
+        }
     }
 }
 
@@ -62,7 +91,7 @@ impl Cgroup {
     pub fn create(&self, resources: &Resources) -> Result<Created> {
         let mut made = Made::default();
         match self.make(resources, &mut made) {
-            Ok(dir) => Ok(Created { dir, made }),
+            Ok(dir) => Ok(Created { dir, maker: Maker::Files(made) }),
             Err(error) => {
                 // The first error is the one to tell.
                 let _ = made.undo();
@@ -87,6 +116,15 @@ impl Cgroup {
             }
         }
         Ok(())
+    }
+
+    /// Opens the directory that systemd has made, with the controllers that it does not know enabled.
+    pub(crate) fn prepare(&self, resources: &Resources) -> Result<OwnedFd> {
+        let needed = resources.controllers();
+        open_parent(self.dir.parent().unwrap_or(Path::new(MOUNT)), &needed, &mut Made::default())?;
+        let dir = self.dirfd()?;
+        self.require_domain(dir.as_fd(), &needed)?;
+        Ok(dir)
     }
 
     fn make(&self, resources: &Resources, made: &mut Made) -> Result<OwnedFd> {

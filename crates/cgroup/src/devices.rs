@@ -33,9 +33,20 @@ impl Access {
     pub const READ: Access = Access(2);
     pub const WRITE: Access = Access(4);
     pub const ALL: Access = Access(7);
+    pub(crate) const NONE: Access = Access(0);
 
     pub const fn union(self, other: Access) -> Access {
         Access(self.0 | other.0)
+    }
+
+    pub(crate) const fn without(self, other: Access) -> Access {
+        Access(self.0 & !other.0)
+    }
+
+    /// In the letters of the specification.
+    pub(crate) fn letters(self) -> String {
+        let letters = [(Access::READ, 'r'), (Access::WRITE, 'w'), (Access::MKNOD, 'm')];
+        letters.into_iter().filter(|(access, _)| self.0 & access.0 != 0).map(|(_, letter)| letter).collect()
     }
 }
 

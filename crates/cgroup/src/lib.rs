@@ -1,11 +1,12 @@
 //! cgroup v2: create, limit, freeze, kill, measure and remove one container's cgroup.
 //!
-//! The fs driver: directories and files below /sys/fs/cgroup, no systemd. `Resources` decides in plain
-//! values what is to be written; everything else acts. A cgroup is named by its directory, so that another
-//! process finds it again from state.json; nothing is kept open between calls.
+//! Directories and files below /sys/fs/cgroup. `Resources` decides in plain values what is to be written;
+//! everything else acts. A cgroup is named by its directory, so that another process finds it again from
+//! state.json; nothing is kept open between calls. With the fs driver that is all; with the other one the
+//! cgroup itself is made and removed by systemd (`systemd::Scope`), which also hears of every limit.
 //!
-//! Order on start: `resolve`, `create`, `apply` and `set_devices` on the created directory, then clone3 into
-//! it. On the way out: `kill`, wait for the processes, `delete`.
+//! Order on start: `resolve`, `create`, clone3 into the created directory, `limit` and `set_devices` on it. On
+//! the way out: `kill`, wait for the processes, `Scope::stop` where there is one, `delete`.
 
 mod apply;
 mod create;
@@ -19,6 +20,7 @@ mod processes;
 mod remove;
 mod resources;
 mod stats;
+pub mod systemd;
 #[cfg(test)]
 mod tests;
 
@@ -34,6 +36,7 @@ pub mod fuzz {
         crate::stats::fuzz(&text);
         crate::events::fuzz(bytes);
         crate::fuzz_paths(&text);
+        crate::systemd::fuzz(bytes);
     }
 }
 
@@ -41,6 +44,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 
 use nix::sys::statfs::{self, CGROUP2_SUPER_MAGIC, FsType};
+use nix::unistd::{AccessFlags, access};
 
 pub use create::Created;
 pub use devices::{Access, DeviceRule, DeviceType, default_device_rules, with_default_rules};
@@ -114,6 +118,14 @@ impl Cgroup {
     /// The directory, absolute.
     pub fn path(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether we may make processes in it, and move ours there: the common ancestor of two cgroups must be ours to write.
+    pub fn takes_our_processes(&self) -> bool {
+        let Ok(own) = Cgroup::of_process(std::process::id() as i32) else { return true };
+        let common = self.dir.ancestors().find(|ancestor| own.dir.starts_with(ancestor));
+        let procs = common.unwrap_or(Path::new(MOUNT)).join("cgroup.procs");
+        access(&procs, AccessFlags::W_OK).is_ok()
     }
 
     pub fn exists(&self) -> bool {

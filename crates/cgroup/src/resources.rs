@@ -314,7 +314,7 @@ impl Resources {
 }
 
 /// cgroup-v2.rst: the period that `cpu.max` has when none was set, in microseconds.
-const DEFAULT_CPU_PERIOD_US: u64 = 100_000;
+pub(crate) const DEFAULT_CPU_PERIOD_US: u64 = 100_000;
 
 /// The part of a cgroup file's name that says which controller it belongs to.
 pub(crate) fn controller_of(file: &str) -> &str {
@@ -339,7 +339,7 @@ fn cpu_weight(shares: u64) -> Option<u64> {
 }
 
 /// `blkio.weight` (10 to 1000) as `io.weight` (1 to 10000), linear.
-fn io_weight(weight: u16) -> u32 {
+pub(crate) fn io_weight(weight: u16) -> u32 {
     1 + (u32::from(weight) - 10) * 9999 / 990
 }
 

@@ -2,16 +2,21 @@
 
 use crate::cgroups;
 use crate::error::{At, Result};
-use crate::files::{Kind, SocketRefused, UnixSockets, socket_refused};
+use crate::files::{Kind, SocketRefused, UnixSockets, keeps_connection, socket_refused};
+use crate::message_queues::{self, NOT_OWN, QueueFiles};
 use crate::mounts::Mounts;
-use crate::namespaces::{Ids, Known};
+use crate::namespaces::{self, Ids, Known};
+use crate::network;
+use crate::network_lock;
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
-use crate::target::{Blocker, DumpOptions, Externals, Target};
+use crate::target::{Blocker, DumpOptions, Externals, NamespaceKind, Target};
 use crate::tracking::Tracking;
 use crate::tree;
 use cgroup::Cgroup;
+use std::cell::OnceCell;
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
 use std::time::{Duration, Instant};
@@ -37,24 +42,40 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
 
 fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
     let mut known = Known::default();
+    let mounts = Mounts::of(target.init, &target.externals)?;
     let mut check = Check {
         namespaces: known.of(&target.init.to_string())?,
-        mounts: proc::Mountinfo::of(target.init)?.iter().map(|mount| mount.id).collect(),
+        mounts: mounts.list.iter().map(|mount| mount.id).collect(),
         options,
         externals: &target.externals,
         tracking: Tracking::find(target.tracking),
         known,
         memory: Sorted::default(),
+        queues: QueueFiles::of(target.init)?,
         unix: UnixSockets::of(target.init)?,
         unix_descriptors: BTreeMap::new(),
         are_messages_waiting: false,
+        connection: None,
         blockers: Vec::new(),
     };
-    let mounts = Mounts::of(target.init, &target.externals)?;
+    // Those of the host are not the tasks' to have mounted.
+    let owns_mounts = target.externals.owns(NamespaceKind::Mnt);
     let can_mount = Status::of(target.init)?.bounding & 1 << CAP_SYS_ADMIN != 0;
-    for (place, kind) in mounts.unsupported().into_iter().filter(|_| can_mount) {
+    let are_made = target.externals.other_mounts.are_made;
+    let is_made_again = owns_mounts && (can_mount || are_made);
+    for (place, kind) in mounts.unsupported().into_iter().filter(|_| is_made_again) {
         let what = format!("mount {}", String::from_utf8_lossy(place));
-        check.block(what, format!("the container has mounted it, and {kind} is not supported"), "unmount it");
+        let (reason, remedy) = match are_made {
+            true => (format!("{kind} is not supported"), "name it as external"),
+            false => (format!("the container has mounted it, and {kind} is not supported"), "unmount it"),
+        };
+        check.block(what, reason, remedy);
+    }
+    // Documentation/admin-guide/kernel-parameters.txt, since Linux 6.12.
+    let parameters = std::fs::read_to_string("/proc/cmdline").unwrap_or_default();
+    if parameters.split_whitespace().any(|parameter| parameter == "proc_mem.force_override=never") {
+        let reason = "proc_mem.force_override=never keeps tracers, too, from writing to a task's vdso";
+        check.block("the kernel".to_owned(), reason, "boot it with proc_mem.force_override=ptrace");
     }
     if let Some(cgroup) = target.cgroup {
         for path in cgroups::frozen_below(cgroup)? {
@@ -68,9 +89,16 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
         let _ = check.process(*pid);
     }
     if let Some(cgroup) = target.cgroup {
-        check.blockers.extend(strangers(cgroup, |pid| processes.contains(&pid))?);
+        // Asked for after the cgroup's list, or a child that is born between the two would be a stranger.
+        let now = OnceCell::new();
+        let is_known = |pid| now.get_or_init(|| tree::processes(target.init)).contains(&pid);
+        check.blockers.extend(strangers(cgroup, is_known)?);
     }
     check.unix_peers();
+    check.network_lock(target.init)?;
+    if target.externals.keeps_network() && !options.pre_dump {
+        namespaces::inside(target.init, NamespaceKind::Net, || network::collect(0))?;
+    }
     Ok(check.blockers)
 }
 
@@ -86,10 +114,14 @@ struct Check<'a> {
     mounts: Vec<u32>,
     /// Processes by their address spaces.
     memory: Sorted<i32>,
+    /// Where its message queues are.
+    queues: Option<QueueFiles>,
     /// Those of its network namespace, and those of them that it has, by inode, with an owner.
     unix: UnixSockets,
     unix_descriptors: BTreeMap<u32, String>,
     are_messages_waiting: bool,
+    /// The owner of one of TCP that is to be kept.
+    connection: Option<String>,
     blockers: Vec<Blocker>,
 }
 
@@ -177,6 +209,36 @@ impl Check<'_> {
         }
     }
 
+    fn message_queue(&mut self, pid: i32, fd: i32) -> Result<()> {
+        let object = || format!("task {pid} fd {fd}");
+        if !self.externals.owns(NamespaceKind::Ipc) {
+            self.block(object(), NOT_OWN, "");
+            return Ok(());
+        }
+        let pidfd = sys::process::pidfd_open(pid).at(object)?;
+        let queue = File::from(sys::process::pidfd_getfd(pidfd.as_fd(), fd).at(object)?);
+        if let Some(reason) = message_queues::refused(&queue)? {
+            self.block(object(), reason, "");
+        }
+        Ok(())
+    }
+
+    fn network_lock(&mut self, init: i32) -> Result<()> {
+        let Some(object) = self.connection.take().filter(|_| self.options.lock_network) else {
+            return Ok(());
+        };
+        if !namespaces::inside(init, NamespaceKind::Net, || Ok(network_lock::is_possible()))? {
+            let reason =
+                "its network cannot be locked: the kernel has no nf_tables, or does not let us use it";
+            self.block(
+                object,
+                reason,
+                "use --network-lock skip, and see to it that nothing is sent meanwhile",
+            );
+        }
+        Ok(())
+    }
+
     fn descriptor(&mut self, pid: i32, fd: i32) -> Result<()> {
         let object = || format!("task {pid} fd {fd}");
         let path = format!("/proc/{pid}/fd/{fd}");
@@ -185,10 +247,13 @@ impl Check<'_> {
         if info.value("lock").is_some() && !self.options.file_locks {
             self.block(object(), format!("{} is locked", link.display()), "use --file-locks");
         }
+        if self.queues.as_ref().is_some_and(|queues| queues.has(&metadata)) {
+            return self.message_queue(pid, fd);
+        }
         match Kind::of(&link, &metadata) {
             Ok(Kind::Named)
                 if !self.mounts.contains(&info.mnt_id)
-                    && self.externals.file(metadata.dev(), metadata.ino()).is_none() =>
+                    && self.externals.file(&metadata, info.mnt_id).is_none() =>
             {
                 let reason = format!("{} is on a mount that the container does not have", link.display());
                 self.block(object(), reason, "give the container a pipe instead");
@@ -208,6 +273,9 @@ impl Check<'_> {
                 if let Some(SocketRefused { reason, remedy, is_momentary }) = refused {
                     let remedy = remedy.to_owned();
                     self.blockers.push(Blocker { object: object(), reason, remedy, is_momentary });
+                }
+                if keeps_connection(socket.as_fd(), self.options).at(object)? {
+                    self.connection.get_or_insert_with(object);
                 }
                 let inode = metadata.ino() as u32;
                 if let Some(reason) = self.unix.refused(inode, socket.as_fd()).at(object)? {
@@ -255,14 +323,15 @@ fn unsupported(mapping: &Mapping, is_tracked: bool) -> Option<String> {
         ("anon_inode:[io_uring]", "io_uring is not supported"),
         ("anon_inode:[perf_event]", "perf_event is not supported"),
         ("/secretmem", "memory of memfd_secret(2) is not supported"),
-        ("/[aio]", "asynchronous I/O of io_setup(2) is not supported"),
         ("[uprobes]", "it has a breakpoint of uprobes"),
     ];
     if let Some((_, reason)) = kinds.iter().find(|(prefix, _)| name.starts_with(prefix)) {
         return Some((*reason).to_owned());
     }
+    if mapping.has("ht") && name.starts_with("/SYSV") {
+        return Some("a System V segment in huge pages (SHM_HUGETLB) is not supported".to_owned());
+    }
     let flags = [
-        ("ht", "huge pages of hugetlbfs are not supported"),
         ("ss", "a shadow stack is not supported"),
         ("um", "userfaultfd is not supported"),
         ("uw", "userfaultfd is not supported"),
@@ -293,7 +362,11 @@ mod tests {
             reason("/secretmem (deleted)", "rd").as_deref(),
             Some("memory of memfd_secret(2) is not supported")
         );
-        assert_eq!(reason("", "rd ht").as_deref(), Some("huge pages of hugetlbfs are not supported"));
+        assert_eq!(reason("/anon_hugepage (deleted)", "rd ht"), None);
+        assert_eq!(
+            reason("/SYSV00000001 (deleted)", "rd sh ht").as_deref(),
+            Some("a System V segment in huge pages (SHM_HUGETLB) is not supported")
+        );
         assert_eq!(
             reason("/dev/mem", "rd pf").as_deref(),
             Some("the memory of a device (/dev/mem) is not supported")

@@ -3,13 +3,15 @@
 use crate::Progress;
 use crate::cgroups::{self, SET_OF_DUMPER, Sets};
 use crate::credentials::{self, IdMaps};
-use crate::error::{At, Result};
-use crate::files::{self, Controlling, Files, Surroundings, UnixSockets};
+use crate::error::{At, Error, Result};
+use crate::files::{self, Controlling, Eventfd, Files, Surroundings, UnixSockets};
 use crate::links::Links;
+use crate::live::Live;
 use crate::memory::{self, PageCount, SharedMemory};
+use crate::message_queues::{Queue, QueueFiles};
 use crate::mounts::Mounts;
 use crate::namespaces::{self, Ids, Known};
-use crate::pages::Source;
+use crate::pages::{self, Source, Stretch, stretches};
 use crate::pre_dump::Parent;
 use crate::proc::Mapping;
 use crate::seccomp::Filters;
@@ -19,6 +21,8 @@ use crate::snapshot::{
 };
 use crate::target::{DumpOptions, NamespaceKind, Target};
 use crate::task::{self, Answers, Context, Numbers, Questions};
+use crate::tcp::{Connection, Held};
+use crate::timers::without_late;
 use crate::tmpfs;
 use crate::tree::{Member, Tree};
 use crate::undo;
@@ -27,9 +31,10 @@ use images::messages::{
     CoreEntry, FdinfoEntry, FsEntry, InventoryEntry, Lsmtype, MmEntry, PagemapEntry, PluginsEntry,
     PstreeEntry, TaskKobjIdsEntry,
 };
-use inject::Outcome;
+use inject::{Outcome, Signals};
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::time::Instant;
 use sys::inspect::{Shared, kcmp};
 
 /// A snapshot, and where the content is that does not pass through it.
@@ -41,6 +46,10 @@ pub(crate) struct Collection {
     shared: SharedMemory,
     mounts: Mounts,
     maps: IdMaps,
+    last_pages_id: u32,
+    message_queues: Vec<Queue>,
+    connections: Vec<Connection>,
+    eventfds: Vec<Eventfd>,
 }
 
 /// Pages of processes and of shared memory.
@@ -60,20 +69,29 @@ pub(crate) fn collect(
     let numbers = numbers(tree);
     let maps = IdMaps::of(target.init)?;
     let module = credentials::security_module();
+    let asked = Instant::now();
     let answered = ask(tree)?;
+    for (member, answered) in tree.members.iter_mut().zip(&answered).filter(|(_, it)| !it.outcomes.is_empty())
+    {
+        answered.look_for_signals(member, asked)?;
+    }
 
     let mut known = Known::default();
     let host = known.of("self")?;
     let ids = known.of(&target.init.to_string())?;
     let unix = UnixSockets::of(target.init)?;
     let terminals = controlling(tree, &numbers);
+    let queues = QueueFiles::of(target.init)?;
+    let owns_queues = target.externals.owns(NamespaceKind::Ipc);
+    let named = queues.as_ref().filter(|_| owns_queues).map(|queues| queues.named(&maps)).transpose()?;
     let surroundings = Surroundings {
         mounts: &mounts,
         externals: &target.externals,
         numbers: &numbers,
         namespaces: &ids,
         guardian: tree.guardian(),
-        tcp_close: options.tcp_close,
+        options,
+        queues: queues.as_ref(),
         unix: &unix,
         terminals: &terminals,
         maps: &maps,
@@ -81,7 +99,7 @@ pub(crate) fn collect(
     let mut collector = Collector {
         context: Context { numbers: &numbers, maps: &maps, security_module: module },
         ids: &ids,
-        files: Files::new(surroundings),
+        files: Files::new(surroundings, named.unwrap_or_default()),
         filters: Filters::default(),
         sets: Sets::new(target.cgroup),
         objects: Objects::default(),
@@ -105,14 +123,18 @@ pub(crate) fn collect(
         locks,
         queues,
         signed,
+        message_queues,
+        connections,
+        eventfds,
         terminals,
         terminal_data,
         links,
-        side,
+        mut side,
         mut shared,
         ..
     } = files;
-    let namespaces =
+    let namespaces;
+    (namespaces, side.links) =
         namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals, &mut shared)?;
     let mut snapshot = Snapshot {
         inventory: inventory(&host, module, options),
@@ -140,25 +162,38 @@ pub(crate) fn collect(
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
         snapshot.namespaces.mnt.insert(id, mounts.entries(&maps, has_own_cgroups));
     }
-    Ok(Collection { snapshot, ghosts, links, shared, mounts, maps })
+    Ok(Collection {
+        snapshot,
+        ghosts,
+        links,
+        shared,
+        mounts,
+        maps,
+        last_pages_id: 0,
+        message_queues,
+        connections,
+        eventfds,
+    })
 }
 
 impl Collection {
-    /// Writes pages, deleted files and the content of tmpfs.
+    /// Writes pages, deleted files and the content of tmpfs. Pages that `live` has are only complete after `merge`.
     pub(crate) fn write_content(
         &mut self,
         tree: &mut Tree<'_>,
         directory: &mut DirectoryWriter,
         parent: Option<&Parent<'_>>,
+        mut live: Option<&mut Live>,
         progress: &mut Progress<'_>,
     ) -> Result<Written> {
         let mut written = Written::default();
-        let mut pages_id = 0;
         let mut of_tasks = Vec::new();
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
             let Some(mm) = &mut task.mm else { continue };
-            let parent = parent.map(|parent| parent.map(task.entry.pid)).transpose()?.flatten();
-            let mut own = memory::own_pages(member.pid, &mm.vmas, parent.as_ref())?;
+            let pid = task.entry.pid;
+            let of_parent = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
+            let earlier = of_parent.as_ref().or_else(|| live.as_deref()?.map(pid));
+            let mut own = memory::own_pages(member.pid, &mm.vmas, earlier)?;
             mm.vmas.append(&mut own.guards);
             written.pages.add(own.count);
             of_tasks.push((member, task, own.runs));
@@ -175,39 +210,90 @@ impl Collection {
             done += bytes as u64;
             progress(done, total);
         };
+        let pages_id = &mut self.last_pages_id;
         for (member, task, runs) in of_tasks {
             let pid = member.pid;
             let what = || format!("task {pid}: copy its memory");
-            let source = Source::Still(member.process().memory());
-            task.pages = Some(write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?);
+            let stretches = stretches(Source::Still(member.process().memory()), &runs);
+            if let Some(live) = &mut live
+                && live.copy_written(task.entry.pid, &stretches, &mut progress)?
+            {
+                task.pages = Some(PageMap { pages_id: 0, runs });
+                continue;
+            }
+            task.pages = Some(write_pages(pages_id, &stretches, runs, directory, &mut progress, what)?);
         }
         for (id, file, runs) in of_shared {
             let what = || format!("shared memory {id}: copy");
-            let source = Source::Still(file);
-            let map = write_pages(&mut pages_id, source, runs, directory, &mut progress, what)?;
+            let stretches = stretches(Source::Still(file), &runs);
+            let map = write_pages(pages_id, &stretches, runs, directory, &mut progress, what)?;
             self.snapshot.shmem.insert(id, map);
         }
         for (id, (ghost, file)) in &self.ghosts {
             write_ghost(directory, *id, ghost, file)?;
         }
-        tmpfs::write(&self.mounts, &self.maps, directory)?;
+        // Of mounts that are not the tasks' own nothing is theirs.
+        if !self.snapshot.namespaces.mnt.is_empty() {
+            tmpfs::write(&self.mounts, &self.maps, directory)?;
+        }
         Ok(written)
+    }
+
+    /// Completes the pages that `live` has.
+    pub(crate) fn merge(&mut self, live: &Live, directory: &mut DirectoryWriter) -> Result<()> {
+        for task in &mut self.snapshot.tasks {
+            live.merge(task, &mut self.last_pages_id, directory)?;
+        }
+        Ok(())
+    }
+
+    /// Notes which eventfds are semaphores, what is in message queues, and what is on its way in connections of TCP, which are
+    /// held from then on. The tasks can do nothing for us any more.
+    pub(crate) fn look_at_last(&mut self, tree: &mut Tree<'_>, lock_network: bool) -> Result<Option<Held>> {
+        let are_looked_at = !self.connections.is_empty() || !self.eventfds.is_empty();
+        if are_looked_at || self.message_queues.iter().any(Queue::has_messages) {
+            tree.keep_still()?;
+        }
+        for eventfd in &self.eventfds {
+            if eventfd.is_semaphore(tree.guardian())? {
+                self.snapshot.side.semaphores.insert(eventfd.id);
+            }
+        }
+        let queues = self.message_queues.iter().map(|queue| queue.read(tree.guardian()));
+        self.snapshot.side.message_queues = queues.collect::<Result<_>>()?;
+        let connections = std::mem::take(&mut self.connections);
+        let Some(init) = tree.members.first().map(|member| member.pid).filter(|_| !connections.is_empty())
+        else {
+            return Ok(None);
+        };
+        let held = Held::hold(connections, init, tree.guardian(), lock_network)?;
+        for (connection, state, stream) in held.read()? {
+            let socket = self.snapshot.files.iter_mut().find(|file| file.id == connection.id);
+            if let Some(socket) = socket.and_then(|file| file.isk.as_mut()) {
+                socket.state = state.into();
+            }
+            self.snapshot.streams.insert(connection.ino, stream);
+        }
+        Ok(Some(held))
     }
 }
 
+/// Writes the pages of a map, which are found in `stretches`.
 pub(crate) fn write_pages(
     pages_id: &mut u32,
-    source: Source<'_>,
+    stretches: &[Stretch<'_>],
     runs: Vec<PagemapEntry>,
     directory: &mut DirectoryWriter,
     progress: &mut dyn FnMut(usize),
     what: impl Fn() -> String,
 ) -> Result<PageMap> {
     *pages_id += 1;
-    let mut pages = directory.pages(*pages_id)?;
-    crate::pages::copy(source, &runs, &mut pages, progress).at(what)?;
-    directory.finish_pages(pages)?;
-    Ok(PageMap { pages_id: *pages_id, runs })
+    let map = PageMap { pages_id: *pages_id, runs };
+    let size = map.size().ok_or_else(|| Error::new(format!("{}: it is too large", what())))?;
+    let writer = directory.pages(*pages_id, size)?;
+    pages::copy(stretches, |nth, bytes| writer.write(nth, bytes), progress).at(what)?;
+    directory.finish_pages(writer)?;
+    Ok(map)
 }
 
 /// What the threads of a process have said.
@@ -220,6 +306,19 @@ struct Answered {
 impl Answered {
     fn answers(&self) -> Answers {
         self.questions.first().map(|leader| leader.answers(&self.outcomes[0])).unwrap_or_default()
+    }
+
+    /// Looks again for signals that wait: with those that came before the timers were asked, none is lost between the
+    /// two. Those that come later meet a container that is as good as dead, or that goes on.
+    fn look_for_signals(&self, member: &mut Member, asked: Instant) -> Result<()> {
+        let (own, of_process) = member.process().pending_signals()?;
+        let timers = self.questions[0].timers(&self.outcomes[0]);
+        let update = |then: &mut Signals, now| *then = without_late(&timers, then, now, asked.elapsed());
+        for (thread, now) in member.threads.iter_mut().zip(own) {
+            update(&mut thread.pending, now);
+        }
+        update(&mut member.threads[0].pending_of_process, of_process);
+        Ok(())
     }
 }
 

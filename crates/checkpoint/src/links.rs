@@ -5,6 +5,7 @@ use crate::error::{At, Error, Result};
 use crate::guardian::Guardian;
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, AtFlags};
+use nix::sys::stat::{fstat, fstatat};
 use nix::unistd::{UnlinkatFlags, linkat, unlinkat};
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -35,14 +36,18 @@ impl Links {
         let parent = path.parent().unwrap_or(Path::new("/"));
         let directory = sys::path::resolve_in_root(root, parent, libc::O_DIRECTORY).at(what)?;
         let source = format!("/proc/self/fd/{}", file.as_raw_fd());
+        let inode = fstat(file).at(what)?.st_ino;
         for number in (1..).take(self.0.len() + TRIES as usize) {
             let name = OsString::from(format!("{PREFIX}{number}"));
+            if fstatat(&directory, name.as_os_str(), AtFlags::AT_SYMLINK_NOFOLLOW).is_ok() {
+                continue;
+            }
+            // Before it is there: between the two we may die.
+            guardian.note_link(directory.as_fd(), &name, inode)?;
             match linkat(AT_FDCWD, source.as_str(), &directory, name.as_os_str(), AtFlags::AT_SYMLINK_FOLLOW)
             {
                 Ok(()) => {
                     self.0.push((directory, name.clone()));
-                    let (directory, _) = self.0.last().expect("just added");
-                    guardian.note_link(directory.as_fd(), &name)?;
                     return Ok(parent.join(name).as_os_str().as_bytes().to_vec());
                 }
                 Err(Errno::EEXIST) => {}

@@ -1,9 +1,10 @@
 //! The address space of a process: its mappings, and the content of those that are its own.
 
+use crate::aio;
 use crate::error::{At, Error, Result};
 use crate::files::Files;
 use crate::proc::Mapping;
-use crate::snapshot::vma::{self, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::vma::{self, AIO_RING, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
 use crate::snapshot::{PAGE_SIZE, PageMap, pagemap, run_end};
 use crate::task::Answers;
 use crate::tree::Member;
@@ -16,6 +17,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::{FileExt, MetadataExt, PermissionsExt};
 use sys::inspect::{PageRegion, PageScan, page, pagemap_scan};
 use sys::userfault::{self, Mode};
+
+/// What a mapping is called of shared memory in huge pages that has been restored: a file of memfd_create(2), as what the
+/// kernel makes for mmap(2) has no descriptor.
+const HUGE_PAGES: &str = "/memfd:/anon_hugepage (deleted)";
 
 /// Where the content of shared memory can be read, by the inode of its file.
 pub(crate) type SharedMemory = BTreeMap<u64, File>;
@@ -71,9 +76,9 @@ pub(crate) fn address_space(
         mm_env_end: stat.env.1,
         exe_file_id,
         mm_saved_auxv: auxv,
+        aios: aio::entries(&vmas),
         vmas,
         dumpable: Some(answers.dumpable),
-        aios: Vec::new(),
         thp_disabled: Some(member.status.is_thp_disabled),
     })
 }
@@ -107,7 +112,9 @@ pub(crate) fn bare_entry(mapping: &Mapping) -> VmaEntry {
         ..VmaEntry::default()
     };
     let name = mapping.name.as_slice();
-    let has_file = mapping.ino != 0 || name.starts_with(b"/");
+    // Huge pages have a file of the kernel's.
+    let has_file =
+        (mapping.ino != 0 || name.starts_with(b"/")) && (mapping.is_shared || !is_shared_memory(name));
     if !has_file {
         entry.pgoff = 0;
         entry.flags |= libc::MAP_ANONYMOUS as u32;
@@ -119,6 +126,8 @@ pub(crate) fn bare_entry(mapping: &Mapping) -> VmaEntry {
             b"[heap]" => entry.status |= HEAP,
             _ => {}
         }
+    } else if name.starts_with(b"/[aio]") {
+        entry.status |= AIO_RING;
     } else if mapping.is_shared && is_shared_memory(name) {
         entry.flags |= libc::MAP_ANONYMOUS as u32;
         entry.status |= vma::ANON_SHARED;
@@ -134,8 +143,10 @@ pub(crate) fn bare_entry(mapping: &Mapping) -> VmaEntry {
     entry
 }
 
+/// Whether a mapping with this name is anonymous memory that is shared, or could be.
 fn is_shared_memory(name: &[u8]) -> bool {
-    name.starts_with(b"/dev/zero (deleted)") || name.starts_with(b"/SYSV")
+    let names = [&b"/dev/zero (deleted)"[..], b"/SYSV", b"/anon_hugepage (deleted)", HUGE_PAGES.as_bytes()];
+    names.iter().any(|known| name.starts_with(known))
 }
 
 /// How the file of a mapping was opened: the permissions of its link say it.
@@ -148,7 +159,7 @@ fn open_flags(link: &str) -> Result<u32> {
     } as u32)
 }
 
-/// `MAP_` flags of mmap(2).
+/// `MAP_` flags of mmap(2), with the size of huge pages.
 fn flags(mapping: &Mapping) -> u32 {
     const MAP_DROPPABLE: i32 = 0x08;
     let mut flags = match () {
@@ -165,6 +176,9 @@ fn flags(mapping: &Mapping) -> u32 {
         if mapping.has(flag) {
             flags |= bit;
         }
+    }
+    if mapping.has("ht") {
+        flags |= (mapping.page_size.trailing_zeros() as i32) << libc::MAP_HUGE_SHIFT;
     }
     flags as u32
 }
@@ -218,17 +232,15 @@ pub(crate) fn own_pages(pid: i32, vmas: &[VmaEntry], parent: Option<&PageMap>) -
     let mut own = OwnPages::default();
     for vma in vmas {
         own.count.scanned += (vma.end - vma.start) / PAGE_SIZE;
-        if vma.status & VDSO != 0 {
-            // Its code may differ where it is restored.
+        if vma.status & (VDSO | AIO_RING) != 0 {
+            // The kernel's, which may differ where it is restored.
             add(&mut own.runs, vma.start, vma.end, pagemap::PRESENT);
             continue;
         }
         if !has_own_pages(vma) {
             continue;
         }
-        let is_anonymous = vma.status & ANON_PRIVATE != 0;
-        let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
-        let bits = if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT };
+        let bits = bits(vma);
         let found = |region: &PageRegion| {
             let is_written = region.bits & (page::TRACKED | page::WRITTEN) != page::TRACKED;
             match parent {
@@ -250,6 +262,13 @@ pub(crate) fn own_pages(pid: i32, vmas: &[VmaEntry], parent: Option<&PageMap>) -
     own.count.written = pages(pagemap::PRESENT);
     own.count.skipped = pages(pagemap::PARENT);
     Ok(own)
+}
+
+/// The flags of pages in the images.
+pub(crate) fn bits(vma: &VmaEntry) -> u32 {
+    let is_anonymous = vma.status & ANON_PRIVATE != 0 && vma.status & VDSO == 0;
+    let can_wait = is_anonymous && vma.flags & (libc::MAP_LOCKED | libc::MAP_HUGETLB) as u32 == 0;
+    if can_wait { pagemap::PRESENT | pagemap::LAZY } else { pagemap::PRESENT }
 }
 
 /// A range in parts that a map has, and that it has not.
@@ -373,22 +392,30 @@ fn scan_entries(pagemap: &File, start: u64, end: u64, mut found: impl FnMut(&Pag
 }
 
 /// Adds a run, or makes the last one longer.
-fn add(runs: &mut Vec<PagemapEntry>, start: u64, end: u64, flags: u32) {
+pub(crate) fn add(runs: &mut Vec<PagemapEntry>, start: u64, end: u64, flags: u32) {
     let pages = (end - start) / PAGE_SIZE;
     if let Some(last) = runs.last_mut() {
         let last_pages = last.nr_pages.unwrap_or(0);
         if last.vaddr + last_pages * PAGE_SIZE == start && last.flags == Some(flags) {
-            last.nr_pages = Some(last_pages + pages);
+            set_size(last, last_pages + pages);
             return;
         }
     }
-    runs.push(PagemapEntry {
+    let mut run = PagemapEntry {
         vaddr: start,
         compat_nr_pages: 0,
         in_parent: None,
         flags: Some(flags),
-        nr_pages: Some(pages),
-    });
+        nr_pages: None,
+    };
+    set_size(&mut run, pages);
+    runs.push(run);
+}
+
+/// Readers that do not know `nr_pages`, checkpointctl 1.3 among them, look at the field that was there before it.
+fn set_size(run: &mut PagemapEntry, pages: u64) {
+    run.nr_pages = Some(pages);
+    run.compat_nr_pages = pages.try_into().unwrap_or(0);
 }
 
 /// The pages of shared memory that have content; addresses are offsets in it.
@@ -438,6 +465,31 @@ mod tests {
         assert_eq!(flags(&mapping("rd wr gd")), (libc::MAP_PRIVATE | libc::MAP_GROWSDOWN) as u32);
         assert_eq!(flags(&mapping("rd wr dp")), 8);
         assert_eq!(advice(&mapping("rd dd hg")), 1 << 16 | 1 << 14);
+    }
+
+    #[test]
+    fn what_counts_as_written() {
+        let userfaultfd = userfault::userfaultfd().expect("a userfaultfd");
+        // FIXME: an error when 6.7 is the oldest supported kernel.
+        if userfault::begin(userfaultfd.as_fd(), Mode::TrackWrites).is_err() {
+            return println!("skip: the kernel does not track writes");
+        }
+        let pages = vec![1u8; 4 * PAGE_SIZE as usize];
+        let start = (pages.as_ptr() as u64).next_multiple_of(PAGE_SIZE);
+        let page = |nth: u64| start + nth * PAGE_SIZE;
+        let vma = VmaEntry { start, end: page(3), status: ANON_PRIVATE, ..VmaEntry::default() };
+        let vmas = [VmaEntry { flags: libc::MAP_PRIVATE as u32, ..vma }];
+        let pid = std::process::id() as i32;
+        track(pid, &vmas, userfaultfd.as_fd()).expect("writes are tracked");
+        userfault::count_as_written(userfaultfd.as_fd(), page(1), PAGE_SIZE).expect("it is tracked");
+
+        let mut earlier = PageMap::default();
+        add(&mut earlier.runs, start, page(3), pagemap::PRESENT);
+        let own = own_pages(pid, &vmas, Some(&earlier)).expect("a scan");
+        let runs: Vec<_> = own.runs.iter().map(|run| (run.vaddr, run.flags.expect("flags"))).collect();
+        let (of_parent, present) = (pagemap::PARENT, bits(&vmas[0]));
+        assert_eq!(runs, [(page(0), of_parent), (page(1), present), (page(2), of_parent)]);
+        drop(pages);
     }
 
     #[test]

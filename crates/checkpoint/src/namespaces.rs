@@ -3,14 +3,16 @@
 use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
 use crate::memory::SharedMemory;
+use crate::network;
 use crate::proc;
-use crate::snapshot::{Ipc, Namespaces, Net};
+use crate::snapshot::{Ipc, LinkSide, Namespaces, Net};
 use crate::sysv;
 use crate::target::{Externals, NamespaceKind, Origin};
 use crate::task::Answers;
 use images::messages::{
     IpcVarEntry, NetnsEntry, PidnsEntry, TaskKobjIdsEntry, TimensEntry, Timespec, UsernsEntry, UtsnsEntry,
 };
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 
@@ -97,7 +99,7 @@ impl Ids {
     }
 }
 
-/// What is in the namespaces of a container; `host` are those of the dumper.
+/// What is in the namespaces of a container, and what images lack of its network devices; `host` are those of the dumper.
 pub(crate) fn collect(
     init: i32,
     ids: &Ids,
@@ -106,8 +108,8 @@ pub(crate) fn collect(
     maps: &IdMaps,
     externals: &Externals,
     shared: &mut SharedMemory,
-) -> Result<Namespaces> {
-    let mut namespaces = Namespaces::default();
+) -> Result<(Namespaces, BTreeMap<u32, LinkSide>)> {
+    let (mut namespaces, mut links) = (Namespaces::default(), BTreeMap::new());
     let own = |kind| ids.own(kind, host);
     let is_joined = |kind| externals.namespaces.contains(&(kind, Origin::Joined));
     if let Some(id) = own(NamespaceKind::Uts) {
@@ -124,8 +126,11 @@ pub(crate) fn collect(
     if let Some(id) = own(NamespaceKind::Net) {
         // As runc calls one that it is given again at a restore.
         let ext_key = is_joined(NamespaceKind::Net).then(|| b"extRootNetNS".to_vec());
-        let entry = NetnsEntry { ext_key, ..NetnsEntry::default() };
-        namespaces.net.insert(id, Net { entry, devices: Vec::new() });
+        let mut net = Net { entry: NetnsEntry { ext_key, ..NetnsEntry::default() }, ..Net::default() };
+        if externals.keeps_network() {
+            (net, links) = inside(init, NamespaceKind::Net, || network::collect(id))?;
+        }
+        namespaces.net.insert(id, net);
     }
     if let Some(id) = own(NamespaceKind::Pid).filter(|_| is_joined(NamespaceKind::Pid)) {
         namespaces.pid.insert(id, PidnsEntry { ext_key: Some(b"extRootPidNS".to_vec()) });
@@ -133,7 +138,7 @@ pub(crate) fn collect(
     let [monotonic, boottime] = answers.clocks.map(|[tv_sec, tv_nsec]| Timespec { tv_sec, tv_nsec });
     // 0 stands for clocks of tasks without a namespace of their own.
     namespaces.time.insert(own(NamespaceKind::Time).unwrap_or(0), TimensEntry { monotonic, boottime });
-    Ok(namespaces)
+    Ok((namespaces, links))
 }
 
 /// Does something in a namespace of a process, and comes back.
@@ -144,10 +149,25 @@ pub(crate) fn inside<T>(pid: i32, kind: NamespaceKind, action: impl FnOnce() -> 
         let path = format!("/proc/{pid}/ns/{name}");
         File::open(&path).at(|| format!("open {path}"))
     };
-    let (ours, theirs) = (open("self")?, open(&pid.to_string())?);
-    sys::process::setns(theirs.as_fd(), *flag).at(|| format!("enter the {name} namespace of task {pid}"))?;
+    visit((name, *flag), &open("self")?, &open(&pid.to_string())?, action)
+}
+
+/// The same in a network namespace that is open.
+pub(crate) fn inside_network<T>(network: &File, action: impl FnOnce() -> Result<T>) -> Result<T> {
+    const OURS: &str = "/proc/self/ns/net";
+    let ours = File::open(OURS).at(|| format!("open {OURS}"))?;
+    visit(("net", libc::CLONE_NEWNET), &ours, network, action)
+}
+
+fn visit<T>(
+    (name, flag): (&str, i32),
+    ours: &File,
+    theirs: &File,
+    action: impl FnOnce() -> Result<T>,
+) -> Result<T> {
+    sys::process::setns(theirs.as_fd(), flag).at(|| format!("enter the {name} namespace of the tasks"))?;
     let result = action();
-    sys::process::setns(ours.as_fd(), *flag).at(|| format!("return to our {name} namespace"))?;
+    sys::process::setns(ours.as_fd(), flag).at(|| format!("return to our {name} namespace"))?;
     result
 }
 

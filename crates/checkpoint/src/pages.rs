@@ -1,130 +1,116 @@
-//! Content of pages on its way to `pages-N.img`: read, written, hashed.
+//! Content of pages on its way to a file.
 //!
-//! Each takes a good part of the time, so large ones go from thread to thread. There is one writer, because two that write
-//! to one file wait for each other. It is we who write and not the task itself: that is as fast with two processors, and
-//! asks nothing of the task, not its memory limit, nor its descriptors, nor its security module.
+//! Several threads take a piece of the file each: read, hash and write it while it is in the cache of their processor. Only
+//! their writes wait for each other. It is we who write and not the task itself: that asks nothing of the task, not its
+//! memory limit, nor its descriptors, nor its security module.
 
+use crate::parallel;
 use crate::snapshot::{PAGE_SIZE, is_present, run_size};
-use images::Pages;
+use images::PIECE;
 use images::messages::PagemapEntry;
 use std::fs::File;
+use std::io;
+use std::os::fd::BorrowedFd;
 use std::os::unix::fs::FileExt;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::thread;
-
-/// Bytes that are read at a time: what is written and hashed is still in the cache.
-const CHUNK: usize = 256 << 10;
-/// How many of them are on their way.
-const CHUNKS: usize = 16;
-/// Bytes that are worth threads.
-const LARGE: u64 = 8 << 20;
+use sys::userfault;
 
 /// Where pages are read.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     /// What does not change meanwhile.
     Still(&'a File),
-    /// Memory of a process that runs: where it has given some up, nobody needs to know what was there.
-    Running(&'a File),
+    /// Memory of a process that runs, and who keeps track of writes to it. What cannot be read counts as written: it was given
+    /// up, or the process may not read it itself any more.
+    Running(&'a File, BorrowedFd<'a>),
 }
 
-/// Copies runs of pages from a source to the pages file, one behind the other. Where the source ends within a page, zeros
-/// follow. `progress` gets the bytes of every chunk that is read.
+/// Pages that lie one behind the other in a source.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) source: Source<'a>,
+    pub(crate) start: u64,
+    /// Bytes.
+    pub(crate) size: u64,
+}
+
+/// The runs of a page map that are present, in memory that has its addresses.
+pub(crate) fn stretches<'a>(source: Source<'a>, runs: &[PagemapEntry]) -> Vec<Stretch<'a>> {
+    let present = runs.iter().filter(|run| is_present(run));
+    let stretch = |run: &PagemapEntry| Some(Stretch { source, start: run.vaddr, size: run_size(run)? });
+    present.filter_map(stretch).collect()
+}
+
+/// Copies stretches, one behind the other. Where a source ends within a page, zeros follow. `write` gets the pieces of the
+/// file, each once, and its number. `progress` gets the bytes that were written since the last time.
 pub(crate) fn copy(
-    source: Source<'_>,
-    runs: &[PagemapEntry],
-    pages: &mut Pages,
+    stretches: &[Stretch<'_>],
+    write: impl Fn(usize, &[u8]) -> io::Result<()> + Sync,
     progress: &mut dyn FnMut(usize),
 ) -> sys::Result<()> {
-    let runs: Vec<(u64, u64)> = runs
+    // Where each ends in the file.
+    let ends: Vec<u64> = stretches
         .iter()
-        .filter(|run| is_present(run))
-        .filter_map(|run| Some((run.vaddr, run_size(run)?)))
+        .scan(0, |end, stretch| {
+            *end += stretch.size;
+            Some(*end)
+        })
         .collect();
-    let size: u64 = runs.iter().map(|(_, size)| size).sum();
-    let mut reader = Reader { source, runs: &runs, done: 0 };
-    let mut writer = Writer { file: pages.file().try_clone()?, at: 0 };
-    if size < LARGE {
-        let mut chunk = Vec::with_capacity(CHUNK);
-        while reader.fill(&mut chunk)? {
-            progress(chunk.len());
-            writer.write(&chunk)?;
-            pages.digest(&chunk);
-        }
-        return Ok(());
-    }
-    let (filled, to_write) = mpsc::sync_channel::<Vec<u8>>(CHUNKS);
-    let (written, to_digest) = mpsc::sync_channel(CHUNKS);
-    let (done, empty) = mpsc::sync_channel(CHUNKS);
-    for _ in 0..CHUNKS {
-        done.send(Vec::with_capacity(CHUNK)).expect("there is room for all");
-    }
-    // Each ends when the one before it has ended, or the one behind it.
-    let read = || -> sys::Result<()> {
-        for mut chunk in empty {
-            let is_more = reader.fill(&mut chunk)?;
-            progress(chunk.len());
-            if !is_more || filled.send(chunk).is_err() {
-                break;
+    let size = ends.last().copied().unwrap_or(0);
+    let (written, mut told) = (AtomicU64::new(0), 0);
+    // A kernel may let nobody but the thread that traces a task read what the task itself cannot
+    // (CONFIG_PROC_MEM_FORCE_PTRACE). That is the caller's.
+    let (tracer, left) = (thread::current().id(), Mutex::new(Vec::new()));
+    let work = |nth: usize, buffer: &mut Vec<u8>| {
+        let at = nth as u64 * PIECE;
+        buffer.resize(PIECE as usize, 0);
+        let piece = &mut buffer[..(size - at).min(PIECE) as usize];
+        match read(stretches, &ends, at, piece) {
+            Err(errno) if errno.raw() == libc::EIO && thread::current().id() != tracer => {
+                left.lock().unwrap_or_else(PoisonError::into_inner).push(nth);
+                return Ok(());
             }
+            read => read?,
         }
-        drop(filled);
-        Ok(())
+        write(nth, piece)?;
+        written.fetch_add(piece.len() as u64, Ordering::Relaxed);
+        sys::Result::Ok(())
     };
-    let write = move || -> sys::Result<()> {
-        for chunk in to_write {
-            writer.write(&chunk)?;
-            if written.send(chunk).is_err() {
-                break;
-            }
-        }
-        Ok(())
+    let mut tell = || {
+        let written = written.load(Ordering::Relaxed);
+        progress((written - told) as usize);
+        told = written;
     };
-    let digest = move || {
-        for chunk in to_digest {
-            pages.digest(&chunk);
-            // Nobody takes the last ones.
-            let _ = done.send(chunk);
-        }
-    };
-    thread::scope(|scope| {
-        let writer = scope.spawn(write);
-        scope.spawn(digest);
-        let read = read();
-        writer.join().expect("the writer does not panic").and(read)
-    })
+    parallel::for_each(size.div_ceil(PIECE) as usize, work, &mut tell)?;
+    let left = std::mem::take(&mut *left.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut buffer = Vec::new();
+    for nth in left {
+        work(nth, &mut buffer)?;
+        tell();
+    }
+    Ok(())
 }
 
-struct Reader<'a> {
-    source: Source<'a>,
-    /// Start and bytes of what is left.
-    runs: &'a [(u64, u64)],
-    /// Bytes of the first run that are done.
-    done: u64,
-}
-
-impl Reader<'_> {
-    /// Reads what comes next into a chunk; false when nothing is left.
-    fn fill(&mut self, chunk: &mut Vec<u8>) -> sys::Result<bool> {
-        chunk.clear();
-        while let Some((&(start, size), rest)) = self.runs.split_first()
-            && chunk.len() < CHUNK
-        {
-            let left = size - self.done;
-            let (from, len) = (chunk.len(), left.min((CHUNK - chunk.len()) as u64));
-            chunk.resize(from + len as usize, 0);
-            read_or_zeros(self.source, &mut chunk[from..], start + self.done)?;
-            self.done += len;
-            if len == left {
-                (self.runs, self.done) = (rest, 0);
-            }
+/// Reads what belongs into the file from its byte `at` on.
+fn read(stretches: &[Stretch<'_>], ends: &[u64], mut at: u64, mut buffer: &mut [u8]) -> sys::Result<()> {
+    let first = ends.partition_point(|end| *end <= at);
+    for (stretch, end) in stretches[first..].iter().zip(&ends[first..]) {
+        let len = (end - at).min(buffer.len() as u64);
+        if len == 0 {
+            break;
         }
-        Ok(!chunk.is_empty())
+        let (now, rest) = buffer.split_at_mut(len as usize);
+        read_or_zeros(stretch.source, now, stretch.start + stretch.size - (end - at))?;
+        at += len;
+        buffer = rest;
     }
+    Ok(())
 }
 
 fn read_or_zeros(source: Source<'_>, buffer: &mut [u8], at: u64) -> sys::Result<()> {
-    let (Source::Still(file) | Source::Running(file)) = source;
+    let (Source::Still(file) | Source::Running(file, _)) = source;
     let mut done = 0;
     while done < buffer.len() {
         match file.read_at(&mut buffer[done..], at + done as u64) {
@@ -133,26 +119,20 @@ fn read_or_zeros(source: Source<'_>, buffer: &mut [u8], at: u64) -> sys::Result<
                 break;
             }
             Ok(read) => done += read,
-            Err(error) if matches!(source, Source::Running(_)) && error.raw_os_error() == Some(libc::EIO) => {
-                let end = buffer.len().min(done + PAGE_SIZE as usize);
-                buffer[done..end].fill(0);
-                done = end;
-            }
-            Err(error) => return Err(error.into()),
+            Err(error) => match source {
+                Source::Running(_, userfaultfd) if error.raw_os_error() == Some(libc::EIO) => {
+                    match userfault::count_as_written(userfaultfd, at + done as u64, PAGE_SIZE) {
+                        // What is there now is not tracked.
+                        Err(errno) if errno.raw() == libc::ENOENT => {}
+                        counted => counted?,
+                    }
+                    let end = buffer.len().min(done + PAGE_SIZE as usize);
+                    buffer[done..end].fill(0);
+                    done = end;
+                }
+                _ => return Err(error.into()),
+            },
         }
     }
     Ok(())
-}
-
-struct Writer {
-    file: File,
-    at: u64,
-}
-
-impl Writer {
-    fn write(&mut self, chunk: &[u8]) -> sys::Result<()> {
-        self.file.write_all_at(chunk, self.at)?;
-        self.at += chunk.len() as u64;
-        Ok(())
-    }
 }

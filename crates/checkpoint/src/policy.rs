@@ -26,12 +26,24 @@ pub struct Policy {
     pub has_names: bool,
     /// Where the container has a tmpfs of its own, which alone is filled: a path in it, whose links are resolved there.
     pub tmpfs: Vec<PathBuf>,
+    /// Where all mounts but the root are still to be made as the images say, device nodes included: what those from outside
+    /// become, by their key, as detached mounts that are open in the nursery. Its working directory is the host's root, over
+    /// its own. `None` where config.json has made them.
+    pub mounts: Option<Vec<(Vec<u8>, RawFd)>>,
     /// Files of the images by their key and the descriptor of the nursery that they become.
     pub inherited: Vec<(String, RawFd)>,
     /// Descriptors 0 to 2 of the nursery are the container's new terminal, and the images' terminal becomes it.
     pub has_console: bool,
+    /// Established connections come back as such, to whomever the images say.
+    pub tcp_established: bool,
     /// Established connections come back as closed.
     pub tcp_close: bool,
+    /// Packets of established connections are dropped until the tasks run.
+    pub lock_network: bool,
+    /// The network namespace is new, and gets devices, addresses, routes, rules and sysctls from the images.
+    pub has_network: bool,
+    /// Sysctls that this kernel does not have are left out of it, instead of being an error.
+    pub skips_missing_sysctls: bool,
 }
 
 /// Ids as the container's user namespace has them.
@@ -128,9 +140,14 @@ mod tests {
             apparmor_profile: None,
             has_names: false,
             tmpfs: Vec::new(),
+            mounts: None,
             inherited: Vec::new(),
             has_console: false,
+            tcp_established: false,
             tcp_close: false,
+            lock_network: true,
+            has_network: false,
+            skips_missing_sysctls: false,
         }
     }
 

@@ -8,7 +8,7 @@
 use crate::Log;
 use crate::collect::{Written, write_pages};
 use crate::dump::{Clock, begin, statistics};
-use crate::error::{At, Result};
+use crate::error::{At, Error, Result};
 use crate::memory::{self, OwnPages};
 use crate::pages;
 use crate::snapshot::{self, PageMap, TaskState, names};
@@ -53,14 +53,36 @@ impl Parent<'_> {
 }
 
 /// A process of which pages are to be written.
-struct Source {
+pub(crate) struct Source {
     /// In its pid namespace, and in ours.
-    pid: u32,
-    host_pid: i32,
+    pub(crate) pid: u32,
+    pub(crate) host_pid: i32,
     start_time: u64,
-    own: OwnPages,
-    memory: File,
-    userfaultfd: OwnedFd,
+    pub(crate) own: OwnPages,
+    pub(crate) memory: File,
+    pub(crate) userfaultfd: OwnedFd,
+}
+
+/// Stops the container for as long as it takes to see which pages its processes have, and to have writes to them tracked
+/// from then on.
+pub(crate) fn track(
+    target: &Target<'_>,
+    supervisor: &Supervisor,
+    parent: Option<&Parent<'_>>,
+    earlier: Option<&Tracking>,
+    clock: &mut Clock,
+) -> Result<Vec<Source>> {
+    let start = Instant::now();
+    let mut tree = Tree::stop(target)?;
+    clock.freezing += start.elapsed();
+    tree.enter(supervisor)?;
+    let mut sources = Vec::new();
+    for member in tree.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
+        sources.push(Source::of(member, parent, earlier)?);
+    }
+    tree.resume()?;
+    clock.frozen += start.elapsed();
+    Ok(sources)
 }
 
 pub(crate) fn pre_dump(
@@ -69,7 +91,7 @@ pub(crate) fn pre_dump(
     options: &DumpOptions<'_>,
     log: &mut Log<'_>,
 ) -> Result<DumpStatsEntry> {
-    tracking::check()?;
+    tracking::check().map_err(|error| Error::new(format!("pre-dump: {error}")))?;
     let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
     let parent = parent.filter(|parent| parent.is_tracked);
     let earlier = Tracking::find(target.tracking);
@@ -84,16 +106,7 @@ pub(crate) fn pre_dump(
     }
 
     let mut clock = Clock::default();
-    let start = Instant::now();
-    let mut tree = Tree::stop(target)?;
-    clock.freezing = start.elapsed();
-    tree.enter(&supervisor)?;
-    let mut sources = Vec::new();
-    for member in tree.members.iter_mut().filter(|member| member.state != TaskState::Zombie) {
-        sources.push(Source::of(member, parent.as_ref(), earlier.as_ref())?);
-    }
-    tree.resume()?;
-    clock.frozen = start.elapsed();
+    let mut sources = track(target, &supervisor, parent.as_ref(), earlier.as_ref(), &mut clock)?;
     log(&format!("{} tasks: writes are tracked", sources.len()));
 
     let start = Instant::now();
@@ -104,14 +117,9 @@ pub(crate) fn pre_dump(
         let pid = source.host_pid;
         let what = || format!("task {pid}: copy its memory");
         let runs = std::mem::take(&mut source.own.runs);
-        let map = write_pages(
-            &mut pages_id,
-            pages::Source::Running(&source.memory),
-            runs,
-            &mut directory,
-            &mut |_| {},
-            what,
-        )?;
+        let running = pages::Source::Running(&source.memory, source.userfaultfd.as_fd());
+        let stretches = pages::stretches(running, &runs);
+        let map = write_pages(&mut pages_id, &stretches, runs, &mut directory, &mut |_| {}, what)?;
         directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))
@@ -139,7 +147,10 @@ impl Source {
         let mappings = memory::mappings(host_pid, &member.of_ours())?;
         let vmas: Vec<_> = mappings.iter().map(memory::bare_entry).collect();
         let map = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
-        let own = memory::own_pages(host_pid, &vmas, map.as_ref())?;
+        // The rest is for the dump in which it is stopped.
+        let readable: Vec<_> =
+            vmas.iter().filter(|vma| vma.prot & libc::PROT_READ as u32 != 0).cloned().collect();
+        let own = memory::own_pages(host_pid, &readable, map.as_ref())?;
         let userfaultfd = match earlier.and_then(|earlier| earlier.of(host_pid, start_time)) {
             Some(userfaultfd) => userfaultfd,
             None => new_userfaultfd(member)?,

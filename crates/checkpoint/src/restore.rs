@@ -4,6 +4,7 @@
 //! the caller with its namespaces, mounts and cgroup, and all others are its descendants. What they share, open files and
 //! shared memory, the first one makes before it has children; so it comes to each of them as it did in life, by clone3(2).
 
+mod aio;
 mod build;
 mod cgroups;
 mod copy;
@@ -14,32 +15,43 @@ mod layout;
 mod locks;
 mod memory;
 mod mounts;
+mod pages;
 mod privileges;
+mod queues;
 mod registers;
 mod sockets;
 mod state;
 mod sysv;
+mod tcp;
 mod threads;
 mod tmpfs;
 mod tree;
 mod ttys;
+mod vdso;
 
 use crate::Log;
 use crate::error::{At, Error, Result};
+use crate::namespaces;
+use crate::network::Network;
+use crate::network_lock::LockName;
 use crate::policy::Policy;
-use crate::snapshot::{Ancestors, Snapshot};
+use crate::snapshot::{Ancestors, Snapshot, Task};
+use crate::target::NamespaceKind;
 use build::Build;
 use cgroup::Cgroup;
 use images::Directory;
 use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
 use layout::Layout;
-use memory::PageFiles;
+pub(crate) use mounts::attributes;
+use pages::PageFiles;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
+use tcp::Connections;
+pub(crate) use ttys::is_master;
 
 const NANOSECONDS: i128 = 1_000_000_000;
 
@@ -50,6 +62,7 @@ pub struct Restore {
     snapshot: Snapshot,
     images: Directory,
     policy: Policy,
+    network: Option<Network>,
     // Before the supervisor: it is on its list.
     nursery: inject::Nursery,
     _supervisor: Supervisor,
@@ -59,6 +72,11 @@ pub struct Restore {
     pages: Rc<PageFiles>,
     /// Every thread, attached, by its place in the nursery.
     threads: Vec<Thread>,
+    connections: Connections,
+    /// The master of a terminal that the tasks had from outside.
+    console: Option<OwnedFd>,
+    /// The first task in our pid namespace, once there is one.
+    init: i32,
     began: Instant,
 }
 
@@ -69,26 +87,40 @@ impl Restore {
         let images = images.try_clone_to_owned().at(|| "images: duplicate the descriptor".to_owned())?;
         let images = Directory::new(images)?;
         images.verify()?;
-        let snapshot = Snapshot::read(&images)?;
+        if images.has_holes() {
+            return Err(Error::new("images: pages were given up to a later dump, or after a restore"));
+        }
+        let mut snapshot = Snapshot::read(&images)?;
         log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
         credentials::check(&snapshot, &policy)?;
         memory::check(&snapshot, &policy)?;
+        aio::check(&snapshot)?;
         state::check(&snapshot)?;
-        let layout = Layout::new(&snapshot)?;
-        let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
-        let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
+        registers::check(&snapshot)?;
+        let network = if policy.has_network { Network::of(&snapshot)? } else { None };
         let ancestors = Ancestors::read(&images, &snapshot)?;
         let pages = Rc::new(PageFiles::open(&snapshot, &images, &ancestors)?);
+        let jumps = vdso::adopt(&mut snapshot, &pages)?;
+        if !jumps.is_empty() {
+            log("vdso: that of another kernel");
+        }
+        let layout = Layout::new(&snapshot, jumps)?;
+        let supervisor = Supervisor::new().at(|| "robust list of the supervisor".to_owned())?;
+        let nursery = inject::Nursery::new(&supervisor, layout.nursery, layout.mailboxes)?;
         Ok(Restore {
             snapshot,
             images,
             policy,
+            network,
             nursery,
             _supervisor: supervisor,
             layout,
             ancestors,
             pages,
             threads: Vec::new(),
+            connections: Connections::default(),
+            console: None,
+            init: 0,
             began,
         })
     }
@@ -102,7 +134,10 @@ impl Restore {
     /// Offsets that a time namespace of its own must have for its clocks to go on from where they were, at this moment.
     pub fn clock_offsets(&self) -> Vec<ClockOffset> {
         let id = self.snapshot.tasks[0].ids().and_then(|ids| ids.time_ns_id);
-        let Some(then) = id.and_then(|id| self.snapshot.namespaces.time.get(&id)) else { return Vec::new() };
+        let namespaces = &self.snapshot.namespaces.time;
+        let Some(then) = id.and_then(|id| namespaces.get(&id)).or(namespaces.get(&0)) else {
+            return Vec::new();
+        };
         let offset = |clock, then: &Timespec, id| {
             let then = i128::from(then.tv_sec) * NANOSECONDS + i128::from(then.tv_nsec);
             let offset = then - sys::time::now(id).ok()?;
@@ -126,25 +161,86 @@ impl Restore {
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
     /// them runs afterwards. `cgroup` is theirs alone, where there is such a one, and `init` is in it.
     pub fn build(&mut self, init: i32, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<()> {
+        // First: sockets are bound to its addresses.
+        if let Some(network) = &self.network {
+            namespaces::inside(init, NamespaceKind::Net, || network.make(self.policy.skips_missing_sysctls))?;
+        }
         let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
-        let all = || [images].into_iter().chain(self.ancestors.directories());
+        let (pages, directories) = (&*self.pages, [images].into_iter().chain(self.ancestors.directories()));
         let mut build =
             Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
         self.threads = thread::scope(|scope| {
-            // Takes as long as to fill the tasks with them.
-            let verified = scope.spawn(|| all().try_for_each(Directory::verify_pages));
+            let verified = scope.spawn(|| pages.verify(directories));
             let made = make(&mut build, cgroup, log);
             verified.join().expect("the verification does not panic")?;
             made
         })?;
+        self.connections = build.connections;
+        self.console = build.console;
+        self.init = init;
         log("tasks: complete");
         Ok(())
     }
 
+    /// The master of the terminal that was made for the tasks together with the mounts.
+    pub fn console(&self) -> Option<BorrowedFd<'_>> {
+        self.console.as_ref().map(AsFd::as_fd)
+    }
+
     /// Lets all tasks run. From here on there is no way back.
-    pub fn resume(self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
-        registers::restore(&self.snapshot, &self.nursery, &self.threads)?;
-        // The commit. The first task comes last: as long as it dies with us, all others die with it.
+    pub fn resume(mut self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
+        self.complete(|_| false)?;
+        self.release()?;
+        log("tasks: resumed");
+        Ok(self.statistics())
+    }
+
+    /// The same for tasks that are to run when they get SIGCONT.
+    pub fn leave_stopped(mut self, log: &mut Log<'_>) -> Result<RestoreStatsEntry> {
+        self.complete(|_| true)?;
+        self.release()?;
+        log("tasks: stopped");
+        Ok(self.statistics())
+    }
+
+    /// A name for the lock that keeps connections from their peers until tasks run that `resume_frozen` leaves; `None` when
+    /// there is nothing to lock.
+    pub fn lock_name(&self) -> Result<Option<LockName>> {
+        self.connections.are_locked().then(LockName::new).transpose()
+    }
+
+    /// The same for tasks that are to run when `cgroup`, in which they are, is thawed. They need us no longer. Their
+    /// connections stay locked under the name `lock`, until `unlock` or for a quarter of an hour.
+    pub fn resume_frozen(
+        mut self,
+        cgroup: &Cgroup,
+        lock: Option<LockName>,
+        log: &mut Log<'_>,
+    ) -> Result<RestoreStatsEntry> {
+        if let Some(name) = lock {
+            self.connections.lock_for_later(self.init, name)?;
+        }
+        self.complete(|_| false)?;
+        // Not before: frozen tasks would not do what is left to do. Stopped ones count as frozen, and stay where they are.
+        cgroup.freeze()?;
+        self.release()?;
+        log("tasks: frozen");
+        Ok(self.statistics())
+    }
+
+    fn complete(&mut self, stops: fn(&Task) -> bool) -> Result<()> {
+        registers::restore(&self.snapshot, &self.nursery, &self.threads, stops)?;
+        // They have been in other hands since the dump.
+        let run = self.snapshot.inventory.dump_criu_run_id.as_deref();
+        if let Some(name) = run.and_then(LockName::parse) {
+            namespaces::inside(self.init, NamespaceKind::Net, || name.unlock())?;
+        }
+        // Nobody can use one before.
+        self.connections.resume()
+    }
+
+    /// The commit. The first task comes last: as long as it dies with us, all others die with it.
+    fn release(&self) -> Result<()> {
         for thread in self.threads.iter().rev() {
             thread.release()?;
         }
@@ -155,9 +251,12 @@ impl Restore {
                 detached => detached?,
             }
         }
-        log("tasks: resumed");
+        Ok(())
+    }
+
+    fn statistics(&self) -> RestoreStatsEntry {
         let time = self.began.elapsed().as_micros() as u32;
-        Ok(RestoreStatsEntry {
+        RestoreStatsEntry {
             pages_compared: 0,
             pages_skipped_cow: 0,
             forking_time: time,
@@ -165,12 +264,14 @@ impl Restore {
             pages_restored: Some(
                 self.snapshot.tasks.iter().filter_map(|task| task.pages.as_ref()?.size()).sum::<u64>() / 4096,
             ),
-        })
+        }
     }
 }
 
 /// All steps up to the last; all threads of all tasks.
 fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
+    // Before anybody could answer that there is no connection.
+    tcp::lock(build)?;
     build.take_over()?;
     log("nursery: entered");
     // Before there are files to be opened in them.
@@ -210,6 +311,11 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     files::open_of_tasks(build)?;
     state::arm(build)?;
     Ok(threads)
+}
+
+/// Takes the lock away that `Restore::resume_frozen` has left, in the network of task `init`.
+pub fn unlock(init: i32, name: LockName) -> Result<()> {
+    namespaces::inside(init, NamespaceKind::Net, || name.unlock())
 }
 
 /// A line of /proc/PID/timens_offsets (time_namespaces(7)).

@@ -2,7 +2,9 @@
 
 use cgroup::Cgroup;
 use std::fmt;
+use std::fs::Metadata;
 use std::os::fd::BorrowedFd;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 /// The container to dump.
@@ -26,18 +28,35 @@ pub struct Target<'a> {
 #[derive(Debug)]
 pub struct Externals {
     pub mounts: Vec<ExternalMount>,
+    pub other_mounts: OtherMounts,
     /// Each of the eight kinds once.
     pub namespaces: Vec<(NamespaceKind, Origin)>,
-    /// Files that its first process was given as standard descriptors.
+    /// What is in a network namespace of its own comes back, or is in the way. Otherwise somebody makes it anew.
+    pub has_network: bool,
+    /// Open files, most often those that its first process was given as standard descriptors.
     pub files: Vec<ExternalFile>,
     /// Its terminal is from its own devpts, but the master end is outside.
     pub has_console: bool,
 }
 
 impl Externals {
-    /// The file with this device and inode.
-    pub(crate) fn file(&self, dev: u64, ino: u64) -> Option<&ExternalFile> {
-        self.files.iter().find(|file| (file.dev, file.ino) == (dev, ino))
+    /// Whether a namespace was made for the container.
+    pub(crate) fn owns(&self, kind: NamespaceKind) -> bool {
+        self.namespaces.contains(&(kind, Origin::Own))
+    }
+
+    /// Whether the content of its network namespace is dumped.
+    pub(crate) fn keeps_network(&self) -> bool {
+        self.has_network && self.owns(NamespaceKind::Net)
+    }
+
+    /// The file from outside that has this metadata and is open on this mount.
+    pub(crate) fn file(&self, metadata: &Metadata, mount: u32) -> Option<&ExternalFile> {
+        self.files.iter().find(|file| match file.identity {
+            FileIdentity::Inode { dev, ino } => (metadata.dev(), metadata.ino()) == (dev, ino),
+            FileIdentity::Terminal { rdev, dev } => (metadata.rdev(), metadata.dev()) == (rdev, dev),
+            FileIdentity::Mounted { mount: its, ino } => (mount, metadata.ino()) == (its, ino),
+        })
     }
 }
 
@@ -46,20 +65,43 @@ impl Externals {
 pub struct ExternalMount {
     /// In the mount namespace of the container (proc_pid_mountinfo(5), field 1).
     pub id: u64,
-    /// The destination that asked for it, for messages. Links in it are not resolved.
-    pub destination: PathBuf,
+    /// What it is called in the images.
+    pub key: Vec<u8>,
     /// Mounts below it were there before and came with it.
     pub is_recursive: bool,
 }
 
+/// What becomes of mounts that are not named as external.
+#[derive(Debug, Default)]
+pub struct OtherMounts {
+    /// A restore makes them as the images say. Otherwise it does so only where the container may mount.
+    pub are_made: bool,
+    /// What is mounted of a file system that our own mount namespace has, too, is from outside: a restore finds it under
+    /// the path that it has here.
+    pub are_found_here: bool,
+    /// Places in the container whose mounts are left out, with those below them.
+    pub skipped: Vec<PathBuf>,
+    /// Kinds of file systems that a restore can mount anew, whatever is in them: `tracefs`.
+    pub mounted_anew: Vec<String>,
+}
+
 /// A file that is outside of the container, but open in it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExternalFile {
-    /// `st_dev` and `st_ino` of fstat(2).
-    pub dev: u64,
-    pub ino: u64,
+    pub identity: FileIdentity,
     /// What it is called in the images, as CRIU's `--inherit-fd` has it: `pipe:[17]`, `tty[8803:18]`.
     pub key: String,
+}
+
+/// How a file is known, by `st_dev`, `st_ino` and `st_rdev` of fstat(2) and its mount (proc_pid_mountinfo(5), field 1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FileIdentity {
+    /// One that the container has no path to.
+    Inode { dev: u64, ino: u64 },
+    /// A terminal, whatever path leads to it.
+    Terminal { rdev: u64, dev: u64 },
+    /// A file on a mount, whatever path leads to it.
+    Mounted { mount: u32, ino: u64 },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,19 +127,32 @@ pub enum Origin {
     Host,
 }
 
+/// What becomes of the tasks when their images are complete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Afterwards {
+    #[default]
+    Killed,
+    Running,
+    /// By SIGSTOP.
+    Stopped,
+}
+
 /// What may be dumped although its other end is outside, and how.
 #[derive(Clone, Debug, Default)]
 pub struct DumpOptions<'a> {
-    pub leave_running: bool,
+    pub afterwards: Afterwards,
     /// Memory only, of running tasks, for a later dump that names this directory as its parent.
     pub pre_dump: bool,
     /// The directory of an earlier dump, relative to that of the images: pages that were not written since then stay there.
     pub parent: Option<&'a Path>,
+    /// Established connections are dumped with what is on its way in them.
     pub tcp_established: bool,
-    /// Connections that are not established yet are left out.
+    /// Connections that wait to be accepted are left out.
     pub tcp_skip_in_flight: bool,
     /// Established connections are dumped as closed.
     pub tcp_close: bool,
+    /// Packets of established connections are dropped while their sockets are looked at.
+    pub lock_network: bool,
     pub ext_unix_sk: bool,
     /// Terminals and sessions whose leader is outside.
     pub shell_job: bool,

@@ -10,7 +10,8 @@ use crate::snapshot::{ProcessSide, TaskState, ThreadSide};
 use crate::timers::TimersQuestion;
 use crate::tree::{Member, Stopped};
 use images::messages::{
-    CoreEntry, Lsmtype, RlimitEntry, RseqEntry, SeccompMode, TaskCoreEntry, TaskRlimitsEntry, ThreadCoreEntry,
+    CoreEntry, Lsmtype, RlimitEntry, RseqEntry, SeccompMode, TaskCoreEntry, TaskRlimitsEntry,
+    TaskTimersEntry, ThreadCoreEntry,
 };
 use inject::{Batch, Call, Outcome, Place, ThreadState};
 use std::collections::BTreeMap;
@@ -162,6 +163,11 @@ impl Questions {
             protected,
             undo: Vec::new(),
         }
+    }
+
+    /// Timers of a leader, whose signals for threads have no receivers yet.
+    pub(crate) fn timers(&self, outcome: &Outcome) -> TaskTimersEntry {
+        self.process.as_ref().expect("asked of the leader").timers.answer(outcome, |_| None)
     }
 
     /// Of a leader.

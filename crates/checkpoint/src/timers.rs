@@ -6,7 +6,8 @@
 
 use crate::proc::PosixTimer;
 use images::messages::{ItimerEntry, PosixTimerEntry, TaskTimersEntry};
-use inject::{Batch, Call, Outcome, Place};
+use inject::{Batch, Call, Outcome, Place, Signals};
+use std::time::Duration;
 
 /// Bytes of struct itimerval and struct itimerspec.
 const ITIMER: usize = 32;
@@ -110,6 +111,63 @@ impl TimersQuestion {
     }
 }
 
+/// What has sent a signal by itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    /// Of timer_create(2), by its number.
+    Timer(u32),
+    /// Of setitimer(2), by the signal.
+    Interval(i32),
+}
+
+impl Source {
+    fn of(info: &[u8; 128]) -> Option<Source> {
+        const SI_KERNEL: i32 = 0x80;
+        let signal = number(info, siginfo::SIGNAL)?;
+        let is_interval = [libc::SIGALRM, libc::SIGVTALRM, libc::SIGPROF].contains(&signal)
+            && number(info, siginfo::CODE) == Some(SI_KERNEL);
+        let timer = of_timer(info).map(|(timer, _)| Source::Timer(timer));
+        timer.or(is_interval.then_some(Source::Interval(signal)))
+    }
+
+    /// How long it had to go, in nanoseconds; 0 where it was not armed.
+    fn remaining(self, timers: &TaskTimersEntry) -> u128 {
+        let nanoseconds = |seconds: u64, rest: u64| u128::from(seconds) * 1_000_000_000 + u128::from(rest);
+        match self {
+            Source::Timer(id) => {
+                let timer = timers.posix.iter().find(|timer| timer.it_id == id);
+                timer.map_or(0, |timer| nanoseconds(timer.vsec, timer.vnsec))
+            }
+            Source::Interval(signal) => {
+                let timer = match signal {
+                    libc::SIGALRM => &timers.real,
+                    libc::SIGVTALRM => &timers.virt,
+                    _ => &timers.prof,
+                };
+                nanoseconds(timer.vsec, timer.vusec * 1000)
+            }
+        }
+    }
+}
+
+/// The signals that wait `now`, without those of timers that have expired since they were asked, which is at most `since`
+/// ago: what was asked is restored, so these timers expire once more. `then` is what waited before.
+pub(crate) fn without_late(
+    timers: &TaskTimersEntry,
+    then: &[[u8; 128]],
+    now: Signals,
+    since: Duration,
+) -> Signals {
+    let count =
+        |infos: &[[u8; 128]], source| infos.iter().filter(|info| Source::of(info) == Some(source)).count();
+    let is_late = |nth: usize| {
+        let Some(source) = Source::of(&now[nth]) else { return false };
+        let remaining = source.remaining(timers);
+        remaining > 0 && remaining <= since.as_nanos() && count(&now[..nth], source) >= count(then, source)
+    };
+    (0..now.len()).filter(|nth| !is_late(*nth)).map(|nth| now[nth]).collect()
+}
+
 /// Takes signals of timers and sends them again. Of several with one number it cannot be said which would be taken.
 fn take(batch: &mut Batch, pending: [&[[u8; 128]]; 2]) -> Vec<(u32, Place)> {
     let [of_process, _] = pending;
@@ -141,6 +199,36 @@ fn take(batch: &mut Batch, pending: [&[[u8; 128]]; 2]) -> Vec<(u32, Place)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn info(signal: i32, code: i32, timer: u8) -> [u8; 128] {
+        let mut info = [0; 128];
+        info[siginfo::SIGNAL..][..4].copy_from_slice(&signal.to_le_bytes());
+        info[siginfo::CODE..][..4].copy_from_slice(&code.to_le_bytes());
+        info[siginfo::TIMER] = timer;
+        info
+    }
+
+    #[test]
+    fn timers_that_have_expired_since_they_were_asked() {
+        let posix = |it_id, vnsec| PosixTimerEntry { it_id, vnsec, ..PosixTimerEntry::default() };
+        let timers = TaskTimersEntry {
+            real: ItimerEntry { vusec: 2, ..ItimerEntry::default() },
+            posix: vec![posix(1, 1000), posix(2, 0), posix(3, 900_000_000)],
+            ..TaskTimersEntry::default()
+        };
+        let left = |then: &[[u8; 128]], now: &[[u8; 128]]| {
+            without_late(&timers, then, now.to_vec(), Duration::from_millis(1))
+        };
+        // Armed, and expired; expired before; expired before, and armed anew; of somebody else.
+        let [late, earlier, periodic, other] =
+            [info(34, -2, 1), info(34, -2, 2), info(34, -2, 3), info(34, -1, 1)];
+        assert_eq!(left(&[], &[late, earlier, periodic, other]), [earlier, periodic, other]);
+        // It waited already, and then once more.
+        assert_eq!(left(&[late], &[late]), [late]);
+        assert_eq!(left(&[late], &[late, late]), [late]);
+        let [alarm, sent] = [info(libc::SIGALRM, 0x80, 0), info(libc::SIGALRM, 0, 0)];
+        assert_eq!(left(&[], &[alarm, sent]), [sent]);
+    }
 
     #[test]
     fn signals_of_timers() {

@@ -1,9 +1,9 @@
 //! Which memory was written since a pre-dump.
 //!
 //! The kernel keeps track of it (userfaultfd(2) with `UFFD_FEATURE_WP_ASYNC`) for as long as the userfaultfds are open, so
-//! a process of ours holds them: the *holder*. It ends with the container, and whatever becomes of it, no dump is wrong:
-//! memory that nobody has kept track of counts as written. The record says which dump it all began with, because pages
-//! that were not written since then are in no other.
+//! a process of ours holds them: the *holder*. It ends with the container, whose record it removes then. Whatever becomes
+//! of it, no dump is wrong: memory that nobody has kept track of counts as written. The record says which dump it all
+//! began with, because pages that were not written since then are in no other.
 
 use crate::error::{At, Error, Result};
 use crate::proc::Stat;
@@ -81,7 +81,7 @@ impl Tracking {
 pub(crate) fn check() -> Result<()> {
     userfaultfd().and_then(|fd| userfault::begin(fd.as_fd(), Mode::TrackWrites)).map_err(|errno| {
         Error::new(format!(
-            "pre-dump: this kernel does not keep track of writes ({errno}; userfaultfd with WP_ASYNC came with 6.7)"
+            "this kernel does not keep track of writes ({errno}; userfaultfd with WP_ASYNC came with 6.7)"
         ))
     })
 }
@@ -108,6 +108,8 @@ pub(crate) fn hold(
         let _ = sys::process::close_all_but(&keep);
         let mut ended = [PollFd::new(pidfd, PollFlags::POLLIN)];
         while poll(&mut ended, PollTimeout::NONE) == Err(nix::Error::EINTR) {}
+        // It says nothing any more. Where it lies in the state of a container, that may have gone first.
+        let _ = nix::unistd::unlink(record);
         0
     };
     let holder = sys::clone::spawn(&CloneArgs::default(), wait).at(|| "start the holder".to_owned())?;

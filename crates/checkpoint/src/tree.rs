@@ -8,12 +8,13 @@ use crate::check::{PATIENCE, strangers};
 use crate::error::{At, Error, Result};
 use crate::guardian::{Guardian, Limit};
 use crate::proc::{self, Stat, Status};
+use crate::release::Half;
 use crate::shared::Sorted;
 use crate::snapshot::TaskState;
 use crate::target::Target;
 use cgroup::Cgroup;
 use images::messages::SeccompMode;
-use inject::{Process, RseqConfiguration, Stop, Supervisor, Thread, ThreadState};
+use inject::{Process, RseqConfiguration, Signals, Stop, Supervisor, Thread, ThreadState};
 use std::fs::File;
 use std::ops::Range;
 use std::os::fd::{AsFd, OwnedFd};
@@ -30,6 +31,8 @@ pub(crate) struct Tree<'a> {
     pub(crate) members: Vec<Member>,
     cgroup: Option<&'a Cgroup>,
     is_paused: bool,
+    /// The tasks are frozen beside being stopped.
+    is_still: bool,
     guardian: Option<Guardian>,
     is_done: bool,
 }
@@ -61,9 +64,9 @@ pub(crate) struct Stopped {
     pub(crate) tid: i32,
     pub(crate) status: Status,
     pub(crate) extended_state: Vec<u8>,
-    pub(crate) pending: Vec<[u8; 128]>,
+    pub(crate) pending: Signals,
     /// Pending for the process; of the leader only.
-    pub(crate) pending_of_process: Vec<[u8; 128]>,
+    pub(crate) pending_of_process: Signals,
     pub(crate) rseq: RseqConfiguration,
     /// Programs and flags, the oldest first.
     pub(crate) filters: Vec<(Vec<u8>, u64)>,
@@ -80,6 +83,7 @@ impl<'a> Tree<'a> {
             members: Vec::new(),
             cgroup: target.cgroup,
             is_paused: target.is_paused,
+            is_still: false,
             guardian,
             is_done: false,
         };
@@ -108,22 +112,58 @@ impl<'a> Tree<'a> {
         Ok(())
     }
 
-    /// Lets the container go on as if nothing had happened.
-    pub(crate) fn resume(mut self) -> Result<()> {
-        self.let_go()
+    /// Freezes the tasks, which are stopped: should we die, they stay where they are until the guardian has put right what it
+    /// was told of. They work on no batch any more.
+    pub(crate) fn keep_still(&mut self) -> Result<()> {
+        if let Some(cgroup) = self.cgroup {
+            self.is_still = true;
+            cgroup.freeze()?;
+        }
+        Ok(())
     }
 
-    /// Ends all processes. None of them runs again.
-    pub(crate) fn kill(mut self, target: &Target<'_>) -> Result<()> {
+    /// Lets the container go on as if nothing had happened.
+    pub(crate) fn resume(mut self) -> Result<()> {
+        self.let_go(None)
+    }
+
+    /// Lets the container go on, but leaves each of its processes stopped by SIGSTOP.
+    pub(crate) fn leave_stopped(mut self) -> Result<()> {
+        self.let_go(Some(libc::SIGSTOP))
+    }
+
+    /// Has the guardian complete a kill. Links are part of the dump from now on, and that nobody runs who could use its
+    /// connections.
+    pub(crate) fn condemn(&self, target: &Target<'_>) -> Result<()> {
+        self.guardian().note_kill(target.pidfd)?;
+        self.descendants().try_for_each(|member| self.guardian().note_kill(member.pidfd.as_fd()))
+    }
+
+    /// Those that nothing ends together with the first, if they are in no pid namespace of their own.
+    fn descendants(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().skip(1).filter(|_| self.cgroup.is_none())
+    }
+
+    /// Ends all processes of a tree that is condemned. None of them runs again. `half` is what one of them gives up itself.
+    pub(crate) fn kill(mut self, target: &Target<'_>, half: Option<&Half>) -> Result<()> {
         self.is_done = true;
-        // Links are part of the dump from now on.
-        drop(self.guardian.take());
+        if let Some(half) = half {
+            half.begin(&mut self.members);
+        }
         let killed = match self.cgroup {
             Some(cgroup) => cgroup.kill().map_err(Error::from),
             None => sys::process::pidfd_send_signal(target.pidfd, libc::SIGKILL)
                 .at(|| format!("kill task {}", target.init)),
         };
+        for member in self.descendants() {
+            // They may have ended with the first.
+            let _ = sys::process::pidfd_send_signal(member.pidfd.as_fd(), libc::SIGKILL);
+        }
+        drop(self.guardian.take());
         killed?;
+        if let Some(half) = half {
+            half.complete(&self.members);
+        }
         self.wait_for_the_dead();
         Ok(())
     }
@@ -155,11 +195,12 @@ impl<'a> Tree<'a> {
                 cgroup.freeze()?;
             }
             let Some((pid, other)) = sharing_memory(init) else { return Ok(()) };
-            let thawed = self.cgroup.filter(|_| !self.is_paused && Instant::now() < deadline);
-            let Some(cgroup) = thawed else {
+            if self.is_paused || Instant::now() > deadline {
                 return Err(Error::new(format!("task {pid}: it shares its memory with task {other}")));
-            };
-            cgroup.thaw()?;
+            }
+            if let Some(cgroup) = self.cgroup {
+                cgroup.thaw()?;
+            }
             std::thread::sleep(Duration::from_millis(pause_ms));
             // Not in step with who makes such children all the time.
             pause_ms = 1 + (pause_ms + 6) % 20;
@@ -183,8 +224,9 @@ impl<'a> Tree<'a> {
             let at = match known {
                 Some(at) => at,
                 None => {
-                    let Some(member) = Member::find(pid, parent)? else { continue };
                     is_new = true;
+                    // Gone, or a zombie at the next look.
+                    let Some(member) = Member::find(pid, parent)? else { continue };
                     self.members.push(member);
                     self.members.len() - 1
                 }
@@ -192,16 +234,27 @@ impl<'a> Tree<'a> {
             if self.members[at].state == TaskState::Zombie {
                 continue;
             }
-            is_new |= self.members[at].seize_new_threads()?;
+            match self.members[at].seize_new_threads() {
+                // It has ended before it was stopped.
+                Err(_) if known.is_none() && parent.is_some() && self.members[at].has_ended() => {
+                    self.members.pop();
+                    continue;
+                }
+                seized => is_new |= seized?,
+            }
             // The last is taken first, so that the tree is in the order of births.
             found.extend(proc::children(pid)?.into_iter().rev().map(|child| (child, Some(at))));
         }
         Ok(is_new)
     }
 
-    fn let_go(&mut self) -> Result<()> {
+    /// `signal` is what every process gets before it runs anything of its own.
+    fn let_go(&mut self, signal: Option<i32>) -> Result<()> {
         self.is_done = true;
         let mut result = Ok(());
+        if let Some(cgroup) = self.cgroup.filter(|_| self.is_still) {
+            cgroup.thaw()?;
+        }
         let mut threads = Vec::new();
         for member in &mut self.members {
             threads.append(&mut member.seized);
@@ -210,6 +263,12 @@ impl<'a> Tree<'a> {
                 // It finds its way home when we end.
                 Some(Err(error)) => result = Err(error.into()),
                 None => {}
+            }
+        }
+        if let Some(signal) = signal {
+            for member in self.members.iter().filter(|member| member.state != TaskState::Zombie) {
+                let sent = sys::process::pidfd_send_signal(member.pidfd.as_fd(), signal);
+                result = result.and(sent.at(|| format!("task {}: send signal {signal}", member.pid)));
             }
         }
         // Before they run: tasks that are stopped for us count as frozen.
@@ -235,7 +294,7 @@ impl Drop for Tree<'_> {
     fn drop(&mut self) {
         if !self.is_done {
             // What has brought us here is told; a second error would hide it.
-            let _ = self.let_go();
+            let _ = self.let_go(None);
         }
     }
 }
@@ -248,8 +307,10 @@ impl Member {
             Err(errno) if errno.raw() == libc::ESRCH && parent.is_some() => return Ok(None),
             Err(errno) => return Err(Error::of_kernel(format!("task {pid}: open"), errno)),
         };
-        let stat = Stat::of(pid)?;
-        let status = Status::of(pid)?;
+        let (stat, status) = match (Stat::of(pid), Status::of(pid)) {
+            (Err(_), _) | (_, Err(_)) if parent.is_some() && has_ended(&pidfd) => return Ok(None),
+            (stat, status) => (stat?, status?),
+        };
         let state = if stat.state == 'Z' { TaskState::Zombie } else { TaskState::Alive };
         let (threads, seized) = (Vec::new(), Vec::new());
         Ok(Some(Member {
@@ -264,6 +325,10 @@ impl Member {
             seized,
             process: None,
         }))
+    }
+
+    fn has_ended(&self) -> bool {
+        has_ended(&self.pidfd)
     }
 
     fn seize_new_threads(&mut self) -> Result<bool> {
@@ -347,6 +412,10 @@ impl Member {
         let copy = sys::process::pidfd_getfd(self.pidfd.as_fd(), fd);
         copy.at(|| format!("task {} fd {fd}: copy", self.pid))
     }
+}
+
+fn has_ended(pidfd: &OwnedFd) -> bool {
+    matches!(sys::process::pidfd_is_running(pidfd.as_fd()), Ok(false))
 }
 
 /// Two processes that share their memory.

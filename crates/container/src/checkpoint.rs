@@ -1,4 +1,4 @@
-//! `checkpoint`: a running container to disk. Here is decided what the engine may take for the container's own and what
+//! `checkpoint`: running containers to disk. Here is decided what the engine may take for the container's own and what
 //! came from outside; the dump itself is the engine's.
 
 use crate::config::{CLONE_NEWTIME, Config, MountKind, NAMESPACES};
@@ -6,13 +6,13 @@ use crate::error::{At, Error, Kind, Result};
 use crate::init::devices;
 use crate::notify::NotifySocket;
 use crate::state::Container;
-use crate::work::{Log, WorkDirectory, make_directory};
-use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify};
+use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify, stream};
 use cgroup::Cgroup;
 use checkpoint::{
-    DumpOptions, ExternalFile, ExternalMount, Externals, NamespaceKind, Origin, Progress, Target,
+    Afterwards, DumpOptions, Event, ExternalFile, ExternalMount, Externals, FileIdentity, LogFile,
+    NamespaceKind, Origin, OtherMounts, Part, Progress, Target, WorkDirectory, make_directory,
 };
-use images::messages::StatsEntry;
+use images::messages::{DumpStatsEntry, StatsEntry};
 use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
@@ -27,40 +27,153 @@ const TRACKING_FILE: &str = "pre-dump.json";
 
 pub(crate) fn checkpoint(
     rt: &Runtime,
-    id: &str,
+    ids: &[String],
     options: &CheckpointOptions,
     progress: &mut Progress<'_>,
 ) -> Result<()> {
     // What our caller has leaked is not for the hooks.
     sys::process::cloexec_from(3).at(|| "close_range")?;
-    let subject = Subject::open(rt, id)?;
-    check_parent(options)?;
-    let images = make_directory(&options.image_path)?;
-    let work = WorkDirectory::open(options.work_path.as_ref().unwrap_or(&options.image_path))?;
-    let mut log = work.log("dump.log")?;
-    let dumped = subject.dump(images, options, &mut log, progress).inspect_err(|e| log.error(e))?;
-    // The images are complete, and the container may be gone: what fails from here on undoes nothing of that.
-    let warn = |result: Result<()>| {
-        if let Err(e) = result {
+    let open = |id| named(ids, id, || Job::open(rt, id, options, ids.len() > 1));
+    let mut jobs: Vec<Job<'_>> = ids.iter().map(String::as_str).map(open).collect::<Result<_>>()?;
+    let dumped = dump(&mut jobs, options, progress);
+    let dumped = dumped.inspect_err(|e| jobs.iter_mut().for_each(|job| job.log.error(e)))?;
+    // The images are complete, and the containers may be gone: what fails from here on undoes nothing of that.
+    for (job, statistics) in jobs.iter().zip(dumped) {
+        let statistics = StatsEntry { dump: Some(statistics), restore: None };
+        let mut result = job.work.write_statistics("stats-dump", &statistics).map_err(Error::from);
+        if !options.leave_running && !options.pre_dump {
+            let subject = &job.subject;
+            result = result.and(control::destroy(rt, &subject.container, Some(&subject.config)));
+        }
+        if options.auto_dedup && options.parent_path.is_some() {
+            let given_up = checkpoint::dedup(job.images.as_fd());
+            result = result.and(given_up.map_err(|e| Error::new(format!("dedup: {e}"))));
+        }
+        if let Err(e) = named(ids, job.id, || result) {
             rt.warnings.borrow_mut().push(e.to_string());
         }
-    };
-    warn(work.write_statistics("stats-dump", &dumped));
-    if !options.leave_running && !options.pre_dump {
-        warn(control::destroy(rt, &subject.container, Some(&subject.config)));
     }
     Ok(())
 }
 
-pub(crate) fn check(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<Vec<String>> {
+pub(crate) fn check(rt: &Runtime, ids: &[String], options: &CheckpointOptions) -> Result<Vec<String>> {
+    let mut blockers = Vec::new();
+    for id in ids {
+        let found = named(ids, id, || check_one(rt, id, options))?;
+        let line = |line| if ids.len() > 1 { format!("{id}: {line}") } else { line };
+        blockers.extend(found.into_iter().map(line));
+    }
+    Ok(blockers)
+}
+
+fn check_one(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<Vec<String>> {
     let subject = Subject::open(rt, id)?;
     check_parent(options)?;
     let mut blockers: Vec<String> = subject.check_config().err().iter().map(Error::to_string).collect();
-    let tracking = subject.container.dir.join(TRACKING_FILE);
-    let found = checkpoint::check(&subject.target(&tracking)?, &dump_options(options));
+    let found = checkpoint::check(&subject.target()?, &dump_options(options));
     let found = found.map_err(|e| Error::new(e.to_string()))?;
     blockers.extend(found.iter().map(ToString::to_string));
     Ok(blockers)
+}
+
+/// Of several containers the one is named that an error is about.
+fn named<T>(ids: &[String], id: &str, action: impl FnOnce() -> Result<T>) -> Result<T> {
+    if ids.len() > 1 { action().at(|| id.to_owned()) } else { action() }
+}
+
+/// A container that is being dumped, and where.
+struct Job<'a> {
+    id: &'a str,
+    subject: Subject,
+    images: OwnedFd,
+    work: WorkDirectory,
+    log: LogFile,
+}
+
+impl<'a> Job<'a> {
+    /// Each of several has directories of its own.
+    fn open(
+        rt: &Runtime,
+        id: &'a str,
+        options: &CheckpointOptions,
+        is_one_of_several: bool,
+    ) -> Result<Job<'a>> {
+        let subject = Subject::open(rt, id)?;
+        check_parent(options)?;
+        let own = |path: &Path| if is_one_of_several { path.join(id) } else { path.to_owned() };
+        let images = match &options.stream {
+            Some(_) => stream::directory()?,
+            None => make_directory(&own(&options.image_path))?,
+        };
+        let work = match &options.work_path {
+            Some(path) => WorkDirectory::open(&own(path))?,
+            None => WorkDirectory::of(&images)?,
+        };
+        let log = work.log(options.log_file.as_deref().unwrap_or(Path::new("dump.log")))?;
+        Ok(Job { id, subject, images, work, log })
+    }
+}
+
+fn dump(
+    jobs: &mut [Job<'_>],
+    options: &CheckpointOptions,
+    progress: &mut Progress<'_>,
+) -> Result<Vec<DumpStatsEntry>> {
+    let several = jobs.len() > 1;
+    if several && options.stream.is_some() {
+        return Err(Error::new("--stream is for one container alone"));
+    }
+    if several && (options.pre_dump || options.parent_path.is_some()) {
+        let flag = if options.pre_dump { "--pre-dump" } else { "--parent-path" };
+        return Err(Error::new(format!("{flag} is for one container alone")));
+    }
+    let (mut targets, mut logs) = (Vec::new(), Vec::new());
+    for Job { id, subject, images, log, .. } in jobs {
+        let (subject, images) = (&*subject, &*images);
+        let prepare = || {
+            subject.check_config()?;
+            let target = subject.target()?;
+            if !options.pre_dump {
+                // Before the dump, after which there may be no container to try again with.
+                let made = subject.container.made.as_ref().expect("it runs");
+                descriptors::save(images.as_fd(), &made.outside, target.externals.has_console)?;
+            }
+            Ok(target)
+        };
+        let target = if several { prepare().at(|| (*id).to_owned()) } else { prepare() }?;
+        targets.push((if several { id } else { "" }, target, images.as_fd()));
+        logs.push(log);
+    }
+    let parts = targets.iter().map(|(name, target, images)| Part { name, target, images: *images });
+    let parts: Vec<Part<'_>> = parts.collect();
+    let mut log = |line: &str| logs.iter_mut().for_each(|log| log.line(line));
+    // What runs on anyway does not wait for the other side.
+    let stream = options.stream.as_ref().filter(|_| !options.leave_running);
+    let mut notify = |event| match (event, stream, &parts[..]) {
+        (Event::Written, Some(stream), [part]) => {
+            let sent = stream.send(part.images).and_then(|()| stream.await_acknowledgement());
+            sent.map_err(|e| e.to_string())
+        }
+        _ => Ok(()),
+    };
+    let dump_options = dump_options(options);
+    let dumped = match &parts[..] {
+        [only] => {
+            let Part { target, images, .. } = *only;
+            let dumped = checkpoint::dump(target, images, &dump_options, &mut log, progress, &mut notify);
+            dumped.map(|one| vec![one])
+        }
+        parts => checkpoint::dump_as_one(parts, &dump_options, &mut log, progress, &mut notify),
+    };
+    let dumped = dumped.map_err(|e| {
+        parts.iter().for_each(|part| descriptors::remove(part.images));
+        Error::new(e.to_string())
+    })?;
+    match (&options.stream, &parts[..]) {
+        (Some(stream), [part]) if options.leave_running => stream.send(part.images)?,
+        _ => {}
+    }
+    Ok(dumped)
 }
 
 /// Relative to the images, because the images name it, and they may be moved with it.
@@ -92,12 +205,13 @@ fn check_parent(options: &CheckpointOptions) -> Result<()> {
 
 fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
     DumpOptions {
-        leave_running: options.leave_running,
+        afterwards: if options.leave_running { Afterwards::Running } else { Afterwards::Killed },
         pre_dump: options.pre_dump,
         parent: options.parent_path.as_deref(),
         tcp_established: options.tcp_established,
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,
+        lock_network: options.lock_network,
         ext_unix_sk: options.ext_unix_sk,
         shell_job: options.shell_job,
         file_locks: options.file_locks,
@@ -114,6 +228,8 @@ struct Subject {
     pidfd: OwnedFd,
     cgroup: Option<Cgroup>,
     is_paused: bool,
+    /// `TRACKING_FILE`
+    tracking: PathBuf,
 }
 
 impl Subject {
@@ -136,6 +252,7 @@ impl Subject {
         let config = container.config()?;
         let cgroup = container.cgroup()?;
         Ok(Subject {
+            tracking: container.dir.join(TRACKING_FILE),
             container,
             _lock: lock,
             config,
@@ -144,30 +261,6 @@ impl Subject {
             cgroup,
             is_paused: status == Status::Paused,
         })
-    }
-
-    fn dump(
-        &self,
-        images: OwnedFd,
-        options: &CheckpointOptions,
-        log: &mut Log,
-        progress: &mut Progress<'_>,
-    ) -> Result<StatsEntry> {
-        self.check_config()?;
-        let tracking = self.container.dir.join(TRACKING_FILE);
-        let target = self.target(&tracking)?;
-        if !options.pre_dump {
-            // Before the dump, after which there may be no container to try again with.
-            let made = self.container.made.as_ref().expect("it runs");
-            descriptors::save(images.as_fd(), &made.outside, target.externals.has_console)?;
-        }
-        let mut log = |line: &str| log.line(line);
-        let dumped = checkpoint::dump(&target, images.as_fd(), &dump_options(options), &mut log, progress);
-        let statistics = dumped.map_err(|e| {
-            descriptors::remove(images.as_fd());
-            Error::new(e.to_string())
-        })?;
-        Ok(StatsEntry { dump: Some(statistics), restore: None })
     }
 
     /// What config.json tells about it that could not be restored.
@@ -182,19 +275,25 @@ impl Subject {
         }
     }
 
-    fn target<'a>(&'a self, tracking: &'a Path) -> Result<Target<'a>> {
+    fn target(&self) -> Result<Target<'_>> {
         let made = self.container.made.as_ref().expect("it runs");
         let files = made.outside.iter();
-        let files = files.map(|file| ExternalFile { dev: file.dev, ino: file.ino, key: file.key.clone() });
+        let files = files.map(|file| ExternalFile {
+            identity: FileIdentity::Inode { dev: file.dev, ino: file.ino },
+            key: file.key.clone(),
+        });
         Ok(Target {
             init: self.pid,
             pidfd: self.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
             is_paused: self.is_paused,
-            tracking,
+            tracking: &self.tracking,
             externals: Externals {
                 mounts: self.external_mounts()?,
+                other_mounts: OtherMounts::default(),
                 namespaces: namespaces(&self.config),
+                // Who makes the network of a container makes it again.
+                has_network: false,
                 files: files.collect(),
                 has_console: self.config.process.terminal,
             },
@@ -214,7 +313,7 @@ impl Subject {
             if place.is_root && !mounts.iter().any(|mount| mount.id == place.id) {
                 mounts.push(ExternalMount {
                     id: place.id,
-                    destination: PathBuf::from(destination),
+                    key: destination.as_bytes().to_vec(),
                     is_recursive,
                 });
             }
@@ -228,7 +327,9 @@ impl Subject {
             }
             let place = mount_point(file.as_fd()).at(|| masked.clone())?;
             if place.is_root {
-                mounts.push(ExternalMount { id: place.id, destination: masked.into(), is_recursive: false });
+                // As runc names what it masks.
+                let key = b"/dev/null".to_vec();
+                mounts.push(ExternalMount { id: place.id, key, is_recursive: false });
             }
         }
         Ok(mounts)

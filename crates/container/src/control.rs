@@ -129,15 +129,23 @@ pub(crate) fn delete(rt: &Runtime, id: &str, force: bool) -> Result<()> {
 /// Ends what still runs, removes the cgroup and the state, runs poststop hooks. A container whose creation was
 /// cut short has no `config`, or one whose hooks have not begun.
 pub(crate) fn destroy(rt: &Runtime, container: &Container, config: Option<&Config>) -> Result<()> {
+    // Before the peers are told that it ends; what cannot be taken away ends by itself.
+    let _ = container.unlock();
     let init = container.init().map(|(_, pidfd)| pidfd);
     let cgroup = container.cgroup()?;
-    if init.is_some() || !cgroup.as_ref().is_some_and(Cgroup::remove_empty) {
+    let scope = container.stored.scope.as_ref();
+    // A scope's cgroup is systemd's to remove: it would not always hear of it.
+    let remove_empty = |cgroup: &Cgroup| scope.is_none() && cgroup.remove_empty();
+    if init.is_some() || !cgroup.as_ref().is_some_and(remove_empty) {
         kill_all(container)?;
         if let Some(init) = init {
             wait_end(&init)?;
         }
         if let Some(cgroup) = cgroup {
-            cgroup.delete().at(|| "cgroup")?;
+            scope
+                .map_or(Ok(()), |scope| scope.stop(&cgroup))
+                .and_then(|()| cgroup.delete())
+                .at(|| "cgroup")?;
         }
     }
     if let Some(dir) = container.made.as_ref().and_then(|made| made.intel_rdt.as_ref()) {
@@ -237,6 +245,9 @@ fn cgroup_of(container: &Container) -> Result<Cgroup> {
 pub(crate) fn pause(rt: &Runtime, id: &str) -> Result<()> {
     let container = Container::open(rt, id)?;
     match container.status()? {
+        Status::Created if container.is_held() => {
+            return Err(Error::of_kind(Kind::Paused, "container is frozen until its start"));
+        }
         Status::Running | Status::Created => {}
         Status::Paused => return Err(Error::of_kind(Kind::Paused, "container is already paused")),
         _ => return Err(not_running()),
@@ -260,7 +271,16 @@ pub(crate) fn update(rt: &Runtime, id: &str, resources: &LinuxResources) -> Resu
     let resources = Resources::from_oci(resources).at(|| "resources")?;
     let cgroup = cgroup_of(&container)?;
     let dir = cgroup.dirfd().at(|| "cgroup")?;
-    cgroup.apply(dir.as_fd(), &resources).at(|| "cgroup")
+    match &container.stored.scope {
+        Some(scope) => scope.update(&cgroup, dir.as_fd(), &resources),
+        None => cgroup.apply(dir.as_fd(), &resources),
+    }
+    .at(|| "cgroup")?;
+    if resources.devices.is_empty() {
+        return Ok(());
+    }
+    let rules = cgroup::with_default_rules(&resources.devices);
+    cgroup.set_devices(dir.as_fd(), &rules).at(|| "cgroup: device rules")
 }
 
 pub(crate) fn stats(rt: &Runtime, id: &str) -> Result<Stats> {

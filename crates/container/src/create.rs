@@ -17,6 +17,7 @@ use crate::notify::NotifySocket;
 use crate::seccomp::{self, Program};
 use crate::state::{self, Container, Made, ProcStat, ProcessId, START_SOCKET, Stored, socket_address};
 use crate::{CgroupDriver, CreateOptions, RunOptions, Runtime, Status, start};
+use cgroup::systemd::{self, Property, Scope};
 use cgroup::{Cgroup, Created, Resources};
 use checkpoint::{ClockOffset, Restore};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -151,6 +152,8 @@ pub(crate) enum Entry {
     Birth,
     // FIXME: remove when no supported kernel compares two cgroups.
     Move,
+    /// By systemd, from where a user may move no process away: a login session, a service of the system.
+    Attach,
 }
 
 /// All decisions and everything that can fail before something exists.
@@ -161,6 +164,8 @@ pub(crate) struct Plan<'a> {
     pub(crate) config: Config,
     pub(crate) seccomp: Option<Program>,
     resources: Resources,
+    /// With the systemd driver: the container's unit, and what annotations say of it.
+    scope: Option<(Scope, Vec<Property>)>,
     hook_output: HookOutput,
     procfs: OwnedFd,
     pub(crate) apparmor: Option<String>,
@@ -182,6 +187,15 @@ impl<'a> Plan<'a> {
         let seccomp = seccomp.transpose()?;
         let resources = config.resources.as_ref().map(Resources::from_oci).transpose();
         let resources = resources.at(|| "config.json: linux.resources")?.unwrap_or_default();
+        let scope = match &rt.cgroup_driver {
+            CgroupDriver::Systemd(manager) => {
+                let properties = systemd::of_annotations(&config.annotations).at(|| "config.json")?;
+                let path = config.cgroups_path.as_deref();
+                let scope = Scope::resolve(manager.clone(), path, id, &properties).at(|| "config.json")?;
+                Some((scope, properties))
+            }
+            CgroupDriver::Cgroupfs | CgroupDriver::Disabled => None,
+        };
         let apparmor = check_labels(&config)?;
         Ok(Plan {
             id,
@@ -191,6 +205,7 @@ impl<'a> Plan<'a> {
             config,
             seccomp,
             resources,
+            scope,
             procfs: open_procfs()?,
             apparmor,
             preserved,
@@ -305,6 +320,7 @@ impl<'a> Making<'a> {
             created: crate::time::rfc3339(SystemTime::now()),
             annotations: plan.config.annotations.clone(),
             cgroup: None,
+            scope: None,
             waits_for_start: matches!(starter, Starter::Socket),
         };
         let mut making = Making {
@@ -388,7 +404,9 @@ impl<'a> Making<'a> {
             making.prepare_child(&child)?;
             making.converse(child)
         };
-        let child = match bring_up(&mut making, theirs, Entry::Birth) {
+        let in_reach = making.cgroup().is_none_or(Cgroup::takes_our_processes);
+        let entry = if plan.scope.is_some() && !in_reach { Entry::Attach } else { Entry::Birth };
+        let child = match bring_up(&mut making, theirs, entry) {
             Err(_) if making.cgroup.is_some() && making.child.is_some() && !making.heard => {
                 making.end_child();
                 let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
@@ -407,6 +425,9 @@ impl<'a> Making<'a> {
 
     /// The cgroup. Written down first: if we are killed after this, `delete --force` finds it.
     fn make_cgroup(&mut self) -> Result<()> {
+        if let Some((scope, properties)) = &self.plan.scope {
+            return self.make_scope(scope, properties);
+        }
         if self.rt.cgroup_driver == CgroupDriver::Disabled {
             return self.container.save();
         }
@@ -441,12 +462,32 @@ impl<'a> Making<'a> {
         Ok(())
     }
 
+    fn make_scope(&mut self, scope: &Scope, properties: &[Property]) -> Result<()> {
+        let cgroup = scope.cgroup().at(|| "cgroup")?;
+        self.container.stored.cgroup = Some(cgroup.path().to_owned());
+        self.container.stored.scope = Some(scope.clone());
+        self.container.save()?;
+        match scope.create(&cgroup, &self.plan.resources, properties) {
+            Ok(created) => {
+                self.cgroup = Some((cgroup, created));
+                Ok(())
+            }
+            Err(e) => {
+                // As above.
+                self.container.stored.cgroup = None;
+                self.container.stored.scope = None;
+                let _ = self.container.save();
+                Err(e).at(|| "cgroup")
+            }
+        }
+    }
+
     /// Limits and device rules, while init is already at its mounts: what init uses itself is not held
     /// against the container's first limits, and the two processes work side by side.
     fn limit_cgroup(&self) -> Result<()> {
         let Some((cgroup, created)) = &self.cgroup else { return Ok(()) };
         let resources = &self.plan.resources;
-        cgroup.apply(created.dir.as_fd(), resources).at(|| "cgroup")?;
+        created.limit(cgroup, resources).at(|| "cgroup")?;
         let rules = cgroup::with_default_rules(&resources.devices);
         match cgroup.set_devices(created.dir.as_fd(), &rules) {
             // No device program without privilege, but no device nodes either.
@@ -494,8 +535,9 @@ impl<'a> Making<'a> {
                 init.pid_namespace = joined.pop().map(|(_, namespace)| namespace);
             }
         }
-        if needs_joiner || entry == Entry::Move {
-            return spawn_through_helper(init, joined, flags, cgroup, entry);
+        if needs_joiner || entry != Entry::Birth {
+            let scope = self.plan.scope.as_ref().map(|(scope, _)| scope);
+            return spawn_through_helper(init, joined, flags, cgroup, entry, scope);
         }
 
         // FIXME: remove when 6.17 is the oldest supported kernel. A pid namespace is entered by the next
@@ -583,6 +625,9 @@ impl<'a> Making<'a> {
         loop {
             let message = self.channel.receive().at(|| "talk to init")?;
             self.heard |= message.is_some();
+            if let Some((_, created)) = self.cgroup.as_mut().filter(|_| self.heard) {
+                created.release();
+            }
             match message {
                 Some(Message::RunHooks) => {
                     self.move_net_devices(child.pid)?;
@@ -795,13 +840,20 @@ fn spawn_through_helper(
     flags: u64,
     cgroup: Option<BorrowedFd<'_>>,
     entry: Entry,
+    scope: Option<&Scope>,
 ) -> Result<Child> {
     let (ours, theirs) = Channel::pair().at(|| "socketpair")?;
     let helper = spawn(&CloneArgs::default(), || {
         let join = || -> std::result::Result<(), Failure> {
-            if let (Entry::Move, Some(cgroup)) = (entry, cgroup) {
-                // Then parent and child have one cgroup.
-                move_into(cgroup, 0).map_err(|e| Failure::new(Step::Clone, e.raw(), "in the cgroup"))?;
+            // Then parent and child have one cgroup.
+            match (entry, cgroup, scope) {
+                (Entry::Move, Some(cgroup), _) => {
+                    move_into(cgroup, 0).map_err(|e| Failure::new(Step::Clone, e.raw(), "in the cgroup"))?;
+                }
+                (Entry::Attach, _, Some(scope)) => {
+                    scope.enter().map_err(|e| Failure::new(Step::Clone, 0, e.to_string()))?;
+                }
+                _ => {}
             }
             let failure = |namespace: &Namespace, e: Errno| {
                 Failure::new(Step::JoinNamespace, e.raw(), format!("{} namespace", namespace.name))

@@ -17,7 +17,7 @@ use sys::Errno;
 use sys::mount::mount_point;
 use sys::path::{RESOLVE_BENEATH, openat2};
 
-const FILE: &str = "descriptors.json";
+pub(crate) const FILE: &str = "descriptors.json";
 /// Three short words, whoever wrote them.
 const SIZE_LIMIT: u64 = 64 << 10;
 

@@ -28,6 +28,12 @@ pub(crate) fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32>
     let binary = protect_binary(rt);
     let container = Container::open(rt, id)?;
     match container.status()? {
+        Status::Created if container.is_held() && !options.ignore_paused => {
+            return Err(Error::of_kind(
+                Kind::Paused,
+                "cannot exec in a container that is frozen until its start",
+            ));
+        }
         Status::Running | Status::Created => {}
         Status::Paused if options.ignore_paused => {}
         Status::Paused => {

@@ -20,8 +20,8 @@ mod restore;
 mod seccomp;
 mod start;
 mod state;
+mod stream;
 mod time;
-mod work;
 
 /// Readers that are nobody's API, with what must hold of them for any input: the targets in `fuzz/` call these.
 #[cfg(fuzzing)]
@@ -37,8 +37,10 @@ pub mod fuzz {
 }
 
 pub use error::{At, Error, Kind, Result};
+pub use stream::Stream;
 pub use time::rfc3339;
 
+use cgroup::systemd;
 use config::ProcessDocument;
 use oci_spec::runtime::LinuxResources;
 use std::cell::RefCell;
@@ -46,11 +48,13 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-/// Who makes and fills a container's cgroup.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who makes a container's cgroup. What exists is driven as its state says.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CgroupDriver {
     /// floe writes to cgroupfs itself.
     Cgroupfs,
+    /// A systemd manager makes it, as a transient scope.
+    Systemd(systemd::Manager),
     /// No cgroup is created or changed.
     Disabled,
 }
@@ -106,10 +110,12 @@ pub struct RunOptions {
 /// Options of `checkpoint`.
 #[derive(Debug, Default)]
 pub struct CheckpointOptions {
-    /// Where the images go. Made if it is missing.
+    /// Where the images go, or a directory with them for each of several containers. Made if it is missing.
     pub image_path: PathBuf,
     /// Where dump.log and stats-dump go, made if it is missing; `None` is the directory of the images.
     pub work_path: Option<PathBuf>,
+    /// In place of dump.log: a name in that directory, or an absolute path.
+    pub log_file: Option<PathBuf>,
     /// Directory of an earlier pre-dump, relative to `image_path`.
     pub parent_path: Option<PathBuf>,
     pub leave_running: bool,
@@ -118,22 +124,41 @@ pub struct CheckpointOptions {
     pub tcp_established: bool,
     pub tcp_skip_in_flight: bool,
     pub tcp_close: bool,
+    /// Drop packets of established connections meanwhile.
+    pub lock_network: bool,
     pub ext_unix_sk: bool,
     pub shell_job: bool,
     pub file_locks: bool,
     pub link_remap: bool,
+    /// Pages in the directories before this one are given up where this checkpoint has them anew.
+    pub auto_dedup: bool,
+    /// Where the images go in place of `image_path`, of a container alone. It ends only when the other side has built it.
+    pub stream: Option<Stream>,
 }
 
 /// Options that `restore` has besides those of `create` and `run`.
 #[derive(Debug, Default)]
 pub struct RestoreOptions {
-    pub image_path: PathBuf,
     /// Where restore.log and stats-restore go, made if it is missing; `None` is the directory of the images.
     pub work_path: Option<PathBuf>,
+    /// In place of restore.log: a name in that directory, or an absolute path.
+    pub log_file: Option<PathBuf>,
+    pub tcp_established: bool,
     pub tcp_close: bool,
+    /// Drop packets of established connections until the container runs.
+    pub lock_network: bool,
     /// `TYPE:LABEL` and a label, which config.json must have as well: it decides.
     pub lsm_profile: Option<String>,
     pub lsm_mount_context: Option<String>,
+    /// Leave it in state `created`: all tasks are there, frozen, until `start`. Takes a cgroup of its own.
+    pub no_start: bool,
+}
+
+/// Where the images of a restore come from.
+#[derive(Debug)]
+pub enum ImageSource {
+    Directory(PathBuf),
+    Stream(Stream),
 }
 
 /// Options of `exec`.
@@ -240,32 +265,33 @@ pub fn exec(rt: &Runtime, id: &str, options: &ExecOptions) -> Result<i32> {
     exec::exec(rt, id, options)
 }
 
-/// Writes a running or paused container to disk. Unless it is left running or only pre-dumped, it ends and is deleted. After
-/// an error it is what it was before. `progress` gets the bytes of its memory that are written, and of how many; the
-/// container waits for it.
+/// Writes running or paused containers to disk; several as of one moment, each to a directory with its id. Unless they are
+/// left running or only pre-dumped, they end and are deleted. After an error each is what it was before. `progress` gets
+/// the bytes of memory of one that are written, and of how many; the containers wait for it.
 pub fn checkpoint(
     rt: &Runtime,
-    id: &str,
+    ids: &[String],
     options: &CheckpointOptions,
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<()> {
-    checkpoint::checkpoint(rt, id, options, progress)
+    checkpoint::checkpoint(rt, ids, options, progress)
 }
 
-/// What keeps a container from being checkpointed, a line for each thing. Nothing is stopped or written.
-pub fn check_checkpoint(rt: &Runtime, id: &str, options: &CheckpointOptions) -> Result<Vec<String>> {
-    checkpoint::check(rt, id, options)
+/// What keeps containers from being checkpointed, a line for each thing. Nothing is stopped or written.
+pub fn check_checkpoint(rt: &Runtime, ids: &[String], options: &CheckpointOptions) -> Result<Vec<String>> {
+    checkpoint::check(rt, ids, options)
 }
 
 /// Makes a container from config.json and the images of a checkpoint. Attached, it returns the exit status; detached, 0.
 pub fn restore(
     rt: &Runtime,
     id: &str,
+    source: ImageSource,
     options: &CreateOptions,
     run: &RunOptions,
     restore: &RestoreOptions,
 ) -> Result<i32> {
-    restore::restore(rt, id, options, run, restore)
+    restore::restore(rt, id, source, options, run, restore)
 }
 
 /// Process ids in our pid namespace, sorted.

@@ -4,25 +4,20 @@
 //! lost. What the caller needs in order: the namespace exists, nobody in it has started, and this process has
 //! one thread, because the second netlink socket is opened by stepping into the namespace and back.
 //!
-//! The few messages of rtnetlink(7) are written and read here: a general netlink library is more code than them.
+//! The few messages of rtnetlink(7) are written and read here, over `sys::netlink`.
 //!
 //! ```text
-//! nlmsghdr   length u32 | type u16 | flags u16 | sequence u32 | port u32      then, in native byte order, one of
 //! ifinfomsg  family u8 | - u8 | type u16 | index i32 | flags u32 | change u32
 //! ifaddrmsg  family u8 | prefix u8 | flags u8 | scope u8 | index u32
-//! nlmsgerr   -errno i32 | ...
-//!            and after ifinfomsg and ifaddrmsg: rtattr  length u16 | type u16 | value, padded to 4
 //! ```
 
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use nix::fcntl::{OFlag, open};
-use nix::sys::socket::{
-    AddressFamily, MsgFlags, NetlinkAddr, SockFlag, SockProtocol, SockType, connect, recv, send, socket,
-};
 use nix::sys::stat::{FileStat, Mode, fstat};
 use sys::Errno;
+use sys::netlink::{MALFORMED, Socket, array, put_attribute, read_attributes};
 use sys::process::setns;
 
 use crate::{At, Error, Result};
@@ -214,21 +209,12 @@ impl Address {
 
 /// A socket of rtnetlink(7), of the network namespace in which it was opened.
 struct Netlink {
-    socket: OwnedFd,
-    sequence: u32,
+    socket: Socket,
 }
 
 impl Netlink {
     fn open() -> sys::Result<Netlink> {
-        let socket = socket(
-            AddressFamily::Netlink,
-            SockType::Raw,
-            SockFlag::SOCK_CLOEXEC,
-            SockProtocol::NetlinkRoute,
-        )?;
-        // Connected to the kernel, the socket takes messages from nobody else.
-        connect(socket.as_raw_fd(), &NetlinkAddr::new(0, 0))?;
-        Ok(Netlink { socket, sequence: 0 })
+        Ok(Netlink { socket: Socket::route()? })
     }
 
     /// A socket of `netns`; this thread is back in `own`, its own namespace, afterwards.
@@ -242,7 +228,7 @@ impl Netlink {
     fn link(&mut self, name: &str) -> sys::Result<Link> {
         let mut body = link_header(0, 0, 0);
         put_attribute(&mut body, libc::IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
-        let replies = self.request(libc::RTM_GETLINK, libc::NLM_F_ACK, &body)?;
+        let replies = self.socket.request(libc::RTM_GETLINK, libc::NLM_F_ACK, &body)?;
         let reply = replies.iter().find(|reply| reply.kind == libc::RTM_NEWLINK).ok_or(MALFORMED)?;
         read_link(&reply.body).ok_or(MALFORMED)
     }
@@ -250,15 +236,7 @@ impl Netlink {
     /// The addresses of a device that move with it, in the order in which to add them: an IPv4 address is primary
     /// only when it comes before the others of its network, and the kernel lists the last IPv6 address first.
     fn addresses(&mut self, index: i32) -> sys::Result<Vec<Address>> {
-        let body = address_header(0, 0, 0, 0);
-        let mut attempts = 10;
-        let replies = loop {
-            match self.request(libc::RTM_GETADDR, libc::NLM_F_DUMP, &body) {
-                // The addresses changed while they were listed.
-                Err(errno) if errno == INTERRUPTED && attempts > 0 => attempts -= 1,
-                result => break result?,
-            }
-        };
+        let replies = self.socket.list(libc::RTM_GETADDR, &address_header(0, 0, 0, 0))?;
         let mut addresses = Vec::new();
         for reply in replies.iter().filter(|reply| reply.kind == libc::RTM_NEWADDR) {
             let (of, scope, address) = read_address(&reply.body).ok_or(MALFORMED)?;
@@ -275,90 +253,24 @@ impl Netlink {
 
     fn add_address(&mut self, index: i32, address: &Address) -> sys::Result<()> {
         let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        self.request(libc::RTM_NEWADDR, flags, &write_address(index, address)).map(drop)
+        self.socket.request(libc::RTM_NEWADDR, flags, &write_address(index, address)).map(drop)
     }
 
     fn move_link(&mut self, index: i32, netns: BorrowedFd<'_>, name: &str) -> sys::Result<()> {
         let mut body = link_header(index, 0, 0);
         put_attribute(&mut body, libc::IFLA_NET_NS_FD, &netns.as_raw_fd().to_ne_bytes());
         put_attribute(&mut body, libc::IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
-        self.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &body).map(drop)
+        self.socket.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &body).map(drop)
     }
 
     fn set_up(&mut self, index: i32) -> sys::Result<()> {
         let up = libc::IFF_UP as u32;
-        self.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_header(index, up, up)).map(drop)
-    }
-
-    /// Sends one request and collects the answers up to the one that ends them, which `flags` must ask for:
-    /// NLM_F_ACK or NLM_F_DUMP.
-    fn request(&mut self, kind: u16, flags: i32, body: &[u8]) -> sys::Result<Vec<Reply>> {
-        self.sequence += 1;
-        let request = write_message(kind, libc::NLM_F_REQUEST | flags, self.sequence, body);
-        send(self.socket.as_raw_fd(), &request, MsgFlags::empty())?;
-
-        // The kernel fills at most 32 KiB of a dump at a time; a single link can say more.
-        let mut buffer = vec![0; 128 * 1024];
-        let mut replies = Vec::new();
-        let mut interrupted = false;
-        loop {
-            let length = match recv(self.socket.as_raw_fd(), &mut buffer, MsgFlags::MSG_TRUNC) {
-                Err(nix::errno::Errno::EINTR) => continue,
-                result => result?,
-            };
-            let mut datagram = buffer.get(..length).ok_or(Errno::from_raw(libc::EMSGSIZE))?;
-            while !datagram.is_empty() {
-                let (message, rest) = read_message(datagram).ok_or(MALFORMED)?;
-                datagram = rest;
-                if message.sequence != self.sequence {
-                    continue;
-                }
-                interrupted |= i32::from(message.flags) & libc::NLM_F_DUMP_INTR != 0;
-                if !matches!(i32::from(message.kind), libc::NLMSG_ERROR | libc::NLMSG_DONE) {
-                    replies.push(Reply { kind: message.kind, body: message.body.to_vec() });
-                    continue;
-                }
-                return match i32::from_ne_bytes(array(message.body, 0).ok_or(MALFORMED)?) {
-                    0 if interrupted => Err(INTERRUPTED),
-                    0 => Ok(replies),
-                    error => Err(Errno::from_raw(error.saturating_neg())),
-                };
-            }
-        }
+        self.socket.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &link_header(index, up, up)).map(drop)
     }
 }
 
-const MALFORMED: Errno = Errno::from_raw(libc::EBADMSG);
-const INTERRUPTED: Errno = Errno::from_raw(libc::EINTR);
-
-struct Reply {
-    kind: u16,
-    body: Vec<u8>,
-}
-
-#[derive(Debug, PartialEq)]
-struct Message<'a> {
-    kind: u16,
-    flags: u16,
-    sequence: u32,
-    body: &'a [u8],
-}
-
-const MESSAGE_HEADER: usize = 16;
 const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
-const ATTRIBUTE_HEADER: usize = 4;
-
-fn write_message(kind: u16, flags: i32, sequence: u32, body: &[u8]) -> Vec<u8> {
-    let mut message = Vec::with_capacity(MESSAGE_HEADER + body.len());
-    message.extend(((MESSAGE_HEADER + body.len()) as u32).to_ne_bytes());
-    message.extend(kind.to_ne_bytes());
-    message.extend((flags as u16).to_ne_bytes());
-    message.extend(sequence.to_ne_bytes());
-    message.extend(0u32.to_ne_bytes());
-    message.extend(body);
-    message
-}
 
 fn link_header(index: i32, flags: u32, change: u32) -> Vec<u8> {
     let mut body = vec![libc::AF_UNSPEC as u8, 0, 0, 0];
@@ -382,25 +294,6 @@ fn write_address(index: i32, address: &Address) -> Vec<u8> {
         put_attribute(&mut body, *kind, value);
     }
     body
-}
-
-fn put_attribute(body: &mut Vec<u8>, kind: u16, value: &[u8]) {
-    body.extend(((ATTRIBUTE_HEADER + value.len()) as u16).to_ne_bytes());
-    body.extend(kind.to_ne_bytes());
-    body.extend(value);
-    body.resize(body.len().next_multiple_of(4), 0);
-}
-
-/// The first message of a datagram, and what follows it.
-fn read_message(datagram: &[u8]) -> Option<(Message<'_>, &[u8])> {
-    let length = u32::from_ne_bytes(array(datagram, 0)?) as usize;
-    let message = Message {
-        kind: u16::from_ne_bytes(array(datagram, 4)?),
-        flags: u16::from_ne_bytes(array(datagram, 6)?),
-        sequence: u32::from_ne_bytes(array(datagram, 8)?),
-        body: datagram.get(MESSAGE_HEADER..length)?,
-    };
-    Some((message, datagram.get(length.next_multiple_of(4)..).unwrap_or_default()))
 }
 
 fn read_link(body: &[u8]) -> Option<Link> {
@@ -445,22 +338,11 @@ fn read_address(body: &[u8]) -> Option<(i32, u8, Address)> {
     Some((i32::from_ne_bytes(array(body, 4)?), scope, address))
 }
 
-fn read_attributes(mut bytes: &[u8]) -> Option<Vec<(u16, &[u8])>> {
-    let mut attributes = Vec::new();
-    while !bytes.is_empty() {
-        let length = usize::from(u16::from_ne_bytes(array(bytes, 0)?));
-        let kind = u16::from_ne_bytes(array(bytes, 2)?) & libc::NLA_TYPE_MASK as u16;
-        attributes.push((kind, bytes.get(ATTRIBUTE_HEADER..length)?));
-        bytes = bytes.get(length.next_multiple_of(4)..).unwrap_or_default();
-    }
-    Some(attributes)
-}
-
 /// Any answer of the kernel is read to its end, and an address means the same after it was written.
 #[cfg(fuzzing)]
 pub fn fuzz(mut datagram: &[u8]) {
     while !datagram.is_empty() {
-        let Some((message, rest)) = read_message(datagram) else { return };
+        let Some((message, rest)) = sys::netlink::read_message(datagram) else { return };
         assert!(rest.len() < datagram.len(), "no end");
         let _ = read_link(message.body);
         if let Some((index, _, address)) = read_address(message.body) {
@@ -473,14 +355,11 @@ pub fn fuzz(mut datagram: &[u8]) {
     }
 }
 
-fn array<const N: usize>(bytes: &[u8], offset: usize) -> Option<[u8; N]> {
-    bytes.get(offset..offset.checked_add(N)?)?.try_into().ok()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::net::{Ipv4Addr, Ipv6Addr};
+    use sys::netlink::{Message, read_message, write_message};
     use sys::process::unshare;
 
     #[test]
@@ -579,7 +458,7 @@ mod tests {
             put_attribute(&mut body, libc::IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
             put_attribute(&mut body, libc::IFLA_LINKINFO, &kind_attribute);
             let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-            match host.request(libc::RTM_NEWLINK, flags, &body) {
+            match host.socket.request(libc::RTM_NEWLINK, flags, &body) {
                 Ok(_) => return Some(host.link(name).unwrap()),
                 Err(errno) if errno.raw() == libc::EOPNOTSUPP => {}
                 Err(errno) => panic!("add {kind}: {errno}"),
@@ -639,7 +518,7 @@ mod tests {
         let mut body = write_address(device.index, &ipv4([198, 51, 100, 1], 24, &device.name));
         body[3] = libc::RT_SCOPE_LINK;
         let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        host.request(libc::RTM_NEWADDR, flags, &body).unwrap();
+        host.socket.request(libc::RTM_NEWADDR, flags, &body).unwrap();
     }
 
     #[test]

@@ -8,36 +8,45 @@ use crate::checkpoint::namespaces;
 use crate::config::{Mount, MountKind};
 use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
 use crate::error::{At, Error, Result};
-use crate::work::{Log, WorkDirectory, open_directory};
-use crate::{CreateOptions, RestoreOptions, RunOptions, Runtime, descriptors, notify};
-use checkpoint::{Capabilities, Filter, Policy, Restore, User};
+use crate::stream::{Stream, directory};
+use crate::{
+    CgroupDriver, CreateOptions, ImageSource, RestoreOptions, RunOptions, Runtime, descriptors, notify,
+};
+use checkpoint::{Capabilities, Filter, LogFile, Policy, Restore, User, WorkDirectory, open_directory};
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 use sys::Errno;
 use sys::clone::Child;
 
 pub(crate) fn restore(
     rt: &Runtime,
     id: &str,
+    source: ImageSource,
     options: &CreateOptions,
     run: &RunOptions,
     restore: &RestoreOptions,
 ) -> Result<i32> {
     let binary = protect_binary(rt);
     let plan = Plan::new(rt, id, options)?;
+    if restore.no_start && rt.cgroup_driver == CgroupDriver::Disabled {
+        return Err(no_freezer());
+    }
     check_labels(&plan, restore)?;
-    let images = open_directory(&restore.image_path)?;
-    let work = WorkDirectory::open(restore.work_path.as_ref().unwrap_or(&restore.image_path))?;
-    let mut log = work.log("restore.log")?;
-    let restored = policy(&plan, restore, images.as_fd())
-        .and_then(|policy| bring_up(rt, &plan, binary, run, images.as_fd(), policy, &mut log))
-        .inspect_err(|e| log.error(e))?;
+    let images = Images::open(source)?;
+    let work = match &restore.work_path {
+        Some(path) => WorkDirectory::open(path)?,
+        None => WorkDirectory::of(&images.directory)?,
+    };
+    let mut log = work.log(restore.log_file.as_deref().unwrap_or(Path::new("restore.log")))?;
+    let restored =
+        bring_up(rt, &plan, binary, run, restore, images, &mut log).inspect_err(|e| log.error(e))?;
     let Restored { mut making, child, attached, statistics } = restored;
     let statistics = StatsEntry { dump: None, restore: Some(statistics) };
     if let Err(e) = work.write_statistics("stats-restore", &statistics) {
         rt.warnings.borrow_mut().push(e.to_string());
     }
-    if let Some(host) = &options.notify_socket
+    if let Some(host) = options.notify_socket.as_ref().filter(|_| !restore.no_start)
         && let Err(e) = notify::is_ready(host, child.pid)
     {
         rt.warnings.borrow_mut().push(e.to_string());
@@ -49,6 +58,25 @@ pub(crate) fn restore(
     let status = attached.wait(&child, None)?;
     making.remove()?;
     Ok(status)
+}
+
+/// The images, and whoever waits to hear that they have been taken.
+struct Images {
+    directory: OwnedFd,
+    stream: Option<Stream>,
+}
+
+impl Images {
+    fn open(source: ImageSource) -> Result<Images> {
+        match source {
+            ImageSource::Directory(path) => Ok(Images { directory: open_directory(&path)?, stream: None }),
+            ImageSource::Stream(stream) => {
+                let directory = directory()?;
+                stream.receive(directory.as_fd())?;
+                Ok(Images { directory, stream: Some(stream) })
+            }
+        }
+    }
 }
 
 /// A container whose tasks run.
@@ -64,20 +92,33 @@ fn bring_up<'a>(
     plan: &'a Plan<'a>,
     binary: Option<OwnedFd>,
     run: &RunOptions,
-    images: BorrowedFd<'_>,
-    policy: Policy,
-    log: &mut Log,
+    restore: &RestoreOptions,
+    Images { directory, stream }: Images,
+    log: &mut LogFile,
 ) -> Result<Restored<'a>> {
-    let engine = |e: checkpoint::Error| Error::new(e.to_string());
+    let images = directory.as_fd();
+    let policy = policy(plan, restore, images)?;
     let mut log = |line: &str| log.line(line);
-    let mut tasks = Restore::open(images, policy, &mut log).map_err(engine)?;
+    let mut tasks = Restore::open(images, policy, &mut log)?;
     let (attachment, console) = Attachment::new(plan, run)?;
     let (mut making, child) = Making::start(rt, plan, binary, Starter::Restore(&tasks), console)?;
+    let mut lock = None;
     let complete = || -> Result<Option<Attached>> {
-        tasks.build(child.pid, making.cgroup(), &mut log).map_err(engine)?;
+        if restore.no_start {
+            making.cgroup().ok_or_else(no_freezer)?;
+        }
+        tasks.build(child.pid, making.cgroup(), &mut log)?;
+        if restore.no_start {
+            lock = tasks.lock_name()?;
+            // Counts only once they are frozen.
+            making.container.hold(lock)?;
+        }
         // Before the tasks run: if we are killed after this, there is a container to be found and deleted.
         making.record()?;
-        attachment.connect()
+        let attached = attachment.connect()?;
+        // Last, and while nothing runs: the other side ends its own upon this.
+        stream.map_or(Ok(()), Stream::acknowledge)?;
+        Ok(attached)
     };
     let attached = match complete() {
         Ok(attached) => attached,
@@ -88,8 +129,16 @@ fn bring_up<'a>(
             return Err(e);
         }
     };
-    let statistics = tasks.resume(&mut log).map_err(engine)?;
+    let resumed = match making.cgroup().filter(|_| restore.no_start) {
+        Some(cgroup) => tasks.resume_frozen(cgroup, lock, &mut log),
+        None => tasks.resume(&mut log),
+    };
+    let statistics = resumed?;
     Ok(Restored { making, child, attached, statistics })
+}
+
+fn no_freezer() -> Error {
+    Error::new("--no-start: it takes a cgroup of the container's own, in which its tasks wait")
 }
 
 /// Labels are config.json's to give. Podman and CRI-O name them a second time, for runtimes that restore the image's.
@@ -169,8 +218,14 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
             .filter(|mount| is_tmpfs(mount))
             .map(|mount| (&mount.destination).into())
             .collect(),
+        mounts: None,
         inherited: if process.terminal { Vec::new() } else { descriptors::load(images)? },
         has_console: process.terminal,
+        tcp_established: restore.tcp_established,
         tcp_close: restore.tcp_close,
+        lock_network: restore.lock_network,
+        // The runtime makes it, and whoever calls it what is in it.
+        has_network: false,
+        skips_missing_sysctls: false,
     })
 }

@@ -8,7 +8,7 @@ use crate::init::protocol::{Channel, Message};
 use crate::notify::NotifySocket;
 use crate::seccomp::Listener;
 use crate::state::Container;
-use crate::{Runtime, Status};
+use crate::{Runtime, Status, notify};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 use sys::Errno;
@@ -19,6 +19,7 @@ pub(crate) fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Res
     let container = Container::open(rt, id)?;
     let status = container.status()?;
     match status {
+        Status::Created if container.is_held() => return release(&container, notify_socket),
         Status::Created => {}
         Status::Stopped => {
             return Err(Error::of_kind(Kind::NotRunning, "cannot start a container that has stopped"));
@@ -48,6 +49,24 @@ pub(crate) fn start(rt: &Runtime, id: &str, notify_socket: Option<&Path>) -> Res
         notify.relay(pidfd.as_fd(), pid)?;
     }
     Ok(())
+}
+
+/// Lets the tasks of a `restore --no-start` run. Whoever takes the note away does it; if we are killed right after that, the
+/// container is paused.
+fn release(container: &Container, notify_socket: Option<&Path>) -> Result<()> {
+    let config = container.config()?;
+    let cgroup = container.cgroup()?.ok_or_else(|| Error::new("the container has no cgroup"))?;
+    // First: the note names it.
+    container.unlock()?;
+    if !container.take_hold()? {
+        return Err(Error::new("cannot start an already running container"));
+    }
+    cgroup.thaw().at(|| "cgroup")?;
+    poststart(container, &config)?;
+    match notify_socket.filter(|_| NotifySocket::is_set_up(&container.dir)) {
+        Some(host) => notify::is_ready(host, container.init_pid()),
+        None => Ok(()),
+    }
 }
 
 /// Waits for execve(2), which closes the channel, or for the reason why it did not come to it.

@@ -6,6 +6,8 @@
 use crate::error::{At, Error, Kind, Result};
 use crate::{Runtime, State, Status};
 use cgroup::Cgroup;
+use cgroup::systemd::Scope;
+use checkpoint::LockName;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, UnixAddr, connect, socket};
 use serde::{Deserialize, Serialize};
@@ -21,6 +23,8 @@ const STATE_FILE: &str = "state.json";
 const INIT_FILE: &str = "init.json";
 const CONFIG_FILE: &str = "config.json";
 pub(crate) const START_SOCKET: &str = "start.sock";
+/// Is there from a `restore --no-start` on until `start` takes it away and thaws the tasks.
+const HELD_FILE: &str = "held";
 
 /// A process that cannot be mistaken for a later one with the same pid.
 #[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
@@ -42,6 +46,9 @@ pub(crate) struct Stored {
     pub(crate) annotations: BTreeMap<String, String>,
     /// Missing when no cgroup is used.
     pub(crate) cgroup: Option<PathBuf>,
+    /// The unit whose cgroup it is, with the systemd driver.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) scope: Option<Scope>,
     /// `create` was asked for: `start` ends the wait.
     pub(crate) waits_for_start: bool,
 }
@@ -136,7 +143,7 @@ pub(crate) fn release(dir: &Path) -> Result<bool> {
     let removed = match fs::remove_dir_all(dir) {
         Err(e) if matches!(e.raw_os_error(), Some(libc::EMFILE | libc::ENFILE)) => {
             // Without a descriptor to read the directory: all that is in it while a container is made.
-            for name in [STATE_FILE, INIT_FILE, CONFIG_FILE, START_SOCKET] {
+            for name in [STATE_FILE, INIT_FILE, CONFIG_FILE, START_SOCKET, HELD_FILE] {
                 let _ = fs::remove_file(dir.join(name));
             }
             fs::remove_dir(dir)
@@ -269,7 +276,7 @@ impl Container {
         if let Some(cgroup) = self.cgroup()?
             && cgroup.is_frozen().at(|| format!("cgroup {}", cgroup.path().display()))?
         {
-            return Ok(Status::Paused);
+            return Ok(if self.is_held() { Status::Created } else { Status::Paused });
         }
         if self.stored.waits_for_start && self.connect_start()?.is_some() {
             return Ok(Status::Created);
@@ -296,6 +303,39 @@ impl Container {
             Err(nix::Error::EAGAIN) => Ok(Some(client)),
             Err(nix::Error::ECONNREFUSED | nix::Error::ENOENT) => Ok(None),
             Err(e) => Err(Errno::from(e)).at(what),
+        }
+    }
+
+    /// Notes that the tasks, once they are frozen, wait for `start`, which has to take a lock away.
+    pub(crate) fn hold(&self, lock: Option<LockName>) -> Result<()> {
+        let text = serde_json::to_vec(&lock).at(|| format!("write {HELD_FILE}"))?;
+        write_atomically(&self.dir.join(HELD_FILE), &text)
+    }
+
+    /// Takes away what keeps packets from a container that waits for its start. Without it they come later.
+    pub(crate) fn unlock(&self) -> Result<()> {
+        let lock = fs::read(self.dir.join(HELD_FILE)).ok();
+        let lock: Option<LockName> = lock.and_then(|text| serde_json::from_slice(&text).ok()).flatten();
+        match (lock, self.init()) {
+            (Some(name), Some((init, _))) => {
+                checkpoint::unlock(init, name).map_err(|e| Error::new(e.to_string()))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether `restore --no-start` has made it and nobody has started it since.
+    pub(crate) fn is_held(&self) -> bool {
+        self.dir.join(HELD_FILE).exists()
+    }
+
+    /// Takes the note away; false when another process did it first.
+    pub(crate) fn take_hold(&self) -> Result<bool> {
+        let file = self.dir.join(HELD_FILE);
+        match fs::remove_file(&file) {
+            Ok(()) => Ok(true),
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(Errno::from(e)).at(|| format!("remove {}", file.display())),
         }
     }
 

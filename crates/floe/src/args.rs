@@ -46,6 +46,7 @@ impl Args {
             "features" => Command::new("features"),
             "check" => Check::augment_args(Command::new("check")),
             "images" => ShowImages::augment_args(Command::new("images")),
+            "criu" => AsCriu::augment_args(Command::new("criu")),
             _ => return None,
         };
         let program = Command::new("floe").disable_version_flag(true).disable_help_subcommand(true);
@@ -79,6 +80,9 @@ pub struct Global {
     /// Ignore that cgroups may not be written: true, false or auto
     #[arg(long, value_name = "BOOL", default_value = "auto")]
     pub rootless: String,
+    /// Without effect: no CRIU is called
+    #[arg(long, value_name = "PATH", hide = true)]
+    pub criu: Option<OsString>,
     /// Print the version
     #[arg(short = 'v', long)]
     pub version: bool,
@@ -100,7 +104,7 @@ pub enum Command {
     Run(Run),
     /// Run another process in a container
     Exec(Exec),
-    /// Write a running container to disk
+    /// Write running containers to disk
     Checkpoint(Checkpoint),
     /// Make a container from a checkpoint
     Restore(Restore),
@@ -124,6 +128,8 @@ pub enum Command {
     Check(Check),
     /// Look into image files of a checkpoint
     Images(ShowImages),
+    /// Answer those who look for CRIU; also as a program named criu
+    Criu(AsCriu),
 }
 
 #[derive(Debug, clap::Args)]
@@ -134,6 +140,20 @@ pub struct ShowImages {
     /// An image, or a directory with images
     #[arg(value_name = "FILE|DIR")]
     pub path: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+pub struct AsCriu {
+    /// swrk: answer and do what criu's RPC on a socket asks for; check, dump, pre-dump, restore, dedup, service: with options
+    /// of criu(8)
+    #[arg(value_name = "ACTION", value_parser = ["swrk"], required_unless_present = "criu_version")]
+    pub action: Option<String>,
+    /// Of swrk: the number of the socket's descriptor
+    #[arg(value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
+    pub fd: Option<i32>,
+    /// Print the version of CRIU whose images and answers these are
+    #[arg(short = 'V', long = "version", id = "criu_version")]
+    pub version: bool,
 }
 
 #[derive(Debug, clap::Args)]
@@ -206,6 +226,8 @@ pub struct Checkpoint {
     /// Directory of an earlier pre-dump, relative to --image-path
     #[arg(long, value_name = "DIR")]
     pub parent_path: Option<PathBuf>,
+    #[command(flatten)]
+    pub stream: Stream,
     /// Let the container run on
     #[arg(long)]
     pub leave_running: bool,
@@ -228,8 +250,9 @@ pub struct Checkpoint {
     /// Not supported: it announces --lazy-pages
     #[arg(long, value_name = "FD", hide = true)]
     pub status_fd: Option<String>,
-    #[command(flatten)]
-    pub id: Id,
+    /// Names of containers; several are written as of one moment, to DIR/ID each
+    #[arg(value_name = "ID", required = true)]
+    pub ids: Vec<String>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -241,6 +264,11 @@ pub struct Restore {
     /// Do not wait for the container to end
     #[arg(short, long)]
     pub detach: bool,
+    #[command(flatten)]
+    pub stream: Stream,
+    /// Leave the container in state created: its tasks run from `floe start` on
+    #[arg(long)]
+    pub no_start: bool,
     #[command(flatten)]
     pub outside: Outside,
     /// TYPE:LABEL that config.json gives to the process
@@ -259,6 +287,17 @@ pub struct Restore {
     pub link_remap: bool,
     #[command(flatten)]
     pub id: Id,
+}
+
+/// A checkpoint that goes from one floe to another.
+#[derive(Debug, clap::Args)]
+pub struct Stream {
+    /// The images are one stream: standard output of checkpoint, standard input of restore
+    #[arg(long)]
+    pub stream: bool,
+    /// With --stream: descriptor by which restore tells checkpoint that it has taken all
+    #[arg(long, value_name = "FD", value_parser = clap::value_parser!(i32).range(0..))]
+    pub ack_fd: Option<i32>,
 }
 
 /// Where a checkpoint is.
@@ -301,7 +340,7 @@ pub struct Criu {
     /// network: without effect, as the network is never part of a checkpoint
     #[arg(long, value_name = "NAMESPACE", action = ArgAction::Append)]
     pub empty_ns: Vec<String>,
-    /// Without effect: it only saves space on disk
+    /// Of checkpoint with --parent-path: free the space of pages there that this checkpoint has, too
     #[arg(long)]
     pub auto_dedup: bool,
     /// Without effect: connections are locked one by one

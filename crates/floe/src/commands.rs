@@ -3,6 +3,8 @@
 mod check;
 mod checkpoint;
 mod create;
+mod criu;
+pub use criu::command_line as criu_command_line;
 mod delete;
 mod events;
 mod exec;
@@ -33,7 +35,7 @@ impl Command {
             Command::Delete(args) => ("delete", Some(&args.id.id)),
             Command::Run(args) => ("run", Some(&args.id.id)),
             Command::Exec(args) => ("exec", Some(&args.id.id)),
-            Command::Checkpoint(args) => ("checkpoint", Some(&args.id.id)),
+            Command::Checkpoint(args) => ("checkpoint", args.only_id()),
             Command::Restore(args) => ("restore", Some(&args.id.id)),
             Command::Ps(args) => ("ps", Some(&args.id.id)),
             Command::List(_) => ("list", None),
@@ -45,6 +47,7 @@ impl Command {
             Command::Features => ("features", None),
             Command::Check(_) => ("check", None),
             Command::Images(_) => ("images", None),
+            Command::Criu(_) => ("criu", None),
         }
     }
 
@@ -70,6 +73,7 @@ impl Command {
             Command::Features => features::features()?,
             Command::Check(args) => check::check(rt, args)?,
             Command::Images(args) => images::show(args)?,
+            Command::Criu(args) => criu::criu(args)?,
         }
         Ok(0)
     }

@@ -1,10 +1,11 @@
 //! What floe takes from its environment and from the process it runs as. Nothing below the binary reads either.
 
 use anyhow::{Context, Result, bail};
+use cgroup::systemd::{Address, Manager};
 use container::CreateOptions;
 use std::env;
 use std::fs::{DirBuilder, Permissions};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Component, Path, PathBuf};
 
 /// The directory for state: `given`, or the default for this user.
@@ -48,6 +49,44 @@ pub fn add_sockets(options: &mut CreateOptions) {
 pub fn notify_socket() -> Option<PathBuf> {
     env::var_os("NOTIFY_SOCKET").filter(|path| !path.is_empty()).map(PathBuf::from)
 }
+
+/// Where the systemd manager is that makes scopes: the system's, or the user's own.
+///
+/// The bus comes first: on its own socket systemd tells every client of every unit, which it cannot do for many at once.
+pub fn systemd_manager(is_rootless: bool) -> Result<Manager> {
+    let variable = |name| env::var(name).ok().filter(|value| !value.is_empty());
+    let of_bus = |list: Option<String>| list.map_or(Vec::new(), |list| Address::of_bus(&list));
+    let mut addresses = Vec::new();
+    let is_user = is_rootless && !is_system_ours();
+    if is_user {
+        let runtime_dir = variable("XDG_RUNTIME_DIR");
+        addresses.extend(of_bus(runtime_dir.as_ref().map(|dir| format!("unix:path={dir}/bus"))));
+        addresses.extend(of_bus(variable("DBUS_SESSION_BUS_ADDRESS")));
+        addresses.extend(runtime_dir.map(|dir| Address::direct(format!("{dir}/systemd/private"))));
+        if addresses.is_empty() {
+            bail!(
+                "the systemd cgroup driver: neither XDG_RUNTIME_DIR nor DBUS_SESSION_BUS_ADDRESS is set, so this user's \
+                 systemd cannot be found"
+            );
+        }
+    } else {
+        let bus =
+            variable("DBUS_SYSTEM_BUS_ADDRESS").unwrap_or("unix:path=/run/dbus/system_bus_socket".into());
+        addresses.extend(Address::of_bus(&bus));
+        addresses.push(Address::direct(PRIVATE_SOCKET));
+    }
+    Ok(Manager { addresses, is_user })
+}
+
+/// Whether the system's manager belongs to us although we are only root of a user namespace: in a system container it is
+/// as much root as we are, and elsewhere its socket is a file of nobody we know.
+fn is_system_ours() -> bool {
+    nix::unistd::geteuid().is_root()
+        && std::fs::metadata(PRIVATE_SOCKET).is_ok_and(|socket| socket.uid() == 0)
+}
+
+/// systemd's own socket, which every version of it makes.
+const PRIVATE_SOCKET: &str = "/run/systemd/private";
 
 /// `$XDG_RUNTIME_DIR` where runc would use it: not for the real root, and in a user namespace not for a login as root.
 fn runtime_dir() -> Option<PathBuf> {

@@ -28,13 +28,30 @@ use log::{Format, Level, Log};
 use std::cell::RefCell;
 use std::ffi::{OsStr, OsString};
 use std::io::{IsTerminal, Write};
+use std::path::Path;
 use std::time::Instant;
 
 sys::main!(start);
 
 fn start() -> u8 {
     let started = Instant::now();
-    let arguments: Vec<OsString> = std::env::args_os().collect();
+    let mut arguments: Vec<OsString> = std::env::args_os().collect();
+    let is_criu = |name: &OsString| Path::new(name).file_name() == Some(OsStr::new("criu"));
+    if arguments.first().is_some_and(is_criu) {
+        arguments.splice(..1, ["floe".into(), "criu".into()]);
+    }
+    if let [_, name, words @ ..] = arguments.as_slice()
+        && name == "criu"
+        && let Some(done) = commands::criu_command_line(words)
+    {
+        return match done {
+            Ok(status) => status,
+            Err(error) => {
+                eprintln!("Error: {error:#}");
+                1
+            }
+        };
+    }
     match read_quickly(&arguments) {
         Some(args) => dispatch(&args, started),
         None => read_carefully(arguments, started),
@@ -122,20 +139,14 @@ fn execute(global: &Global, command: &Command, started: Instant) -> u8 {
 }
 
 fn runtime(global: &Global, command: &Command) -> Result<Runtime> {
-    let cgroup_driver = match global.cgroup_manager.as_deref() {
-        _ if global.systemd_cgroup => None,
-        None | Some("cgroupfs") => Some(CgroupDriver::Cgroupfs),
-        Some("disabled") => Some(CgroupDriver::Disabled),
-        Some("systemd") => None,
+    let manager = match global.cgroup_manager.as_deref() {
+        _ if global.systemd_cgroup => "systemd",
+        None => "cgroupfs",
+        Some(manager @ ("cgroupfs" | "disabled" | "systemd")) => manager,
         Some(manager) => {
             bail!("unknown cgroup manager {manager:?}; cgroupfs, systemd and disabled are known")
         }
     };
-    // CRI-O sends --systemd-cgroup with every command; all but these find the cgroup in the container's state.
-    let makes_cgroup = matches!(command, Command::Create(_) | Command::Run(_) | Command::Restore(_));
-    if cgroup_driver.is_none() && makes_cgroup {
-        bail!("the systemd cgroup driver is not available in this version; use the cgroupfs driver");
-    }
     let rootless = match global.rootless.as_str() {
         "auto" | "" => None,
         text => Some(
@@ -143,12 +154,17 @@ fn runtime(global: &Global, command: &Command) -> Result<Runtime> {
                 .with_context(|| format!("invalid value {text:?} for --rootless"))?,
         ),
     };
-    Ok(Runtime {
+    let mut rt = Runtime {
         root: environment::root(global.root.as_deref())?,
-        cgroup_driver: cgroup_driver.unwrap_or(CgroupDriver::Cgroupfs),
+        cgroup_driver: if manager == "disabled" { CgroupDriver::Disabled } else { CgroupDriver::Cgroupfs },
         rootless,
         warnings: RefCell::new(Vec::new()),
-    })
+    };
+    // CRI-O sends --systemd-cgroup with every command; all but these find the cgroup in the container's state.
+    if manager == "systemd" && matches!(command, Command::Create(_) | Command::Run(_) | Command::Restore(_)) {
+        rt.cgroup_driver = CgroupDriver::Systemd(environment::systemd_manager(rt.is_rootless())?);
+    }
+    Ok(rt)
 }
 
 fn open_log(target: Option<&OsStr>, format: Option<&OsStr>) -> Result<Log> {

@@ -1,9 +1,11 @@
 //! Opens the files of a dump. The directory is a stranger's: it is flat, only regular files are opened, and no link is
 //! followed.
 
+use crate::digest::Digest;
 use crate::error::{Error, Result};
 use crate::format::Type;
-use crate::manifest::{Content, Digest, MANIFEST, Manifest};
+use crate::manifest::{Content, MANIFEST, Manifest};
+use crate::pages::PagesReader;
 use crate::reader::{Reader, Source};
 use nix::dir::Dir;
 use nix::errno::Errno;
@@ -100,6 +102,15 @@ impl Directory {
         Ok(Some(parent))
     }
 
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.dir.as_fd()
+    }
+
+    /// The names of the files that the manifest has, sorted.
+    pub(crate) fn listed(&self) -> impl Iterator<Item = &str> {
+        self.manifest.iter().flat_map(|manifest| manifest.files.keys().map(String::as_str))
+    }
+
     /// All names in the directory, sorted, whatever they are the names of. One that is not UTF-8 gets replacement
     /// characters; no file of a dump has such a name.
     pub fn names(&self) -> Result<Vec<String>> {
@@ -127,6 +138,12 @@ impl Directory {
     /// The file `name` as bytes: pages, a netlink dump, an archive.
     pub fn raw(&self, name: &str) -> Result<Option<File>> {
         Ok(self.open(name)?.map(|(file, _)| file))
+    }
+
+    /// The pages in the file `name`.
+    pub fn pages(&self, name: &str) -> Result<Option<PagesReader>> {
+        let file = self.open(name)?;
+        Ok(file.map(|(file, size)| PagesReader::new(name, file, size, self.content(name).copied())))
     }
 
     /// The content of the file `name`, which is refused when it is longer than `limit` bytes.
@@ -167,13 +184,13 @@ impl Directory {
         Ok(())
     }
 
-    /// Checks the content of pages. That takes as long as to read them, and may be done while tasks read them too, as
-    /// long as none of them runs before.
-    pub fn verify_pages(&self) -> Result<()> {
-        let Some(manifest) = &self.manifest else { return Ok(()) };
-        for (name, content) in manifest.files.iter().filter(|(name, _)| is_pages(name)) {
-            if let Some(file) = self.raw(name)? {
-                content.check(name, &file)?;
+    /// Checks the content of pages but of those that somebody else verifies. That takes as long as to read them, and may be
+    /// done while tasks read them too, as long as none of them runs before.
+    pub fn verify_pages(&self, is_elsewhere: impl Fn(&str) -> bool) -> Result<()> {
+        let names = self.manifest.iter().flat_map(|manifest| manifest.files.keys());
+        for name in names.filter(|name| is_pages(name) && !is_elsewhere(name)) {
+            if let Some(pages) = self.pages(name)? {
+                pages.verify()?;
             }
         }
         Ok(())
@@ -191,7 +208,15 @@ impl Directory {
         Ok(file)
     }
 
-    fn content(&self, name: &str) -> Option<&Content> {
+    pub(crate) fn manifest(&self) -> Option<&Manifest> {
+        self.manifest.as_ref()
+    }
+
+    pub(crate) fn manifest_mut(&mut self) -> Option<&mut Manifest> {
+        self.manifest.as_mut()
+    }
+
+    pub(crate) fn content(&self, name: &str) -> Option<&Content> {
         self.manifest.as_ref()?.files.get(name)
     }
 }
@@ -216,6 +241,13 @@ pub fn open_parent(dir: BorrowedFd<'_>, path: &Path) -> Result<Directory> {
         }
         Err(errno) => Err(failed(errno)),
     }
+}
+
+/// Makes an empty file where there is none.
+pub(crate) fn create(dir: BorrowedFd<'_>, name: &str) -> Result<File> {
+    let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
+    let made = openat2(dir, name, flags, 0o600, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS);
+    Ok(File::from(made.map_err(|errno| Error::of_kernel(format!("create {name}"), errno))?))
 }
 
 pub(crate) fn is_link(dir: BorrowedFd<'_>, name: &str) -> bool {

@@ -1,22 +1,22 @@
 //! Writes a dump into a directory. Nothing is a dump until `inventory.img` is there, and that comes last and at once.
 
-use crate::directory::{Directory, INVENTORY, PARENT, STATE, is_link, names, open};
+use crate::digest::Digest;
+use crate::directory::{Directory, INVENTORY, PARENT, STATE, create, is_link, names, open};
 use crate::error::{Error, Result};
 use crate::format::{self, Type};
-use crate::manifest::{Content, Digest, Digester, MANIFEST, Manifest};
+use crate::manifest::{Content, Digester, MANIFEST, Manifest};
 use crate::messages::InventoryEntry;
-use crate::reader::{Source, has_magic, is_without_magics};
+use crate::pages::PagesWriter;
+use crate::reader::{has_magic, is_without_magics};
 use crate::writer::Writer;
 use nix::fcntl::renameat;
-use nix::libc;
-use nix::sys::stat::{Mode, fchmod};
+use nix::sys::stat::{Mode, fchmod, fstat};
 use nix::unistd::{Gid, UnlinkatFlags, fchown, symlinkat, unlinkat};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufWriter, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
-use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 
 /// `inventory.img` before it is whole. Not an image by its name.
 const INVENTORY_PART: &str = "inventory.img.part";
@@ -51,14 +51,6 @@ pub struct Output(BufWriter<Digested>);
 
 #[derive(Debug)]
 struct Digested {
-    file: File,
-    digester: Digester,
-}
-
-/// `pages-ID.img`, which its maker writes, in whatever way, and has hashed.
-#[derive(Debug)]
-pub struct Pages {
-    name: String,
     file: File,
     digester: Digester,
 }
@@ -114,19 +106,16 @@ impl DirectoryWriter {
         })
     }
 
-    /// Makes `pages-ID.img`; `finish_pages` takes it back.
-    pub fn pages(&mut self, pages_id: u32) -> Result<Pages> {
+    /// Makes `pages-ID.img` of `size` bytes; `finish_pages` takes it back.
+    pub fn pages(&mut self, pages_id: u32, size: u64) -> Result<PagesWriter> {
         let name = format!("pages-{pages_id}.img");
         let file = self.create(&name)?;
-        Ok(Pages { name, file, digester: Digester::default() })
+        Ok(PagesWriter::new(name, file, size))
     }
 
-    /// Takes pages that are written. That more or less was written than hashed is an error.
-    pub fn finish_pages(&mut self, pages: Pages) -> Result<()> {
-        let Pages { name, file, digester } = pages;
-        let content = digester.content();
-        let size = file.size().map_err(|error| Error::of_io(format!("read {name}"), &error))?;
-        content.check_size(&name, size)?;
+    /// Takes pages that are written.
+    pub fn finish_pages(&mut self, pages: PagesWriter) -> Result<()> {
+        let (name, content) = pages.finish()?;
         self.files.insert(name, content);
         Ok(())
     }
@@ -188,15 +177,13 @@ impl DirectoryWriter {
     fn create(&mut self, name: &str) -> Result<File> {
         assert!(!name.contains('/'), "{name} is not a name in a directory of images");
         self.unlink(name)?;
-        let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_EXCL | libc::O_NOFOLLOW;
-        let fd = openat2(self.dir.as_fd(), name, flags, 0o600, RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS)
-            .map_err(|errno| Error::of_kernel(format!("create {name}"), errno))?;
+        let file = create(self.dir.as_fd(), name)?;
         self.made.push(name.to_owned());
         if let Some(gid) = self.group {
-            let readable = fchown(&fd, None, Some(gid)).and_then(|()| fchmod(&fd, GROUP_READS));
+            let readable = fchown(&file, None, Some(gid)).and_then(|()| fchmod(&file, GROUP_READS));
             readable.map_err(|errno| Error::of_kernel(format!("let group {gid} read {name}"), errno))?;
         }
-        Ok(File::from(fd))
+        Ok(file)
     }
 
     fn unlink(&self, name: &str) -> Result<()> {
@@ -207,16 +194,22 @@ impl DirectoryWriter {
     }
 }
 
-impl Pages {
-    /// Where to write. The offset of a page is that of the pagemap.
-    pub fn file(&self) -> &File {
-        &self.file
+/// Writes a file anew, with the mode and the group of the one that it replaces, at once.
+pub(crate) fn replace(dir: BorrowedFd<'_>, name: &str, content: &[u8]) -> Result<()> {
+    let part = format!("{name}.part");
+    let of_kernel = |errno| Error::of_kernel(format!("replace {name}"), errno);
+    match unlinkat(dir, part.as_str(), UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(nix::Error::ENOENT) => {}
+        Err(errno) => return Err(of_kernel(errno)),
     }
-
-    /// Hashes the bytes that come next in the file.
-    pub fn digest(&mut self, bytes: &[u8]) {
-        self.digester.update(bytes);
-    }
+    let old = open(dir, name)?.ok_or_else(|| Error::refused(name, "missing"))?.0;
+    let old = fstat(&old).map_err(of_kernel)?;
+    let mut file = create(dir, &part)?;
+    fchown(&file, None, Some(Gid::from_raw(old.st_gid)))
+        .and_then(|()| fchmod(&file, Mode::from_bits_truncate(old.st_mode)))
+        .map_err(of_kernel)?;
+    file.write_all(content).map_err(|error| Error::of_io(format!("write {part}"), &error))?;
+    renameat(dir, part.as_str(), dir, name).map_err(of_kernel)
 }
 
 impl Write for Output {

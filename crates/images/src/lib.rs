@@ -4,22 +4,31 @@
 //! an image is ever looked up. docs/images.md has the files and what is read and written of them.
 #![forbid(unsafe_code)]
 
+mod digest;
 mod directory;
 mod directory_writer;
 mod error;
 pub mod format;
 mod generated;
+mod holes;
 mod manifest;
+mod pages;
 mod reader;
 pub mod schema;
 pub mod show;
+mod stream;
 mod wire;
 mod writer;
 
+pub use digest::{Digest, PIECE};
 pub use directory::{Directory, INVENTORY, ImageFile, STATE, open_parent};
-pub use directory_writer::{DirectoryWriter, Output, Pages};
+pub use directory_writer::{DirectoryWriter, Output};
 pub use error::{Error, Kind, Result};
 pub use generated::messages;
-pub use manifest::{Digest, MANIFEST};
+pub use manifest::MANIFEST;
+pub use pages::{PagesReader, PagesWriter};
 pub use reader::{Entry, Reader, Source, is_image};
+#[cfg(fuzzing)]
+pub use stream::fuzz as fuzz_stream;
+pub use stream::{read_stream, take_end, write_stream};
 pub use writer::Writer;

@@ -1,14 +1,14 @@
-//! `floe-manifest.json`: which files a dump has, how long each is, and its BLAKE3 digest. It tells a dump that was
+//! `floe-manifest.json`: which files a dump has, how long each is, and its digest. It tells a dump that was
 //! changed, cut off or mixed with another from a whole one, which CRIU's format cannot. It is no signature: whoever can
 //! write the images can write it too.
 //!
 //! JSON, because people and other tools read it, and nothing in it is large or read often. The text is canonical: one
 //! content has one text, and its last field is the digest of all that comes before. So no byte of it changes unnoticed.
 
+use crate::digest::{Digest, PIECE};
 use crate::error::{Error, Result};
 use crate::reader::Source;
-use blake3::{Hash, Hasher};
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io;
 
@@ -27,12 +27,15 @@ pub(crate) struct Manifest {
     /// Version of the floe that wrote it; for people.
     floe: String,
     pub(crate) files: BTreeMap<String, Content>,
-    /// `blake3` of the manifest in the parent directory, where some pages are.
+    /// `xxh3` of the manifest in the parent directory, where some pages are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<Digest>,
+    /// `xxh3` of the manifest before pages were given up: later dumps know this one by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) original: Option<Digest>,
     /// Of the text without this field.
     #[serde(skip_serializing_if = "Option::is_none")]
-    blake3: Option<Digest>,
+    xxh3: Option<Digest>,
 }
 
 /// What a file contains, in short.
@@ -41,45 +44,36 @@ pub(crate) struct Manifest {
 pub(crate) struct Content {
     /// Bytes.
     pub(crate) size: u64,
-    blake3: Digest,
-}
-
-/// A BLAKE3 digest, as hexadecimal text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Digest(Hash);
-
-impl Serialize for Digest {
-    fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.0.to_hex())
-    }
-}
-
-impl<'de> Deserialize<'de> for Digest {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Digest, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        Hash::from_hex(text)
-            .map(Digest)
-            .map_err(|_| de::Error::custom("no BLAKE3 digest of 64 hexadecimal digits"))
-    }
+    xxh3: Digest,
 }
 
 impl Manifest {
     pub(crate) fn new(files: BTreeMap<String, Content>, parent: Option<Digest>) -> Manifest {
         let floe = env!("CARGO_PKG_VERSION").to_owned();
-        Manifest { version: VERSION, floe, files, parent, blake3: None }
+        Manifest { version: VERSION, floe, files, parent, original: None, xxh3: None }
     }
 
     /// The canonical text, and the digest in it.
-    pub(crate) fn text(mut self) -> (String, Digest) {
-        self.blake3 = None;
-        let digest = Digest(blake3::hash(self.json().as_bytes()));
-        self.blake3 = Some(digest);
+    pub(crate) fn text(&mut self) -> (String, Digest) {
+        self.xxh3 = None;
+        let digest = Digest::of(self.json().as_bytes());
+        self.xxh3 = Some(digest);
         (self.json(), digest)
     }
 
     /// What tells this dump from every other.
     pub(crate) fn digest(&self) -> Option<Digest> {
-        self.blake3
+        self.original.or(self.xxh3)
+    }
+
+    /// Takes in what becomes of files with pages that are given up; `false` where it has that already.
+    pub(crate) fn give_up(&mut self, contents: Vec<(String, Content)>) -> bool {
+        if contents.iter().all(|(name, content)| self.files.get(name) == Some(content)) {
+            return false;
+        }
+        self.original = self.digest();
+        self.files.extend(contents);
+        true
     }
 
     fn json(&self) -> String {
@@ -109,12 +103,12 @@ impl Manifest {
             return Err(Error::refused(MANIFEST, format!("version {version} is not known, only {VERSION}")));
         }
         let mut manifest: Manifest = serde_json::from_slice(text).map_err(refused)?;
-        let digest = manifest.blake3.take();
+        let digest = manifest.xxh3.take();
         let body = manifest.json();
-        if digest != Some(Digest(blake3::hash(body.as_bytes()))) {
+        if digest != Some(Digest::of(body.as_bytes())) {
             return Err(Error::refused(MANIFEST, "not the content that was written: its digest is another"));
         }
-        manifest.blake3 = digest;
+        manifest.xxh3 = digest;
         if manifest.json().as_bytes() != text {
             return Err(Error::refused(MANIFEST, "its text is not as floe writes it"));
         }
@@ -125,36 +119,52 @@ impl Manifest {
 /// Makes a `Content` of bytes in their order.
 #[derive(Debug, Default)]
 pub(crate) struct Digester {
-    hasher: Hasher,
-    size: u64,
+    /// Of the pieces behind which there are more bytes.
+    pieces: Vec<Digest>,
+    piece: Vec<u8>,
 }
 
 impl Digester {
-    /// Bytes of the buffer: as fast as any larger one.
-    const CHUNK: u64 = 64 << 10;
+    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            if self.piece.len() as u64 == PIECE {
+                self.pieces.push(Digest::of(&self.piece));
+                self.piece.clear();
+            }
+            let room = PIECE as usize - self.piece.len();
+            let (now, rest) = bytes.split_at(room.min(bytes.len()));
+            self.piece.extend_from_slice(now);
+            bytes = rest;
+        }
+    }
 
-    pub(crate) fn update(&mut self, bytes: &[u8]) {
-        self.hasher.update(bytes);
-        self.size += bytes.len() as u64;
+    fn size(&self) -> u64 {
+        self.pieces.len() as u64 * PIECE + self.piece.len() as u64
     }
 
     /// Goes on with what `source` has between what was hashed and its byte `end`.
     pub(crate) fn read(&mut self, source: &impl Source, end: u64) -> io::Result<()> {
-        let mut buffer = vec![0; end.saturating_sub(self.size).min(Digester::CHUNK) as usize];
-        while self.size < end {
-            let len = (end - self.size).min(buffer.len() as u64) as usize;
-            source.read_at(&mut buffer[..len], self.size)?;
+        let mut buffer = vec![0; end.saturating_sub(self.size()).min(PIECE) as usize];
+        while self.size() < end {
+            let len = (end - self.size()).min(buffer.len() as u64) as usize;
+            source.read_at(&mut buffer[..len], self.size())?;
             self.update(&buffer[..len]);
         }
         Ok(())
     }
 
-    pub(crate) fn content(&self) -> Content {
-        Content { size: self.size, blake3: Digest(self.hasher.finalize()) }
+    pub(crate) fn content(mut self) -> Content {
+        let size = self.size();
+        self.pieces.push(Digest::of(&self.piece));
+        Content::new(size, Digest::of_pieces(&self.pieces))
     }
 }
 
 impl Content {
+    pub(crate) fn new(size: u64, xxh3: Digest) -> Content {
+        Content { size, xxh3 }
+    }
+
     /// Refuses a `file` that is not of this size.
     pub(crate) fn check_size(&self, file: &str, size: u64) -> Result<()> {
         if size < self.size {
@@ -176,9 +186,14 @@ impl Content {
         self.check_size(file, source.size().map_err(failed)?)?;
         let mut digester = Digester::default();
         digester.read(source, self.size).map_err(failed)?;
-        if digester.content() != *self {
-            return Err(Error::refused(file, "not the content that was written: its digest is another"));
+        self.check_digest(file, Some(digester.content()))
+    }
+
+    /// The same of bytes that were hashed elsewhere.
+    pub(crate) fn check_digest(&self, file: &str, found: Option<Content>) -> Result<()> {
+        match found == Some(*self) {
+            true => Ok(()),
+            false => Err(Error::refused(file, "not the content that was written: its digest is another")),
         }
-        Ok(())
     }
 }

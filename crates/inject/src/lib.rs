@@ -18,13 +18,12 @@ mod process;
 mod ptrace;
 mod region;
 mod supervisor;
-mod vdso;
+pub mod vdso;
 
 pub use arch::{CALL_INSTRUCTION, Registers};
 pub use batch::{Arg, Batch, Call, Outcome, Place};
 pub use error::{Error, Result};
 pub use nursery::{Entrance, Nursery};
-pub use process::{Process, ThreadState};
+pub use process::{Process, Signals, ThreadState};
 pub use ptrace::{RseqConfiguration, Stop, Thread};
 pub use supervisor::Supervisor;
-pub use vdso::loaded_size;

@@ -39,6 +39,9 @@ const ROOM: usize = 16 << 10;
 
 const ALL_SIGNALS: u64 = u64::MAX;
 
+/// Signals that wait, as the kernel's siginfo_t of 128 bytes each.
+pub type Signals = Vec<[u8; 128]>;
+
 /// What a thread was doing when it was stopped.
 #[derive(Clone, Copy, Debug)]
 pub struct ThreadState {
@@ -280,6 +283,23 @@ impl Process {
         self.data.wake(words + 8);
         self.finish(0, &batch)?;
         copy.at(|| format!("task {}: copy the descriptor of {name}", self.pid))
+    }
+
+    /// The signals that wait for each thread, and for the process. No thread may have a batch.
+    pub fn pending_signals(&self) -> Result<(Vec<Signals>, Signals)> {
+        for (thread, _) in &self.threads {
+            thread.interrupt()?;
+        }
+        for (thread, _) in &self.threads {
+            wait_interrupted(thread)?;
+        }
+        let own =
+            self.threads.iter().map(|(thread, _)| thread.pending_signals(false)).collect::<Result<_>>()?;
+        let of_process = self.threads[0].0.pending_signals(true)?;
+        for (thread, _) in &self.threads {
+            thread.resume()?;
+        }
+        Ok((own, of_process))
     }
 
     fn room(&self, nth: usize) -> Range<usize> {

@@ -3,6 +3,7 @@
 
 use crate::arch::{self, Registers};
 use crate::error::{At, Error, Result};
+use crate::process::Signals;
 use std::ffi::c_void;
 use std::time::{Duration, Instant};
 use sys::Errno;
@@ -229,8 +230,8 @@ impl Thread {
         self.call("write the signal mask", libc::PTRACE_SETSIGMASK, 8, &raw const mask as usize)
     }
 
-    /// Signals that wait for the thread, or for its process, as the kernel's siginfo_t of 128 bytes each.
-    pub fn pending_signals(&self, of_process: bool) -> Result<Vec<[u8; 128]>> {
+    /// Signals that wait for the thread, or for its process.
+    pub fn pending_signals(&self, of_process: bool) -> Result<Signals> {
         let mut all = Vec::new();
         loop {
             let flags = if of_process { PTRACE_PEEKSIGINFO_SHARED } else { 0 };

@@ -4,7 +4,7 @@
 //! `ROUNDS` in the environment says how many supervisors die (200). Needs root.
 #![allow(unsafe_code)] // The program keeps values in registers and waits in raw system calls.
 
-use inject::{Batch, Process, Supervisor, Thread};
+use inject::{Batch, Process, Stop, Supervisor, Thread};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::fs::FileExt;
@@ -32,6 +32,9 @@ fn tests() {
     }
     let rounds: u32 =
         std::env::var("ROUNDS").map_or(200, |rounds| rounds.parse().expect("ROUNDS is a number"));
+    // A program that waits for a lost signal would wait for ever.
+    // SAFETY: no pointers; the default action ends us.
+    unsafe { libc::alarm(600) };
     supervised_and_left();
     println!("test supervised_and_left ... ok");
     killed(rounds);
@@ -173,9 +176,18 @@ fn stop(pid: i32) -> Vec<Thread> {
             }
             if let Some(thread) = seize(tid) {
                 thread.interrupt().expect("interrupt");
-                match thread.wait(Duration::from_secs(10)) {
-                    Ok(_) => threads.push(thread),
-                    Err(error) => assert!(error.has_ended(), "{error}"),
+                loop {
+                    match thread.wait(Duration::from_secs(10)) {
+                        Ok(Stop::Interrupted { .. }) => threads.push(thread),
+                        // It was on its way when we came, and nobody else will deliver it.
+                        Ok(Stop::Signal(signal)) => {
+                            thread.deliver(signal).expect("deliver");
+                            continue;
+                        }
+                        Ok(stop) => panic!("task {tid}: {stop:?}"),
+                        Err(error) => assert!(error.has_ended(), "{error}"),
+                    }
+                    break;
                 }
             }
         }

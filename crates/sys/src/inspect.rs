@@ -54,6 +54,19 @@ pub fn epoll_watches(pid: i32, fd: i32, epoll: u32, target: u32, nth: u32) -> Re
     Ok(Errno::check(order)? == 0)
 }
 
+/// What a read of an eventfd(2) takes from it.
+///
+/// # Errors
+/// `EAGAIN`: there is nothing; it does not wait, even if the descriptor does.
+pub fn take_events(eventfd: BorrowedFd<'_>) -> Result<u64> {
+    let mut taken = [0; 8];
+    let into = libc::iovec { iov_base: taken.as_mut_ptr().cast(), iov_len: taken.len() };
+    // SAFETY: the kernel writes as many bytes as there are, which outlive the call.
+    let read = unsafe { libc::preadv2(eventfd.as_raw_fd(), &raw const into, 1, -1, libc::RWF_NOWAIT) };
+    Errno::check(read as libc::c_long)?;
+    Ok(u64::from_ne_bytes(taken))
+}
+
 /// Bits of a page in `PAGEMAP_SCAN` (linux/fs.h, 6.7).
 pub mod page {
     /// userfaultfd(2) keeps track of writes to it.

@@ -10,6 +10,8 @@ mod errno;
 pub mod exe;
 pub mod inspect;
 pub mod mount;
+pub mod mqueue;
+pub mod netlink;
 pub mod path;
 pub mod probe;
 pub mod process;

@@ -27,6 +27,16 @@ pub fn pidfd_send_signal(pidfd: BorrowedFd<'_>, signal: i32) -> Result<()> {
     Ok(())
 }
 
+/// process_mrelease(2): gives back the memory of a process that has been killed, as far as it has not done so itself.
+///
+/// # Errors
+/// `EINVAL`: it has not been killed. `ESRCH`: it has ended.
+pub fn process_mrelease(pidfd: BorrowedFd<'_>) -> Result<()> {
+    // SAFETY: no pointers are passed.
+    Errno::check(unsafe { libc::syscall(libc::SYS_process_mrelease, pidfd.as_raw_fd(), 0) })?;
+    Ok(())
+}
+
 /// Whether the process still runs: a zombie does not.
 pub fn pidfd_is_running(pidfd: BorrowedFd<'_>) -> Result<bool> {
     let mut poll = libc::pollfd { fd: pidfd.as_raw_fd(), events: libc::POLLIN, revents: 0 };

@@ -23,13 +23,18 @@ pub fn option_number(fd: BorrowedFd<'_>, level: i32, name: i32) -> Result<i32> {
     Ok(i32::from_le_bytes(bytes.try_into().expect("four bytes")))
 }
 
-/// Sets an option that is an int.
-pub fn set_option_number(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<()> {
-    let len = size_of::<i32>() as libc::socklen_t;
-    // SAFETY: `value` is an int that outlives the call.
-    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, (&raw const value).cast(), len) };
+/// Sets an option to bytes as the kernel takes them.
+pub fn set_option(fd: BorrowedFd<'_>, level: i32, name: i32, value: &[u8]) -> Result<()> {
+    let len = value.len() as libc::socklen_t;
+    // SAFETY: the kernel reads `len` bytes, which outlive the call.
+    let result = unsafe { libc::setsockopt(fd.as_raw_fd(), level, name, value.as_ptr().cast(), len) };
     Errno::check(result.into())?;
     Ok(())
+}
+
+/// Sets an option that is an int.
+pub fn set_option_number(fd: BorrowedFd<'_>, level: i32, name: i32, value: i32) -> Result<()> {
+    set_option(fd, level, name, &value.to_ne_bytes())
 }
 
 /// The classic BPF program that filters what a socket receives, an instruction per number; empty for none.
@@ -58,14 +63,20 @@ pub fn received_bytes(fd: BorrowedFd<'_>) -> Result<usize> {
     number_of(fd, libc::FIONREAD)
 }
 
-/// Memory of what was sent and not read yet, in bytes (`SIOCOUTQ`).
+/// Memory of what was sent and not read yet, in bytes (`SIOCOUTQ`); of TCP, what was not acknowledged.
 pub fn sent_bytes(fd: BorrowedFd<'_>) -> Result<usize> {
     number_of(fd, libc::TIOCOUTQ)
 }
 
+/// Bytes of a TCP socket that were not sent even once (`SIOCOUTQNSD`).
+pub fn unsent_bytes(fd: BorrowedFd<'_>) -> Result<usize> {
+    const SIOCOUTQNSD: libc::Ioctl = 0x894b;
+    number_of(fd, SIOCOUTQNSD)
+}
+
 fn number_of(fd: BorrowedFd<'_>, request: libc::Ioctl) -> Result<usize> {
     let mut number = 0i32;
-    // SAFETY: both requests write an int, which outlives the call.
+    // SAFETY: all these requests write an int, which outlives the call.
     Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), request, &raw mut number) }.into())?;
     Ok(number as usize)
 }
@@ -85,6 +96,26 @@ pub fn address(fd: BorrowedFd<'_>, of_peer: bool) -> Result<Vec<u8>> {
     Errno::check(result.into())?;
     bytes.truncate(written as usize);
     Ok(bytes)
+}
+
+/// Connects to an address, which is the kernel's sockaddr.
+pub fn connect(fd: BorrowedFd<'_>, address: &[u8]) -> Result<()> {
+    let len = address.len() as libc::socklen_t;
+    // SAFETY: the kernel reads `len` bytes, which outlive the call.
+    Errno::check(unsafe { libc::connect(fd.as_raw_fd(), address.as_ptr().cast(), len) }.into())?;
+    Ok(())
+}
+
+/// The network namespace of a socket (`SIOCGSKNS`).
+///
+/// # Errors
+/// `EPERM`: without CAP_NET_ADMIN in it.
+pub fn network_namespace(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const SIOCGSKNS: libc::Ioctl = 0x894c;
+    // SAFETY: no pointers are passed.
+    let namespace = Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), SIOCGSKNS) }.into())?;
+    // SAFETY: the call succeeded, so `namespace` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(namespace as i32) })
 }
 
 /// The file that a unix(7) socket is bound to, opened with `O_PATH` (`SIOCUNIXFILE`).

@@ -2,7 +2,6 @@
 #![allow(unsafe_code)] // The calls have no wrapper in nix.
 
 use crate::{Errno, Result};
-use std::fs::File;
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// The number and the argument of userfaultfd(2) with `UFFD_USER_MODE_ONLY`, which everybody may call.
@@ -11,6 +10,7 @@ pub const USERFAULTFD: (libc::c_long, u64) = (libc::SYS_userfaultfd, libc::O_CLO
 const UFFDIO_API: libc::Ioctl = 0xc018_aa3f;
 const UFFDIO_REGISTER: libc::Ioctl = 0xc020_aa00;
 const UFFDIO_COPY: libc::Ioctl = 0xc028_aa03;
+const UFFDIO_WRITEPROTECT: libc::Ioctl = 0xc018_aa06;
 
 /// What is done with a range of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,62 +59,38 @@ pub fn register(userfaultfd: BorrowedFd<'_>, mode: Mode, start: u64, len: u64) -
     Ok(())
 }
 
-/// All of a file, mapped for others to copy from; we never look at it, so it may become shorter meanwhile.
-#[derive(Debug)]
-pub struct View {
-    start: *mut libc::c_void,
-    len: usize,
+/// `UFFDIO_WRITEPROTECT`: has tracked memory count as written.
+///
+/// # Errors
+/// `ENOENT`: writes to it are not tracked.
+pub fn count_as_written(userfaultfd: BorrowedFd<'_>, start: u64, len: u64) -> Result<()> {
+    let mut unprotect = [start, len, 0];
+    let fd = userfaultfd.as_raw_fd();
+    // SAFETY: `unprotect` is a uffdio_writeprotect (three u64) that outlives the call.
+    Errno::check(unsafe { libc::ioctl(fd, UFFDIO_WRITEPROTECT, unprotect.as_mut_ptr()) }.into())?;
+    Ok(())
 }
 
-// SAFETY: nobody reads or writes through the pointer; the kernel copies from the range, from any thread.
-unsafe impl Sync for View {}
-
-impl View {
-    pub fn of(file: &File) -> Result<View> {
-        let len = file.metadata()?.len() as usize;
-        let fd = file.as_raw_fd();
-        // SAFETY: a new mapping at an address of the kernel's choice.
-        let start =
-            unsafe { libc::mmap(std::ptr::null_mut(), len, libc::PROT_READ, libc::MAP_SHARED, fd, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(Errno::last());
+/// `UFFDIO_COPY`: makes pages in the process of a userfaultfd, at `to`, with these bytes, which are whole pages.
+///
+/// # Errors
+/// `EEXIST`: there is a page. `ENOENT`: the range is not registered. `ESRCH`: the process has ended.
+pub fn copy(userfaultfd: BorrowedFd<'_>, to: u64, bytes: &[u8]) -> Result<()> {
+    const DONT_WAKE: u64 = 1;
+    let mut done = 0;
+    while done < bytes.len() as u64 {
+        let rest = &bytes[done as usize..];
+        let mut copy = [to + done, rest.as_ptr() as u64, rest.len() as u64, DONT_WAKE, 0];
+        // SAFETY: `copy` is a uffdio_copy (four u64 and one i64) that outlives the call; the source is `rest`, which the
+        // kernel only reads.
+        let result = unsafe { libc::ioctl(userfaultfd.as_raw_fd(), UFFDIO_COPY, copy.as_mut_ptr()) };
+        match Errno::check(result.into()) {
+            Ok(_) => break,
+            // Interrupted; it says how far it has come.
+            Err(errno) if errno.raw() == libc::EAGAIN && copy[4] as i64 > 0 => done += copy[4],
+            Err(errno) if errno.raw() == libc::EAGAIN => {}
+            Err(errno) => return Err(errno),
         }
-        Ok(View { start, len })
     }
-
-    /// `UFFDIO_COPY`: makes pages in the process of a userfaultfd, at `to`, with `len` bytes of the file from `at` on.
-    ///
-    /// # Errors
-    /// `EEXIST`: there is a page. `EFAULT`: the file ends before that. `ENOENT`: the range is not registered.
-    pub fn copy(&self, userfaultfd: BorrowedFd<'_>, to: u64, at: u64, len: u64) -> Result<()> {
-        const DONT_WAKE: u64 = 1;
-        if at.checked_add(len).is_none_or(|end| end > self.len as u64) {
-            return Err(Errno::from_raw(libc::EFAULT));
-        }
-        let from = self.start as u64 + at;
-        // One fault for all instead of one for every few pages. Before 5.14 it is not known, and not needed.
-        // SAFETY: the range is in the mapping, which it does not change.
-        unsafe { libc::madvise(from as *mut libc::c_void, len as usize, libc::MADV_POPULATE_READ) };
-        let mut done = 0;
-        while done < len {
-            let mut copy = [to + done, from + done, len - done, DONT_WAKE, 0];
-            // SAFETY: `copy` is a uffdio_copy (four u64 and one i64) that outlives the call; the source is in the mapping.
-            let result = unsafe { libc::ioctl(userfaultfd.as_raw_fd(), UFFDIO_COPY, copy.as_mut_ptr()) };
-            match Errno::check(result.into()) {
-                Ok(_) => done = len,
-                // Interrupted; it says how far it has come.
-                Err(errno) if errno.raw() == libc::EAGAIN && copy[4] as i64 > 0 => done += copy[4],
-                Err(errno) if errno.raw() == libc::EAGAIN => {}
-                Err(errno) => return Err(errno),
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Drop for View {
-    fn drop(&mut self) {
-        // SAFETY: the mapping is ours, and nobody else has its address.
-        unsafe { libc::munmap(self.start, self.len) };
-    }
+    Ok(())
 }

@@ -6,8 +6,8 @@ use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
     FileLockEntry, FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry,
-    MntEntry, NsFileEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TtyFileEntry,
-    TtyInfoEntry, UnixSkEntry,
+    MntEntry, NsFileEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TcpStreamEntry,
+    TtyFileEntry, TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
@@ -102,6 +102,35 @@ fn edit_inet(images: &Images, change: fn(&mut InetSkEntry)) {
             change(socket);
         }
     });
+}
+
+fn edit_streams(images: &Images, change: fn(&mut TcpStreamEntry)) {
+    for name in images.names("tcp-stream-") {
+        images.edit(&name, change);
+    }
+}
+
+/// Changes floe-state.json.
+fn edit_state(images: &Images, change: impl Fn(&mut Value)) {
+    let path = images.dir.join(images::STATE);
+    let mut state: Value = serde_json::from_slice(&fs::read(&path).expect("state")).expect("JSON");
+    change(&mut state["state"]);
+    fs::write(path, state.to_string()).expect("write");
+}
+
+/// Changes all message queues.
+fn edit_queues(images: &Images, change: fn(&mut Value)) {
+    edit_state(images, |state| {
+        state["message_queues"].as_array_mut().expect("queues").iter_mut().for_each(change);
+    });
+}
+
+const fn queued(name: &'static str, forge: fn(&Images), then: Then) -> Forgery {
+    Forgery { name, program: "posix_queue", adapt: as_it_is, forge, then }
+}
+
+const fn connected(name: &'static str, forge: fn(&Images), then: Then) -> Forgery {
+    Forgery { name, program: "tcp_established", adapt: as_it_is, forge, then }
 }
 
 /// The deleted file `file` in place of the first one that there is.
@@ -582,6 +611,125 @@ pub(super) const FORGERIES: &[Forgery] = &[
         },
         then: Then::Refused(&["established TCP"]),
     },
+    Forgery {
+        name: "queues_of_the_host",
+        program: "idle",
+        adapt: |bundle| {
+            bundle.without_namespace("ipc");
+        },
+        forge: |images| {
+            let queue = json!({"name": "floe-forged", "mode": 0o666, "uid": 0, "gid": 0, "max_messages": 1,
+                "max_size": 1, "messages": []});
+            let state = json!({"version": 1, "state": {"message_queues": [queue]}});
+            fs::write(images.dir.join(images::STATE), state.to_string()).expect("write");
+        },
+        then: Then::Refused(&["message queues", "somebody else's"]),
+    },
+    queued(
+        "queue_elsewhere",
+        |images| edit_queues(images, |queue| queue["name"] = json!("../elsewhere")),
+        Then::Refused(&["floe-state.json", "name"]),
+    ),
+    queued(
+        "queue_that_is_huge",
+        |images| edit_queues(images, |queue| queue["max_messages"] = json!(u32::MAX)),
+        Then::Refused(&["floe-state.json", "so large"]),
+    ),
+    queued(
+        "queue_beyond_the_limit",
+        |images| edit_queues(images, |queue| queue["max_messages"] = json!(60000)),
+        Then::Refused(&["message queue", "mq_open", "EINVAL"]),
+    ),
+    queued(
+        "queue_with_a_message_too_long",
+        |images| {
+            edit_queues(images, |queue| {
+                queue["messages"] = json!([{"priority": 1, "content": "00".repeat(9000)}])
+            })
+        },
+        Then::Refused(&["floe-state.json", "message"]),
+    ),
+    queued(
+        "queue_with_a_priority_too_high",
+        |images| {
+            edit_queues(images, |queue| queue["messages"] = json!([{"priority": 32768, "content": "00"}]))
+        },
+        Then::Refused(&["floe-state.json", "message"]),
+    ),
+    queued(
+        "queue_that_is_not_there",
+        |images| {
+            edit_state(images, |state| {
+                for (_, file) in state["queue_files"].as_object_mut().expect("files") {
+                    file["queue"] = json!(4000);
+                }
+            });
+        },
+        Then::Refused(&["floe-state.json", "no such queue"]),
+    ),
+    connected(
+        "connection_of_another_address",
+        |images| {
+            edit_inet(images, |socket| {
+                if socket.family == libc::AF_INET as u32 {
+                    socket.src_addr = vec![0x0808_0808];
+                }
+            });
+        },
+        Then::Refused(&["bind", "EADDRNOTAVAIL"]),
+    ),
+    connected(
+        "connection_of_two_families",
+        |images| edit_inet(images, |socket| socket.src_addr[0] = 0x0808_0808),
+        Then::Refused(&["two families"]),
+    ),
+    connected(
+        "connection_of_a_port_of_root",
+        |images| edit_inet(images, |socket| socket.src_port = 22),
+        Then::Refused(&["bind", "EACCES"]),
+    ),
+    connected(
+        "connection_in_no_state",
+        |images| {
+            edit_inet(images, |socket| socket.state = if socket.dst_port == 0 { socket.state } else { 12 })
+        },
+        Then::Refused(&["state 12"]),
+    ),
+    connected(
+        "connection_without_numbers",
+        |images| {
+            images
+                .names("tcp-stream-")
+                .iter()
+                .for_each(|name| fs::remove_file(images.dir.join(name)).expect("remove"))
+        },
+        Then::Refused(&["established TCP"]),
+    ),
+    connected(
+        "connection_of_segments_of_no_bytes",
+        |images| edit_streams(images, |stream| stream.mss_clamp = 0),
+        Then::Refused(&["tcp-stream-", "mss_clamp"]),
+    ),
+    connected(
+        "connection_with_more_to_send_than_it_has",
+        |images| edit_streams(images, |stream| stream.unsq_len = Some(u32::MAX)),
+        Then::Refused(&["tcp-stream-", "unsq_len"]),
+    ),
+    connected(
+        "connection_with_scales_of_the_kernel",
+        |images| edit_streams(images, |stream| (stream.snd_wscale, stream.rcv_wscale) = (200, Some(200))),
+        Then::Refused(&["options", "EFBIG"]),
+    ),
+    connected(
+        "connection_with_a_window_elsewhere",
+        |images| edit_streams(images, |stream| stream.rcv_wup = Some(stream.inq_seq.wrapping_add(1 << 20))),
+        Then::Refused(&["window", "EINVAL"]),
+    ),
+    connected(
+        "connection_with_other_numbers",
+        |images| edit_streams(images, |stream| stream.outq_seq = stream.outq_seq.wrapping_add(1 << 30)),
+        Then::Either,
+    ),
     Forgery {
         name: "socket_of_another_family",
         program: "udp",

@@ -7,7 +7,6 @@ use images::messages::{
     CoreEntry, InventoryEntry, MmEntry, PagemapEntry, PagemapHead, RseqEntry, ThreadCoreEntry, ThreadInfoX86,
     VmaEntry,
 };
-use std::io::Write as _;
 
 /// Bits of `vma_entry.status`, as CRIU has them.
 const REGULAR: u32 = 1 << 0;
@@ -92,9 +91,8 @@ fn dump_beside(images: &Images) {
         image.entry(&run)
     });
     written.expect("an image");
-    let mut pages = writer.pages(1).expect("pages");
-    pages.file().write_all(&[7; 4096]).expect("pages");
-    pages.digest(&[7; 4096]);
+    let pages = writer.pages(1, 4096).expect("pages");
+    pages.write(0, &[7; 4096]).expect("pages");
     writer.finish_pages(pages).expect("pages");
     writer.commit(&InventoryEntry { img_version: 2, ..InventoryEntry::default() }).expect("a dump");
 }
@@ -126,6 +124,17 @@ fn fill_pages(images: &Images, bytes: usize) {
 }
 
 pub(super) const FORGERIES: &[Forgery] = &[
+    of_idle(
+        "registers_of_another_size",
+        |images| {
+            registers(images, |info| {
+                let xsave = info.fpregs.xsave.as_mut().expect("a processor with XSAVE");
+                xsave.xstate_bv |= 1 << 2;
+                xsave.ymmh_space = vec![1; 100];
+            });
+        },
+        Then::Refused(&["core-1.img", "state 2 of XSAVE has another size"]),
+    ),
     of_idle(
         "memory_at_zero",
         |images| map(images, 0, 0x1000, REGULAR | ANON_PRIVATE, |_| {}),

@@ -125,7 +125,7 @@ impl<'a> Forged<'a> {
             .args(["-c", &limited, "sh"]);
         command.arg(floe.get_program()).args(floe.get_args());
         command
-            .arg("restore")
+            .args(["restore", "--tcp-established"])
             .arg("--image-path")
             .arg(&self.images.dir)
             .arg("--work-path")

@@ -24,6 +24,8 @@ pub(crate) struct Environment {
     pub(crate) floe: PathBuf,
     /// The binary under test is another runtime, run to validate the tests.
     pub(crate) peer: bool,
+    /// In a virtual machine of vm.sh, which is some ten times slower.
+    pub(crate) emulated: bool,
     pub(crate) probe: PathBuf,
     pub(crate) busybox: PathBuf,
     /// A tmpfs of this run.
@@ -103,6 +105,10 @@ fn set_up_mounts(work: &Path) {
     .expect("mount proc");
     mount(Some("tmpfs"), work, Some("tmpfs"), MsFlags::MS_NODEV, Some("mode=755,size=4g"))
         .expect("mount tmpfs");
+    // What floe as criu writes down is by pids, and ours are those of other runs, too.
+    fs::create_dir_all("/run/floe-criu").expect("mkdir");
+    mount(Some("tmpfs"), "/run/floe-criu", Some("tmpfs"), MsFlags::empty(), Some("mode=700"))
+        .expect("mount tmpfs");
     if !Path::new("/sys/fs/cgroup/cgroup.controllers").exists() {
         let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
         mount(Some("cgroup2"), "/sys/fs/cgroup", Some("cgroup2"), flags, none).expect("mount cgroup2");
@@ -130,6 +136,7 @@ fn populate(inputs: &Inputs, work: &Path, cgroup: &str) -> Environment {
     let floe = copy(&inputs.floe, "floe");
     let version = Command::new(&floe).arg("--version").output().expect("the binary under test runs");
     Environment {
+        emulated: std::env::var_os("FLOE_VM").is_some(),
         peer: !version.stdout.starts_with(b"floe"),
         floe,
         probe: copy(&inputs.probe, "floe-probe"),

@@ -5,6 +5,7 @@
 
 pub(crate) mod environment;
 mod isolation;
+mod other_kernel;
 mod outcome;
 pub(crate) mod runner;
 pub(crate) mod sockets;
@@ -24,8 +25,28 @@ use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
-/// Far beyond what any command needs, even on a busy machine.
-pub(crate) const TIMEOUT: Duration = Duration::from_secs(30);
+/// Far beyond what any command needs, even on a busy machine, or on one that is emulated.
+pub(crate) fn timeout() -> Duration {
+    Duration::from_secs(if environment::get().emulated { 300 } else { 30 })
+}
+
+/// What Podman gives to any container.
+pub(crate) const CAPABILITIES: [&str; 11] = [
+    "CAP_CHOWN",
+    "CAP_DAC_OVERRIDE",
+    "CAP_FOWNER",
+    "CAP_FSETID",
+    "CAP_KILL",
+    "CAP_NET_BIND_SERVICE",
+    "CAP_SETFCAP",
+    "CAP_SETGID",
+    "CAP_SETPCAP",
+    "CAP_SETUID",
+    "CAP_SYS_CHROOT",
+];
+
+/// Where systemd puts the scopes of containers that name no slice.
+const SYSTEM_SLICE: &str = "system.slice";
 
 /// Programs of busybox that tests call by name.
 const APPLETS: &str = "sh true false cat echo ls mount umount stat touch rm mkdir mknod sleep kill id hostname dd env \
@@ -178,6 +199,15 @@ impl Test {
         command
     }
 
+    /// `floe` with the options that making the bundle's container needs.
+    pub(crate) fn floe_for(&self, bundle: &Bundle) -> Command {
+        let mut command = self.floe();
+        if bundle.driver == Driver::Systemd {
+            command.arg("--systemd-cgroup");
+        }
+        command
+    }
+
     /// Runs `floe ARGS` to its end.
     pub(crate) fn call<S: AsRef<OsStr>>(&mut self, args: impl IntoIterator<Item = S>) -> Output {
         let mut command = self.floe();
@@ -262,6 +292,16 @@ impl Test {
         self.own_mounts.push(target.to_owned());
     }
 
+    /// A view of the tree `source` in which the host's ids from 0 are those from `first`, for as long as the test runs.
+    pub(crate) fn mount_idmapped(&mut self, source: &Path, target: &Path, first: u32) {
+        fs::create_dir(target).expect("mkdir");
+        let mut command = Command::new("mount");
+        command.args(["--bind", "--options", &format!("X-mount.idmap=b:0:{first}:65536")]);
+        command.args([source, target]);
+        self.run(command).ok();
+        self.own_mounts.push(target.to_owned());
+    }
+
     pub(crate) fn make_shared(&self, path: &Path) {
         let none: Option<&str> = None;
         mount(none, path, none, MsFlags::MS_SHARED, none).expect("make shared");
@@ -280,7 +320,7 @@ impl Test {
     /// `floe run` of the bundle, attached.
     pub(crate) fn run_bundle(&mut self, bundle: &Bundle) -> Output {
         bundle.write();
-        let mut command = self.floe();
+        let mut command = self.floe_for(bundle);
         command.arg("run").arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
         self.run(command)
     }
@@ -315,11 +355,11 @@ impl Test {
     #[track_caller]
     pub(crate) fn create_with(&mut self, bundle: &Bundle, options: &[&str]) -> Container {
         bundle.write();
-        let mut command = self.floe();
+        let mut command = self.floe_for(bundle);
         command.arg("create").args(options).arg("--bundle").arg(&bundle.dir).arg(&bundle.id);
         let mut running = self.spawn(command);
         running.finish().ok();
-        Container { id: bundle.id.clone(), stdout: running.stdout.clone() }
+        Container { id: bundle.id.clone(), stdout: running.stdout.clone(), cgroup: bundle.cgroup() }
     }
 
     /// `create` and `start`.
@@ -351,7 +391,7 @@ impl Test {
 
     #[track_caller]
     pub(crate) fn wait_status(&mut self, id: &str, status: &str) {
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + timeout();
         loop {
             let now = self.status(id);
             if now == status {
@@ -408,9 +448,11 @@ impl Test {
         let deadline = Instant::now() + Duration::from_secs(2);
         loop {
             let cgroups = cgroup_children(&environment::get().cgroup);
+            let scopes = cgroup_children(SYSTEM_SLICE);
             let mut found: Vec<String> = cgroups
                 .iter()
-                .filter(|name| name.starts_with(&prefix))
+                .chain(&scopes)
+                .filter(|name| name.strip_prefix("floe-").unwrap_or(name).starts_with(&prefix))
                 .map(|name| format!("cgroup {name}"))
                 .collect();
             let mounts = mounts_below(&self.dir);
@@ -456,7 +498,7 @@ impl Running {
     #[track_caller]
     pub(crate) fn finish(&mut self) -> Output {
         let mut child = self.child.take().expect("not yet waited for");
-        let deadline = Instant::now() + TIMEOUT;
+        let deadline = Instant::now() + timeout();
         let mut pause = Duration::from_millis(1);
         let status = loop {
             if let Some(status) = child.try_wait().expect("wait") {
@@ -464,7 +506,7 @@ impl Running {
             }
             if Instant::now() > deadline {
                 kill_group(&mut child);
-                panic!("{}: still running after {TIMEOUT:?}\n{}", self.what, read(&self.stderr));
+                panic!("{}: still running after {:?}\n{}", self.what, timeout(), read(&self.stderr));
             }
             std::thread::sleep(pause);
             pause = (pause * 2).min(Duration::from_millis(10));
@@ -496,6 +538,7 @@ fn kill_group(child: &mut Child) {
 pub(crate) struct Container {
     pub(crate) id: String,
     stdout: PathBuf,
+    cgroup: PathBuf,
 }
 
 impl Container {
@@ -509,8 +552,8 @@ impl Container {
         wait_for_text(&self.stdout, text);
     }
 
-    pub(crate) fn cgroup(&self) -> PathBuf {
-        cgroup_dir(&self.id)
+    pub(crate) fn cgroup(&self) -> &Path {
+        &self.cgroup
     }
 }
 
@@ -520,7 +563,7 @@ pub(crate) fn cgroup_dir(id: &str) -> PathBuf {
 
 #[track_caller]
 pub(crate) fn wait_for_text(path: &Path, text: &str) {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + timeout();
     loop {
         let now = read(path);
         if now.contains(text) {
@@ -534,9 +577,9 @@ pub(crate) fn wait_for_text(path: &Path, text: &str) {
 /// Calls `done` until it is true.
 #[track_caller]
 pub(crate) fn wait_until(what: &str, mut done: impl FnMut() -> bool) {
-    let deadline = Instant::now() + TIMEOUT;
+    let deadline = Instant::now() + timeout();
     while !done() {
-        assert!(Instant::now() < deadline, "{what}: not within {TIMEOUT:?}");
+        assert!(Instant::now() < deadline, "{what}: not within {:?}", timeout());
         std::thread::sleep(Duration::from_millis(5));
     }
 }
@@ -545,11 +588,19 @@ pub(crate) fn read(path: impl AsRef<Path>) -> String {
     fs::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
+/// Who makes a container's cgroup.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Driver {
+    Cgroupfs,
+    Systemd,
+}
+
 /// A directory with `rootfs` and, once written, `config.json`.
 pub(crate) struct Bundle {
     pub(crate) dir: PathBuf,
     pub(crate) id: String,
     pub(crate) spec: Value,
+    driver: Driver,
 }
 
 impl Bundle {
@@ -569,7 +620,28 @@ impl Bundle {
             std::os::unix::fs::symlink("busybox", rootfs.join("bin").join(applet)).expect("symlink");
         }
         let spec = base_spec(&format!("/{}/{id}", environment.cgroup));
-        Bundle { dir, id, spec }
+        Bundle { dir, id, spec, driver: Driver::Cgroupfs }
+    }
+
+    /// Its cgroup will be the scope `floe-ID.scope` in `slice`, systemd's own choice if that is empty.
+    pub(crate) fn in_scope(&mut self, slice: &str) -> &mut Bundle {
+        need_systemd();
+        self.driver = Driver::Systemd;
+        let path = format!("{slice}:floe:{}", self.id);
+        self.set("/linux/cgroupsPath", json!(path))
+    }
+
+    /// The unit of a bundle that is `in_scope`.
+    pub(crate) fn unit(&self) -> String {
+        format!("floe-{}.scope", self.id)
+    }
+
+    /// Where its container is unless config.json says something else.
+    pub(crate) fn cgroup(&self) -> PathBuf {
+        match self.driver {
+            Driver::Cgroupfs => cgroup_dir(&self.id),
+            Driver::Systemd => Path::new("/sys/fs/cgroup").join(SYSTEM_SLICE).join(self.unit()),
+        }
     }
 
     pub(crate) fn rootfs(&self, path: &str) -> PathBuf {
@@ -726,12 +798,43 @@ fn base_spec(cgroup: &str) -> Value {
     })
 }
 
+pub(crate) fn need_systemd() {
+    if !Path::new("/run/systemd/private").exists() {
+        skip("systemd is not process 1 here");
+    }
+}
+
 /// Skips unless containers can have this cgroup controller.
 pub(crate) fn need_controller(name: &str) {
     let environment = environment::get();
     if !environment.controllers.iter().any(|c| c == name) {
         skip(format!("cgroup v2 has no {name} controller here"));
     }
+}
+
+/// Skips on a kernel before `major.minor`, which lacks what the test needs.
+pub(crate) fn need_kernel(major: u32, minor: u32, what: &str) {
+    if !is_kernel(major, minor) {
+        skip(format!("needs Linux {major}.{minor}: {what}"));
+    }
+}
+
+/// Whether the kernel is `major.minor` or newer.
+fn is_kernel(major: u32, minor: u32) -> bool {
+    let release = read("/proc/sys/kernel/osrelease");
+    let mut numbers = release.split(['.', '-', '+']).map(|word| word.trim().parse().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(major), Some(minor))
+}
+
+/// The tests' files are on tmpfs.
+pub(crate) fn need_idmapped_tmpfs() {
+    if !has_idmapped_tmpfs() {
+        skip("needs Linux 6.3: tmpfs mounted idmapped");
+    }
+}
+
+pub(crate) fn has_idmapped_tmpfs() -> bool {
+    is_kernel(6, 3)
 }
 
 /// Skips where the binary under test is another runtime, which has no such thing.

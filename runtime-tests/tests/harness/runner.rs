@@ -22,6 +22,7 @@ pub(crate) fn run(mut arguments: Arguments, cases: Vec<Case>) -> ExitCode {
     let second = libtest_mimic::run(&arguments, alone.into_iter().map(trial).collect());
 
     let mut failed = first.has_failed() || second.has_failed();
+    outcome::report_first_failures();
     failed |= !outcome::report_skips();
     if !arguments.ignored && !arguments.include_ignored {
         let selects =
@@ -49,15 +50,17 @@ fn trial(case: Case) -> Trial {
     let name = case.name.clone();
     let ignored = case.ignored.is_some();
     let trial = Trial::ignorable_test(name.clone(), move || {
-        let mut test = Test::new(&case.name);
-        let completion = outcome::of(&name, || (case.body)(&mut test));
-        let leaks = test.finish();
-        match completion {
-            Ok(Completion::Completed) if !leaks.is_empty() => {
-                Err(Failed::from(format!("left behind: {}", leaks.join(", "))))
+        outcome::with_second_chance(&name, || {
+            let mut test = Test::new(&case.name);
+            let completion = outcome::of(&name, || (case.body)(&mut test));
+            let leaks = test.finish();
+            match completion {
+                Ok(Completion::Completed) if !leaks.is_empty() => {
+                    Err(Failed::from(format!("left behind: {}", leaks.join(", "))))
+                }
+                completion => completion,
             }
-            completion => completion,
-        }
+        })
     });
     trial.with_ignored_flag(ignored)
 }

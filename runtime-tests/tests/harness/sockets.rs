@@ -33,7 +33,7 @@ impl FdSocket {
 
     /// The first message: its bytes and its descriptors.
     pub(crate) fn receive(&self) -> (Vec<u8>, Vec<OwnedFd>) {
-        let deadline = Instant::now() + super::TIMEOUT;
+        let deadline = Instant::now() + super::timeout();
         let stream: UnixStream = loop {
             match self.listener.accept() {
                 Ok((stream, _)) => break stream,
@@ -44,7 +44,7 @@ impl FdSocket {
             std::thread::sleep(Duration::from_millis(5));
         };
         stream.set_nonblocking(false).expect("blocking");
-        stream.set_read_timeout(Some(super::TIMEOUT)).expect("timeout");
+        stream.set_read_timeout(Some(super::timeout())).expect("timeout");
         let mut bytes = vec![0u8; 65536];
         let mut control = nix::cmsg_space!([i32; 8]);
         let mut iov = [IoSliceMut::new(&mut bytes)];
@@ -101,7 +101,7 @@ impl Terminal {
     /// Reads until `text` has been seen.
     #[track_caller]
     pub(crate) fn expect(&mut self, text: &str) -> String {
-        let deadline = Instant::now() + super::TIMEOUT;
+        let deadline = Instant::now() + super::timeout();
         let mut bytes = [0u8; 4096];
         while !self.seen.contains(text) {
             match self.file.read(&mut bytes) {
@@ -206,6 +206,6 @@ pub(crate) fn pidfd_signal(pidfd: &OwnedFd, signal: i32) -> bool {
 /// A datagram socket at `path`, readable with a timeout.
 pub(crate) fn datagram_socket(path: &Path) -> std::os::unix::net::UnixDatagram {
     let socket = std::os::unix::net::UnixDatagram::bind(path).expect("bind");
-    socket.set_read_timeout(Some(super::TIMEOUT)).expect("timeout");
+    socket.set_read_timeout(Some(super::timeout())).expect("timeout");
     socket
 }

@@ -1,11 +1,13 @@
-//! Containers that are dumped and restored, by floe and by runc with CRIU: the ways to do so, and the container on its
-//! way.
+//! Containers that are dumped and restored, by floe, by runc with CRIU, and by runc and crun with floe in CRIU's place: the
+//! ways to do so, and the container on its way.
 //!
-//! The ways with CRIU need `FLOE_CRIU`, a directory with runc and criu (`make test-criu`); without it their cases do not
-//! exist. What one of the two tools cannot do is in a list with its reason, and not run unless asked for (`--ignored`).
+//! The ways with others need `FLOE_CRIU`, a directory with runc, crun and criu (`make test-criu`); without it their cases
+//! do not exist. What one of the two tools cannot do is in a list with its reason, and not run unless asked for (`--ignored`).
 
-use super::{Bundle, Case, Output, Test, read, wait_until};
+use super::other_kernel::change_vdsos;
+use super::{Bundle, Case, Output, Test, need_kernel, read, wait_until};
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -15,6 +17,9 @@ pub(crate) enum Runtime {
     Floe,
     /// runc with CRIU.
     Criu,
+    /// runc and crun, whose `criu` is floe.
+    Runc,
+    Crun,
 }
 
 /// What happens to a container between two looks at it.
@@ -32,15 +37,21 @@ pub(crate) enum Then {
     DumpAndRestore(&'static [Runtime]),
     /// The dump is the last of three, each with the one before it as its parent.
     PreDumpAndRestore(Runtime),
+    /// With images of another kernel; what was restored is dumped and restored once more.
+    DumpElsewhereAndRestore,
+    /// Left running by the dump, and killed.
+    DumpLiveAndRestore(Runtime),
     KillDumps,
 }
 
 impl Way {
-    fn needs_criu(&self) -> bool {
-        self.first == Runtime::Criu
+    fn needs_others(&self) -> bool {
+        self.first != Runtime::Floe
             || match self.then {
-                Then::DumpAndRestore(runtimes) => runtimes.contains(&Runtime::Criu),
-                Then::PreDumpAndRestore(runtime) => runtime == Runtime::Criu,
+                Then::DumpAndRestore(runtimes) => runtimes.iter().any(|runtime| *runtime != Runtime::Floe),
+                Then::PreDumpAndRestore(runtime) | Then::DumpLiveAndRestore(runtime) => {
+                    runtime != Runtime::Floe
+                }
                 _ => false,
             }
     }
@@ -50,7 +61,7 @@ const fn way(name: &'static str, first: Runtime, then: Then) -> Way {
     Way { name, first, then }
 }
 
-use Runtime::{Criu, Floe};
+use Runtime::{Criu, Crun, Floe, Runc};
 
 pub(crate) const PLAIN: Way = way("plain", Floe, Then::GoOn);
 pub(crate) const LEAVE_RUNNING: Way = way("leave_running", Floe, Then::DumpAndGoOn);
@@ -60,12 +71,25 @@ pub(crate) const TWICE: Way = way("twice", Floe, Then::DumpAndRestore(&[Floe, Fl
 pub(crate) const TWENTY_TIMES: Way = way("twenty_times", Floe, Then::DumpAndRestore(&[Floe; 20]));
 pub(crate) const PRE_DUMPED: Way = way("pre_dumped", Floe, Then::PreDumpAndRestore(Floe));
 pub(crate) const PRE_DUMPED_TO_CRIU: Way = way("pre_dumped_to_criu", Floe, Then::PreDumpAndRestore(Criu));
+pub(crate) const LIVE: Way = way("live", Floe, Then::DumpLiveAndRestore(Floe));
+pub(crate) const LIVE_TO_CRIU: Way = way("live_to_criu", Floe, Then::DumpLiveAndRestore(Criu));
+pub(crate) const OTHER_KERNEL: Way = way("other_kernel", Floe, Then::DumpElsewhereAndRestore);
 /// Dumped by a floe that is killed at any moment, `FLOE_KILLS` times (60).
 pub(crate) const KILLED: Way = way("killed", Floe, Then::KillDumps);
 pub(crate) const TO_CRIU: Way = way("to_criu", Floe, Then::DumpAndRestore(&[Criu]));
 pub(crate) const FROM_CRIU: Way = way("from_criu", Criu, Then::DumpAndRestore(&[Floe]));
 /// Says nothing about floe: whether the test is right.
 pub(crate) const CRIU: Way = way("criu", Criu, Then::DumpAndRestore(&[Criu]));
+
+pub(crate) const RUNC: Way = way("runc", Runc, Then::DumpAndRestore(&[Runc, Runc]));
+pub(crate) const CRUN: Way = way("crun", Crun, Then::DumpAndRestore(&[Crun, Crun]));
+pub(crate) const RUNC_LEAVE_RUNNING: Way = way("runc_leave_running", Runc, Then::DumpAndGoOn);
+pub(crate) const RUNC_PRE_DUMPED: Way = way("runc_pre_dumped", Runc, Then::PreDumpAndRestore(Runc));
+pub(crate) const CRUN_PRE_DUMPED: Way = way("crun_pre_dumped", Crun, Then::PreDumpAndRestore(Crun));
+pub(crate) const RUNC_TO_CRIU: Way = way("runc_to_criu", Runc, Then::DumpAndRestore(&[Criu]));
+pub(crate) const RUNC_FROM_CRIU: Way = way("runc_from_criu", Criu, Then::DumpAndRestore(&[Runc]));
+/// From one runtime to the other.
+pub(crate) const RUNC_TO_FLOE: Way = way("runc_to_floe", Runc, Then::DumpAndRestore(&[Floe, Runc]));
 
 /// A case `MODULE::WAY::NAME` per way and name, without those that need what is not there.
 pub(crate) fn cases(
@@ -77,7 +101,7 @@ pub(crate) fn cases(
 ) -> Vec<Case> {
     let criu = criu_directory().is_some();
     let mut cases = Vec::new();
-    for way in ways.iter().filter(|way| criu || !way.needs_criu()) {
+    for way in ways.iter().filter(|way| criu || !way.needs_others()) {
         for name in names {
             let own = name.clone();
             let name = format!("{}::{name}", way.name);
@@ -131,14 +155,40 @@ pub(crate) fn criu_directory() -> Option<PathBuf> {
 
 /// runc with CRIU, with its own --root and an empty environment.
 pub(crate) fn runc(t: &Test) -> Command {
+    other(t, "runc", &criu_directory().expect("FLOE_CRIU is set"))
+}
+
+/// runc or crun, whose `criu` is floe.
+pub(crate) fn with_floe(t: &Test, name: &str) -> Command {
+    other(t, name, &floe_as_criu(t))
+}
+
+/// runc or crun, with what is called criu in a directory.
+fn other(t: &Test, name: &str, criu: &Path) -> Command {
     let directory = criu_directory().expect("FLOE_CRIU is set");
-    let mut command = Command::new(directory.join("runc"));
-    // The network is the engine's; CRIU would lock it with iptables.
+    let mut command = Command::new(directory.join(name));
+    // The network is the engine's; CRIU would lock it with iptables. crun has no option for links.
     let options = t.path("criu.conf");
-    fs::write(&options, "network-lock skip\n").expect("write");
-    command.env_clear().env("PATH", search_path(&directory)).env("CRIU_CONFIG_FILE", options);
-    command.current_dir(&t.dir).arg("--root").arg(t.path("runc"));
+    fs::write(&options, "network-lock skip\nlink-remap\n").expect("write");
+    command.env_clear().env("PATH", search_path(criu)).env("CRIU_CONFIG_FILE", options);
+    command.current_dir(&t.dir);
+    match name {
+        // It asks for its masks at a restore below --root, at a checkpoint only here.
+        "crun" => command.env("XDG_RUNTIME_DIR", &t.dir),
+        _ => command.arg("--root").arg(t.path(name)),
+    };
     command
+}
+
+/// A directory where floe is called criu.
+fn floe_as_criu(t: &Test) -> PathBuf {
+    let directory = t.path("floe-criu");
+    let link = directory.join("criu");
+    if !link.exists() {
+        fs::create_dir(&directory).expect("mkdir");
+        symlink(&super::environment::get().floe, link).expect("symlink");
+    }
+    directory
 }
 
 /// A container and who has it now.
@@ -160,6 +210,9 @@ impl<'a> Subject<'a> {
 
     /// Goes the way from beginning to end, with a look after every restore.
     pub(crate) fn go(&mut self, way: &Way, mut look: impl FnMut(&mut Subject)) {
+        if matches!(way.then, Then::PreDumpAndRestore(_) | Then::DumpLiveAndRestore(_)) {
+            need_kernel(6, 7, "userfaultfd with WP_ASYNC");
+        }
         match way.then {
             Then::GoOn => {}
             Then::DumpAndGoOn => {
@@ -189,9 +242,32 @@ impl<'a> Subject<'a> {
                 }
                 look(self);
             }
+            Then::DumpLiveAndRestore(runtime) => {
+                self.dump(&["--leave-running"]);
+                let log = read(self.images().join("dump.log"));
+                assert!(log.contains("put memory together"), "not copied before the pause: {log}");
+                self.call(&["delete", "--force"]).ok();
+                self.runtime = runtime;
+                self.restore();
+                look(self);
+            }
+            Then::DumpElsewhereAndRestore => {
+                self.dump(&[]);
+                assert!(change_vdsos(&self.images()) > 4, "not so many functions");
+                self.restore();
+                look(self);
+                self.dump(&[]);
+                self.restore();
+                look(self);
+            }
             Then::DumpAndRestore(runtimes) => {
                 for &runtime in runtimes {
-                    self.dump(&[]);
+                    // CRIU is told not to lock, and then does not unlock what floe has left locked either.
+                    let is_foreign = (self.runtime, runtime) == (Floe, Criu);
+                    self.dump(if is_foreign { &["--network-lock", "skip"] } else { &[] });
+                    if self.runtime != Criu && runtime == Criu {
+                        self.check_with_crit();
+                    }
                     let deleted = self.call(&["state"]);
                     assert!(deleted.code != 0, "the container is still there: {}", deleted.stdout);
                     self.runtime = runtime;
@@ -202,16 +278,35 @@ impl<'a> Subject<'a> {
         }
     }
 
+    /// crit reads the images and writes the same again.
+    fn check_with_crit(&mut self) {
+        let tree = criu_directory().expect("FLOE_CRIU").with_file_name("sid");
+        let mut crit = Command::new("unshare");
+        crit.args([
+            "--mount",
+            "sh",
+            "-c",
+            "mount --bind \"$1\" \"$2\"/mnt && exec chroot \"$2\" python3 -c \"$3\"",
+            "sh",
+        ]);
+        crit.arg(self.images()).arg(tree).arg(include_str!("crit.py"));
+        self.t.run(crit).ok();
+    }
+
     /// The runtime that has the container now, with its own --root and an empty environment.
     fn command(&self) -> Command {
-        if self.runtime == Runtime::Floe {
-            let mut command = self.t.floe();
-            if let Some(directory) = criu_directory() {
-                command.env("PATH", search_path(&directory));
+        match self.runtime {
+            Floe => {
+                let mut command = self.t.floe();
+                if let Some(directory) = criu_directory() {
+                    command.env("PATH", search_path(&directory));
+                }
+                command
             }
-            return command;
+            Criu => runc(self.t),
+            Runc => with_floe(self.t, "runc"),
+            Crun => with_floe(self.t, "crun"),
         }
-        runc(self.t)
     }
 
     /// Runs `RUNTIME ARGUMENTS... ID`.
@@ -253,9 +348,9 @@ impl<'a> Subject<'a> {
         self.dumps += 1;
         let images = self.images();
         let path = images.to_str().expect("utf-8");
-        let options =
-            ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks", "--link-remap"];
-        let arguments = [&["checkpoint"], &options[..], arguments].concat();
+        let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
+        let link_remap = if self.runtime == Crun { &[][..] } else { &["--link-remap"] };
+        let arguments = [&["checkpoint"], &options[..], link_remap, arguments].concat();
         for tries_left in (0..3).rev() {
             fs::create_dir(&images).expect("mkdir");
             let output = self.call(&arguments);
@@ -291,7 +386,7 @@ impl<'a> Subject<'a> {
             let mut command = self.command();
             command
                 .arg("checkpoint")
-                .args(["--leave-running", "--link-remap"])
+                .args(["--leave-running", "--link-remap", "--tcp-established"])
                 .arg("--image-path")
                 .arg(&images)
                 .arg(&self.bundle.id);
@@ -335,7 +430,7 @@ impl<'a> Subject<'a> {
 impl Drop for Subject<'_> {
     /// A test ends its own runtime's containers, not the peer's.
     fn drop(&mut self) {
-        if self.runtime == Runtime::Criu {
+        if self.runtime != Floe {
             let _ =
                 self.command().args(["delete", "--force", &self.bundle.id]).stderr(Stdio::null()).status();
         }

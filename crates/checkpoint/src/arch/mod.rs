@@ -5,5 +5,6 @@ mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{
-    MARCH, ask_for_permitted_components, asked_for, code_before_call, permit_components, thread_info, tiles,
+    MARCH, ask_for_permitted_components, asked_for, code_before_call, jump, permit_components, thread_info,
+    tiles,
 };

@@ -52,6 +52,14 @@ pub(crate) fn thread_info(
     }
 }
 
+/// Code of a jump to an address, which a function may begin with: it uses a register that is nobody's then.
+pub(crate) fn jump(to: u64) -> [u8; 12] {
+    // movabs $to, %rax; jmp *%rax
+    let mut code = [0x48, 0xb8, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xe0];
+    code[2..10].copy_from_slice(&to.to_le_bytes());
+    code
+}
+
 /// Adds the call that tells which components of XSAVE a process may use.
 pub(crate) fn ask_for_permitted_components(batch: &mut Batch) -> Place {
     const ARCH_GET_XCOMP_PERM: u64 = 0x1022;

@@ -1,20 +1,30 @@
-//! Files that are nothing but a state in the kernel: eventfd, signalfd, timerfd, epoll. /proc says it all.
+//! Files that are nothing but a state in the kernel: eventfd, signalfd, timerfd, epoll. /proc says it all, except on old
+//! kernels which eventfds are semaphores; those are asked last ([`Eventfd`]).
 
 use super::{Descriptor, Files, Open, entry};
 use crate::error::{At, Error, Result};
+use crate::guardian::Guardian;
 use crate::proc::{self, Fdinfo};
 use images::messages::{
     EventfdFileEntry, EventpollFileEntry, EventpollTfdEntry, FdTypes, FileEntry, SignalfdEntry, TimerfdEntry,
 };
-use std::os::fd::AsFd;
+use std::cmp::Ordering;
+use std::fs::File;
+use std::io::Write;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 impl Files<'_> {
     pub(super) fn eventfd(&mut self, open: &Open) -> Result<FileEntry> {
         let counter = value(open, "eventfd-count")?;
         let counter = u64::from_str_radix(counter, 16).map_err(|_| unexpected(open, "eventfd-count"))?;
-        // FIXME: an error when 6.5 is the oldest supported kernel; before, it is not shown.
-        if open.info.value("eventfd-semaphore").is_some_and(|value| value != "0") {
-            self.side.semaphores.insert(open.id);
+        match open.info.value("eventfd-semaphore") {
+            Some("0") => {}
+            Some(_) => drop(self.side.semaphores.insert(open.id)),
+            // FIXME: an error when 6.5 is the oldest supported kernel; before, it is not shown.
+            None => {
+                let file = open.file.try_clone().at(|| format!("{}: copy it", open.owner))?;
+                self.eventfds.push(Eventfd { id: open.id, owner: open.owner.clone(), file });
+            }
         }
         let efd = EventfdFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, counter };
         Ok(FileEntry { efd: Some(Box::new(efd)), ..entry(FdTypes::Eventfd, open.id) })
@@ -100,6 +110,51 @@ impl Files<'_> {
     }
 }
 
+/// An eventfd of which /proc does not tell whether it is a semaphore.
+#[derive(Debug)]
+pub(crate) struct Eventfd {
+    pub(crate) id: u32,
+    owner: String,
+    file: File,
+}
+
+impl Eventfd {
+    /// Whether it was made with `EFD_SEMAPHORE`.
+    pub(crate) fn is_semaphore(&self, guardian: &Guardian) -> Result<bool> {
+        let answer = guardian.look_at_eventfd(self.file.as_fd());
+        answer.map_err(|error| Error::new(format!("{}: {error}", self.owner)))
+    }
+}
+
+/// Whether a read takes only one of what an eventfd counts. The counter is as before afterwards; who waits for it by epoll(7)
+/// with `EPOLLET` may be told of it once more.
+pub(crate) fn look_at_eventfd(eventfd: BorrowedFd<'_>) -> Result<bool> {
+    let what = || "look at how its counter is read".to_owned();
+    let info = Fdinfo::of(std::process::id() as i32, eventfd.as_raw_fd())?;
+    let counter = info.value("eventfd-count").and_then(|count| u64::from_str_radix(count, 16).ok());
+    let counter = counter.ok_or_else(|| Error::new(format!("{}: /proc does not tell it", what())))?;
+    if counter == u64::MAX {
+        // Only the kernel counts as far; nobody can put that back.
+        return Err(Error::new(format!("{}: it has overflowed", what())));
+    }
+    let mut file = File::from(eventfd.try_clone_to_owned().at(what)?);
+    let mut add = |count: u64| file.write_all(&count.to_ne_bytes()).at(what);
+    let take = || sys::inspect::take_events(eventfd).at(what);
+    // One of it and all of it must not be the same.
+    let added = 2_u64.saturating_sub(counter);
+    if added > 0 {
+        add(added)?;
+    }
+    let taken = take()?;
+    match taken.cmp(&added) {
+        Ordering::Greater => add(taken - added)?,
+        Ordering::Equal => {}
+        // One of the two is left.
+        Ordering::Less => drop(take()?),
+    }
+    Ok(taken == 1)
+}
+
 /// "tfd:        5 events:       1d data: ffffffffffffffff pos:0 ino:61af sdev:7"
 fn watched(id: u32, line: &str) -> Option<EventpollTfdEntry> {
     let word = |key: &str| line.split(key).nth(1)?.split_whitespace().next();
@@ -126,6 +181,23 @@ fn unexpected(open: &Open, key: &str) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use nix::sys::eventfd::{EfdFlags, EventFd};
+
+    #[test]
+    fn a_semaphore_by_its_reads() {
+        let max = u64::MAX - 1;
+        for (counter, is_semaphore) in
+            [0, 1, 2, 3, 0x1_0000_0001, max].map(|n| [(n, true), (n, false)]).concat()
+        {
+            let flags = if is_semaphore { EfdFlags::EFD_SEMAPHORE } else { EfdFlags::empty() };
+            let eventfd = EventFd::from_flags(flags | EfdFlags::EFD_NONBLOCK).expect("an eventfd");
+            eventfd.write(counter).expect("write");
+            let found = look_at_eventfd(eventfd.as_fd()).expect("an answer");
+            let info = Fdinfo::of(std::process::id() as i32, eventfd.as_fd().as_raw_fd()).expect("fdinfo");
+            let left = info.value("eventfd-count").expect("a counter");
+            assert_eq!((found, left), (is_semaphore, &*format!("{counter:x}")), "{counter:x}");
+        }
+    }
 
     #[test]
     fn a_watched_descriptor() {

@@ -1,21 +1,18 @@
 //! ip(7) and netlink(7) sockets, by their own options: TCP that listens, UDP, raw.
 
-use super::sockets::{Socket, options};
+use super::sockets::{Socket, options, socket_refused};
 use super::{Files, Open, entry};
 use crate::error::{At, Error, Result};
+use crate::network_lock::Ends;
 use crate::target::NamespaceKind;
+use crate::tcp::{self, CLOSE, Connection, ESTABLISHED, LISTEN};
 use images::messages::{
     FdTypes, FileEntry, InetSkEntry, IpOptsEntry, IpOptsRawEntry, NetlinkSkEntry, TcpOptsEntry,
 };
+use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
-use sys::socket::{address, option, option_number};
-
-/// States of sockets (net/tcp_states.h).
-const ESTABLISHED: u8 = 1;
-const SYN_RECV: u8 = 3;
-pub(super) const CLOSE: u8 = 7;
-const LISTEN: u8 = 10;
+use sys::socket::{address, network_namespace, option, option_number};
 
 /// An address of a socket: words in network order, and the port.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,44 +35,23 @@ impl Address {
     }
 }
 
-/// The state of a TCP socket and how many connections may wait at it; both are in struct tcp_info.
-pub(super) fn tcp_state(fd: BorrowedFd<'_>) -> sys::Result<(u8, u32)> {
-    // tcpi_sacked is sk_max_ack_backlog of a socket that listens.
-    const SACKED: usize = 28;
-    let info = option(fd, libc::IPPROTO_TCP, libc::TCP_INFO, 104)?;
-    let backlog = info
-        .get(SACKED..SACKED + 4)
-        .map_or(0, |word| u32::from_le_bytes(word.try_into().expect("four bytes")));
-    Ok((info.first().copied().unwrap_or(CLOSE), backlog))
-}
-
-/// Whether TCP holds a connection that others know of.
-pub(super) fn is_connection(state: u8) -> bool {
-    ![CLOSE, LISTEN].contains(&state)
-}
-
-/// Whether one side has said that it is done.
-pub(super) fn is_closing(state: u8) -> bool {
-    state > SYN_RECV && is_connection(state)
-}
-
 impl Files<'_> {
     pub(super) fn inet_socket(&mut self, open: &Open, socket: Socket) -> Result<FileEntry> {
         let fd = open.file.as_fd();
         let what = || format!("{}: its state", open.owner);
         let own = Address::parse(&address(fd, false).at(what)?, socket.family);
-        let peer = address(fd, true).ok().map(|bytes| Address::parse(&bytes, socket.family));
         let is_tcp = socket.is_tcp();
-        let (state, backlog) = match is_tcp {
-            true => tcp_state(fd).at(what)?,
-            false => (if peer.is_some() { ESTABLISHED } else { CLOSE }, 0),
-        };
-        if is_tcp && is_connection(state) && !self.surroundings.tcp_close {
-            return Err(Error::new(format!(
-                "{}: an established TCP connection is not supported; use --tcp-close",
-                open.owner
-            )));
+        if let Some(refused) = socket_refused(fd, self.surroundings.options).at(what)? {
+            return Err(Error::new(format!("{}: {}; {}", open.owner, refused.reason, refused.remedy)));
         }
+        let (state, backlog) = match is_tcp {
+            true => tcp::info(fd).map(|info| (info.state, info.backlog)).at(what)?,
+            false => (if address(fd, true).is_ok() { ESTABLISHED } else { CLOSE }, 0),
+        };
+        // One that has ended may have something to be read.
+        let is_kept = is_tcp && state != LISTEN && self.connection(open, socket)?;
+        let peer = if state == CLOSE && !is_kept { None } else { peer_address(fd, socket.family) };
+        let peer = peer.map(|bytes| Address::parse(&bytes, socket.family));
         let nowhere = Address { words: vec![0; own.words.len()], port: 0 };
         let peer = peer.unwrap_or(nowhere);
         let isk = InetSkEntry {
@@ -105,6 +81,33 @@ impl Files<'_> {
             ..InetSkEntry::default()
         };
         Ok(FileEntry { isk: Some(Box::new(isk)), ..entry(FdTypes::Inetsk, open.id) })
+    }
+
+    /// Notes a connection, which is looked at last (`tcp.rs`), if it is to be kept.
+    fn connection(&mut self, open: &Open, socket: Socket) -> Result<bool> {
+        let options = self.surroundings.options;
+        let fd = open.file.as_fd();
+        let peer = peer_address(fd, socket.family).filter(|_| options.tcp_established && !options.tcp_close);
+        let Some(peer) = peer else { return Ok(false) };
+        let what = || format!("{}: its connection", open.owner);
+        let own = tcp::socket_address(&address(fd, false).at(what)?);
+        let (Some(own), Some(peer)) = (own, tcp::socket_address(&peer)) else {
+            return Err(Error::new(format!("{}: its addresses are unknown", what())));
+        };
+        let namespace = File::from(network_namespace(fd).at(what)?).metadata().at(what)?.ino();
+        if self.surroundings.namespaces.id_of(namespace)
+            != Some(self.surroundings.namespaces.id(NamespaceKind::Net))
+        {
+            return Err(Error::new(format!("{}: its network namespace is not the container's", what())));
+        }
+        self.connections.push(Connection {
+            owner: open.owner.clone(),
+            id: open.id,
+            ino: open.metadata.ino() as u32,
+            socket: fd.try_clone_to_owned().at(what)?,
+            ends: Ends::new(own, peer),
+        });
+        Ok(true)
     }
 
     pub(super) fn netlink_socket(&mut self, open: &Open, socket: Socket) -> Result<FileEntry> {
@@ -142,6 +145,16 @@ impl Files<'_> {
             open.owner
         )))
     }
+}
+
+/// Whom a socket is or was connected to; getpeername(2) tells only the first.
+fn peer_address(fd: BorrowedFd<'_>, family: i32) -> Option<Vec<u8>> {
+    // The kernel takes no more than the address has.
+    let len = match family {
+        libc::AF_INET => size_of::<libc::sockaddr_in>(),
+        _ => size_of::<libc::sockaddr_in6>(),
+    };
+    option(fd, libc::SOL_SOCKET, libc::SO_PEERNAME, len).ok()
 }
 
 fn ip_options(fd: BorrowedFd<'_>, socket: Socket) -> sys::Result<IpOptsEntry> {
@@ -190,8 +203,10 @@ mod tests {
         let v4 = [2, 0, 0x1b, 0x59, 127, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0];
         assert_eq!(Address::parse(&v4, libc::AF_INET), Address { words: vec![0x0100007f], port: 7001 });
         let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
-        let (state, backlog) = tcp_state(listener.as_fd()).expect("a state");
-        assert!(state == LISTEN && backlog > 0, "{state} {backlog}");
-        assert!(!is_connection(state));
+        let info = tcp::info(listener.as_fd()).expect("a state");
+        assert!(info.state == LISTEN && info.backlog > 0 && info.waiting == 0, "{info:?}");
+        let _client =
+            std::net::TcpStream::connect(listener.local_addr().expect("an address")).expect("connected");
+        assert_eq!(tcp::info(listener.as_fd()).expect("a state").waiting, 1);
     }
 }

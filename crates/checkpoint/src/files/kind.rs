@@ -21,6 +21,8 @@ pub(crate) enum Kind {
     MemFd,
     Terminal,
     Namespace,
+    /// Only the device of its file system tells it from others that are named: `QueueFiles::has`.
+    MessageQueue,
 }
 
 /// Devices by their major number (Documentation/admin-guide/devices.txt).

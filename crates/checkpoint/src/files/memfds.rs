@@ -4,10 +4,19 @@ use super::{Files, Open, entry};
 use crate::error::{At, Result};
 use images::messages::{FdTypes, FileEntry, MemfdFileEntry, MemfdInodeEntry};
 use nix::fcntl::{FcntlArg, fcntl};
+use nix::sys::statfs::{HUGETLBFS_MAGIC, fstatfs};
 use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
+
+/// The flags of memfd_create(2) for a file in huge pages, with their size.
+fn huge_pages(file: &File) -> nix::Result<Option<u32>> {
+    let fs = fstatfs(file)?;
+    let is_huge = fs.filesystem_type() == HUGETLBFS_MAGIC;
+    let size = |bytes: u64| bytes.trailing_zeros() << libc::MFD_HUGE_SHIFT;
+    Ok(is_huge.then(|| libc::MFD_HUGETLB | size(fs.block_size() as u64)))
+}
 
 impl Files<'_> {
     pub(super) fn memfd(&mut self, open: &Open, id: u32) -> Result<FileEntry> {
@@ -42,7 +51,7 @@ impl Files<'_> {
             shmid,
             seals: seals as u32,
             inode_id,
-            hugetlb_flag: None,
+            hugetlb_flag: huge_pages(&file).at(|| format!("{}: its file system", open.owner))?,
             mode: Some(open.metadata.mode()),
         });
         self.shared.insert(shmid.into(), file);

@@ -9,14 +9,16 @@ mod kind;
 mod locks;
 mod memfds;
 mod pipes;
+mod queues;
 mod regular;
 mod sockets;
 mod terminals;
 mod unix;
 mod watches;
 
+pub(crate) use anonymous::{Eventfd, look_at_eventfd};
 pub(crate) use kind::Kind;
-pub(crate) use sockets::{SocketRefused, socket_refused};
+pub(crate) use sockets::{SocketRefused, filter_of_kernel, keeps_connection, socket_refused};
 pub(crate) use terminals::Controlling;
 pub(crate) use unix::{Signed, UnixSockets, senders};
 
@@ -25,13 +27,15 @@ use crate::error::{At, Error, Result};
 use crate::guardian::Guardian;
 use crate::links::Links;
 use crate::memory::SharedMemory;
+use crate::message_queues::{Queue, QueueFiles};
 use crate::mounts::Mounts;
 use crate::namespaces::Ids;
 use crate::proc::{self, Fdinfo};
 use crate::shared::Sorted;
 use crate::snapshot::{Ghost, Side};
-use crate::target::Externals;
+use crate::target::{DumpOptions, Externals};
 use crate::task::Numbers;
+use crate::tcp::Connection;
 use crate::tree::Member;
 use images::messages::{
     FdTypes, FdinfoEntry, FileEntry, FileLockEntry, FownEntry, MemfdInodeEntry, PipeDataEntry,
@@ -63,6 +67,12 @@ pub(crate) struct Files<'a> {
     pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
     /// Those of them with credentials.
     pub(crate) signed: Vec<Signed>,
+    /// Message queues, those that have no name any more behind the others. Their content is looked at last.
+    pub(crate) message_queues: Vec<Queue>,
+    /// Connections of TCP, of which the same is true.
+    pub(crate) connections: Vec<Connection>,
+    /// Those that may be semaphores, looked at last too.
+    pub(crate) eventfds: Vec<Eventfd>,
     pub(crate) terminals: Vec<TtyInfoEntry>,
     pub(crate) terminal_data: Vec<TtyDataEntry>,
     /// Whether we may put back what we take from terminals; not known before there is one.
@@ -94,8 +104,9 @@ pub(crate) struct Surroundings<'a> {
     pub(crate) namespaces: &'a Ids,
     /// Removes what is made for the dump when we cannot.
     pub(crate) guardian: &'a Guardian,
-    /// Connections of TCP are dumped as closed ones.
-    pub(crate) tcp_close: bool,
+    pub(crate) options: &'a DumpOptions<'a>,
+    /// Where the container's message queues are.
+    pub(crate) queues: Option<&'a QueueFiles>,
     /// The unix sockets of the container's network namespace.
     pub(crate) unix: &'a UnixSockets,
     /// Of processes: a terminal, its session and its foreground process group.
@@ -125,7 +136,7 @@ pub(crate) struct Open {
 }
 
 impl<'a> Files<'a> {
-    pub(crate) fn new(surroundings: Surroundings<'a>) -> Files<'a> {
+    pub(crate) fn new(surroundings: Surroundings<'a>, message_queues: Vec<Queue>) -> Files<'a> {
         Files {
             entries: BTreeMap::new(),
             last_id: 0,
@@ -137,6 +148,9 @@ impl<'a> Files<'a> {
             locks: Vec::new(),
             queues: Vec::new(),
             signed: Vec::new(),
+            message_queues,
+            connections: Vec::new(),
+            eventfds: Vec::new(),
             terminals: Vec::new(),
             terminal_data: Vec::new(),
             can_put: None,
@@ -189,7 +203,10 @@ impl<'a> Files<'a> {
         let open = Open { owner, descriptor, id, file, metadata, info, link };
         if is_new {
             self.last_id = next;
-            let kind = Kind::of(&open.link, &open.metadata);
+            let kind = match self.surroundings.queues {
+                Some(queues) if queues.has(&open.metadata) => Ok(Kind::MessageQueue),
+                _ => Kind::of(&open.link, &open.metadata),
+            };
             let kind = kind.map_err(|reason| Error::new(format!("{}: {reason}", open.owner)))?;
             let entry = self.entry(kind, &open)?;
             self.entries.insert(id, entry);
@@ -226,6 +243,7 @@ impl<'a> Files<'a> {
             Kind::MemFd => self.memfd(open, open.id),
             Kind::Socket => self.socket(open),
             Kind::Terminal => self.terminal(open),
+            Kind::MessageQueue => self.message_queue(open),
         }
     }
 

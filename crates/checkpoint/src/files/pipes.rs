@@ -36,7 +36,7 @@ impl Files<'_> {
 
     /// Whether a file was given to the container from outside.
     pub(super) fn is_external(&self, open: &Open) -> bool {
-        self.surroundings.externals.file(open.metadata.dev(), open.metadata.ino()).is_some()
+        self.surroundings.externals.file(&open.metadata, open.info.mnt_id).is_some()
     }
 }
 

@@ -4,6 +4,7 @@
 use super::{Files, Open, Surroundings, entry};
 use crate::error::{At, Error, Result};
 use crate::snapshot::{Ghost, GhostChunk};
+use crate::target::FileIdentity;
 use images::messages::{
     FdTypes, FileEntry, GhostFileEntry, RegFileEntry, RemapFilePathEntry, RemapType, Timeval,
 };
@@ -22,7 +23,8 @@ impl Files<'_> {
         let is_linked = open.metadata.nlink() > 0 && link.ends_with(DELETED) && !self.leads_to(open, link);
         let is_deleted = open.metadata.nlink() == 0 || is_linked;
         let path = link.strip_suffix(DELETED).filter(|_| is_deleted).unwrap_or(link);
-        let Some(mount) = self.surroundings.mounts.find(open.info.mnt_id) else {
+        let mount = self.surroundings.mounts.find(open.info.mnt_id);
+        let Some(mount) = mount.filter(|_| !self.is_named_as_external(open)) else {
             return self.external(open, id);
         };
         if open.metadata.nlink() == 0 {
@@ -46,10 +48,16 @@ impl Files<'_> {
         Ok(FileEntry { reg: Some(Box::new(reg)), ..entry(FdTypes::Reg, id) })
     }
 
+    /// Whether a file is from outside although the container has a path to it.
+    fn is_named_as_external(&self, open: &Open) -> bool {
+        let file = self.surroundings.externals.file(&open.metadata, open.info.mnt_id);
+        file.is_some_and(|file| !matches!(file.identity, FileIdentity::Inode { .. }))
+    }
+
     /// The entry of a file from outside, which has a key in place of a name and keeps nothing of its own but its id: what
     /// takes its place has an offset and flags.
     fn external(&self, open: &Open, id: u32) -> Result<FileEntry> {
-        let Some(file) = self.surroundings.externals.file(open.metadata.dev(), open.metadata.ino()) else {
+        let Some(file) = self.surroundings.externals.file(&open.metadata, open.info.mnt_id) else {
             return Err(Error::new(format!(
                 "{}: {} is on a mount that the container does not have",
                 open.owner,

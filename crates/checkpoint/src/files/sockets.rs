@@ -1,8 +1,9 @@
 //! Sockets: what all kinds have, and which kinds there are.
 
-use super::{Files, Open, inet};
+use super::{Files, Open};
 use crate::error::{At, Error, Result};
 use crate::target::DumpOptions;
+use crate::tcp::{self, LISTEN};
 use images::messages::{FileEntry, SkOptsEntry};
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::socket::{option, option_number};
@@ -71,15 +72,42 @@ pub(crate) fn socket_refused(
     if let Some(reason) = socket.refused() {
         return Ok(Some(SocketRefused { reason, remedy: "", is_momentary: false }));
     }
-    let state = if socket.is_tcp() { inet::tcp_state(fd)?.0 } else { inet::CLOSE };
-    if inet::is_connection(state) && !options.tcp_close {
+    if !socket.is_tcp() {
+        return Ok(None);
+    }
+    let info = tcp::info(fd)?;
+    let (are_kept, are_closed) = (options.tcp_established, options.tcp_close);
+    if tcp::is_connection(info.state) && !are_kept && !are_closed {
         return Ok(Some(SocketRefused {
-            reason: "an established TCP connection is not supported".to_owned(),
-            remedy: "use --tcp-close",
-            is_momentary: inet::is_closing(state),
+            reason: "an established TCP connection".to_owned(),
+            remedy: "use --tcp-established, or --tcp-close",
+            is_momentary: tcp::is_closing(info.state),
         }));
     }
+    if info.state == LISTEN && info.waiting > 0 && !options.tcp_skip_in_flight && !are_closed {
+        return Ok(Some(SocketRefused {
+            reason: format!("TCP connections wait to be accepted: {}", info.waiting),
+            remedy: "use --tcp-skip-in-flight",
+            is_momentary: true,
+        }));
+    }
+    if tcp::is_connection(info.state) && are_kept && !are_closed {
+        let protocol = upper_protocol(fd);
+        if !protocol.is_empty() {
+            let reason = format!(
+                "a TCP connection with {} in the kernel is not supported",
+                String::from_utf8_lossy(&protocol)
+            );
+            return Ok(Some(SocketRefused { reason, remedy: "use --tcp-close", is_momentary: false }));
+        }
+    }
     Ok(None)
+}
+
+/// Whether a socket has a connection that is to be kept.
+pub(crate) fn keeps_connection(fd: BorrowedFd<'_>, options: &DumpOptions<'_>) -> sys::Result<bool> {
+    let is_kept = options.tcp_established && !options.tcp_close && Socket::of(fd)?.is_tcp();
+    Ok(is_kept && tcp::is_connection(tcp::info(fd)?.state))
 }
 
 impl Files<'_> {
@@ -125,7 +153,7 @@ pub(super) fn options(open: &Open, socket: Socket) -> Result<SkOptsEntry> {
             so_dontroute: is_set(libc::SO_DONTROUTE)?,
             so_no_check: is_set(libc::SO_NO_CHECK)?,
             so_bound_dev: device(fd)?,
-            so_filter: sys::socket::filter(fd)?,
+            so_filter: sys::socket::filter(fd)?.into_iter().map(filter_of_images).collect(),
             so_reuseport: is_set(libc::SO_REUSEPORT)?,
             so_broadcast: is_set(libc::SO_BROADCAST)?,
             so_keepalive: is_set(libc::SO_KEEPALIVE)?,
@@ -137,6 +165,25 @@ pub(super) fn options(open: &Open, socket: Socket) -> Result<SkOptsEntry> {
         })
     };
     read().at(|| format!("{}: its options", open.owner))
+}
+
+/// What the kernel does on top of TCP: `tls`, `espintcp` and the like; empty for nothing.
+fn upper_protocol(fd: BorrowedFd<'_>) -> Vec<u8> {
+    let name = option(fd, libc::IPPROTO_TCP, libc::TCP_ULP, 16).unwrap_or_default();
+    name.into_iter().take_while(|byte| *byte != 0).collect()
+}
+
+/// An instruction of a filter: in the images its code, where to jump, and its number come from the left, in a struct
+/// sock_filter from the right.
+fn filter_of_images(instruction: u64) -> u64 {
+    let (code, jumps, number) = (instruction & 0xffff, instruction >> 16 & 0xffff, instruction >> 32);
+    code << 48 | u64::from((jumps as u16).swap_bytes()) << 32 | number
+}
+
+/// A struct sock_filter out of an instruction of the images.
+pub(crate) fn filter_of_kernel(instruction: u64) -> u64 {
+    let (code, jumps, number) = (instruction >> 48, instruction >> 32 & 0xffff, instruction & 0xffff_ffff);
+    code | u64::from((jumps as u16).swap_bytes()) << 16 | number << 32
 }
 
 fn time(fd: BorrowedFd<'_>, name: i32) -> sys::Result<(u64, u64)> {
@@ -159,4 +206,18 @@ fn device(fd: BorrowedFd<'_>) -> sys::Result<Option<Vec<u8>>> {
     };
     let name: Vec<u8> = name.into_iter().take_while(|byte| *byte != 0).collect();
     Ok(Some(name).filter(|name| !name.is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn filters_are_as_the_kernel_has_them() {
+        // BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, 0x01020304, 5, 6), as CRIU writes it
+        let image = 0x0015_0506_0102_0304;
+        let bytes = filter_of_kernel(image).to_le_bytes();
+        assert_eq!(bytes, [0x15, 0, 5, 6, 4, 3, 2, 1]);
+        assert_eq!(filter_of_images(u64::from_le_bytes(bytes)), image);
+    }
 }

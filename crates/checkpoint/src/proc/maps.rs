@@ -15,6 +15,8 @@ pub(crate) struct Mapping {
     pub(crate) ino: u64,
     /// A path, `[heap]`, or nothing.
     pub(crate) name: Vec<u8>,
+    /// Bytes of its pages: more than usual in huge pages of hugetlbfs.
+    pub(crate) page_size: u64,
     /// pkeys(7); 0 is what all memory has.
     pub(crate) protection_key: u32,
     /// `VmFlags`: words of two letters.
@@ -40,6 +42,11 @@ impl Mapping {
                 (line.strip_prefix("ProtectionKey:"), mappings.last_mut())
             {
                 mapping.protection_key = number.trim().parse().unwrap_or(0);
+            } else if let (Some(size), Some(mapping)) =
+                (line.strip_prefix("KernelPageSize:"), mappings.last_mut())
+            {
+                let kilobytes = size.trim().strip_suffix(" kB").and_then(|size| size.parse::<u64>().ok());
+                mapping.page_size = kilobytes.unwrap_or(0) * 1024;
             }
         }
         Ok(mappings)
@@ -60,6 +67,7 @@ impl Mapping {
             offset: u64::from_str_radix(offset, 16).ok()?,
             ino: words.next()?.parse().ok()?,
             name: unescape(words.next().unwrap_or_default().trim_start()),
+            page_size: 0,
             protection_key: 0,
             flags: Vec::new(),
         })

@@ -19,6 +19,8 @@ pub(crate) struct Status {
     pub(crate) pid_depth: usize,
     /// In kilobytes: pages that something in the kernel holds on to.
     pub(crate) pinned_kb: u64,
+    /// In kilobytes: memory that is no file's.
+    pub(crate) anonymous_kb: u64,
     pub(crate) blocked: u64,
     pub(crate) inheritable: u64,
     pub(crate) permitted: u64,
@@ -61,6 +63,7 @@ impl Status {
                 "NSpgid" => status.pgid = last()?,
                 "NSsid" => status.sid = last()?,
                 "VmPin" => status.pinned_kb = value.split(' ').next()?.parse().ok()?,
+                "RssAnon" => status.anonymous_kb = value.split(' ').next()?.parse().ok()?,
                 "SigBlk" => status.blocked = set()?,
                 "CapInh" => status.inheritable = set()?,
                 "CapPrm" => status.permitted = set()?,

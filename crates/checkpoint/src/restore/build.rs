@@ -1,7 +1,8 @@
 //! What all steps of a restore work with: the snapshot, and tasks that do what they are told.
 
 use super::layout::{Layout, mappings};
-use super::memory::PageFiles;
+use super::pages::PageFiles;
+use super::tcp::Connections;
 use super::{credentials, privileges};
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
@@ -32,8 +33,14 @@ pub(super) struct Build<'a> {
     pub(super) open: BTreeMap<u32, i32>,
     /// The same for what is mapped with other access, `O_ACCMODE`.
     pub(super) mapped: BTreeMap<(u32, u32), i32>,
+    /// Shared memory in huge pages by its id: files, and as which descriptors.
+    pub(super) huge: BTreeMap<u64, i32>,
     /// Other ends of unix sockets that nobody has, by the id of the socket.
     pub(super) lost: BTreeMap<u32, i32>,
+    /// Connections of TCP that wait for the tasks to run.
+    pub(super) connections: Connections,
+    /// The master of a new terminal for the tasks.
+    pub(super) console: Option<OwnedFd>,
     /// Places in use by processes that are not of the snapshot.
     helpers: BTreeSet<usize>,
     /// What the tasks may have while they are built, a bit for each capability.
@@ -65,11 +72,19 @@ impl<'a> Build<'a> {
             pidfd,
             open,
             mapped,
+            huge: BTreeMap::new(),
             lost,
+            connections: Connections::default(),
+            console: None,
             helpers: BTreeSet::new(),
             capabilities: 0,
             lowered: None,
         })
+    }
+
+    /// A descriptor of the first task behind those of the image's files.
+    pub(super) fn next_number(&self) -> i32 {
+        self.layout.files + (self.snapshot.files.len() + self.mapped.len() + self.huge.len()) as i32
     }
 
     pub(super) fn tasks(&self) -> impl Iterator<Item = (usize, &'a Task)> + use<'a> {

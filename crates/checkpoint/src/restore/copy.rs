@@ -2,24 +2,16 @@
 //! the kernel writes first. A task that read its own pages would be one thread, and would make each page empty before.
 
 use super::build::Build;
-use super::memory::Run;
-use crate::error::{At, Error, Result};
+use super::pages::Run;
+use crate::error::{At, Result};
+use crate::parallel;
 use inject::Batch;
-use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::num::NonZero;
 use std::ops::Range;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::thread;
-use sys::userfault::{self, Mode, USERFAULTFD, View};
+use std::os::fd::{AsFd, AsRawFd};
+use sys::userfault::{self, Mode, USERFAULTFD};
 
-/// Bytes that are copied at a time.
-const CHUNK: u64 = 1 << 20;
-/// Bytes that are worth threads.
+/// Bytes that are worth a userfaultfd.
 const LARGE: u64 = 8 << 20;
-/// More threads than these only wait for memory.
-const MOST_THREADS: usize = 4;
 
 /// Copies runs of pages into new anonymous memory of a task, which lies in `ranges`. False where that is not worth it, or
 /// not possible; nothing has changed then.
@@ -62,55 +54,38 @@ fn copy_through(
     if begun.and_then(|()| ranges.iter().try_for_each(register)).is_err() {
         return Ok(false);
     }
-    let mut views = BTreeMap::new();
-    for run in runs {
-        if let Entry::Vacant(vacant) = views.entry(run.file.as_raw_fd()) {
-            vacant.insert(View::of(run.file).at(|| "map pages".to_owned())?);
+    let mut parts: Vec<Part<'_>> = runs.iter().copied().flat_map(Part::of).collect();
+    parts.sort_by_key(|part| (part.run.file.file().as_raw_fd(), part.piece));
+    let is_together = |a: &Part<'_>, b: &Part<'_>| a.piece == b.piece && std::ptr::eq(a.run.file, b.run.file);
+    let pieces: Vec<&[Part<'_>]> = parts.chunk_by(is_together).collect();
+    let work = |nth: usize, buffer: &mut Vec<u8>| {
+        let (file, piece) = (pieces[nth][0].run.file, pieces[nth][0].piece);
+        let bytes = file.read(piece, buffer)?;
+        let begin = file.piece(piece).start;
+        for Run { start, size, at, .. } in pieces[nth].iter().map(|part| part.run) {
+            let copied =
+                userfault::copy(userfaultfd, start, &bytes[(at - begin) as usize..][..size as usize]);
+            copied.at(|| format!("copy {size} bytes of pages to {start:#x}"))?;
         }
-    }
-    let chunks: Vec<Run<'_>> = runs.iter().copied().flat_map(in_chunks).collect();
-    let copies =
-        Copies { userfaultfd, views, chunks, next: AtomicUsize::new(0), has_failed: AtomicBool::new(false) };
-    let count = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_THREADS);
-    thread::scope(|scope| {
-        let others: Vec<_> = (1..count).map(|_| scope.spawn(|| copies.work())).collect();
-        let own = copies.work();
-        others.into_iter().fold(own, |result, other| result.and(other.join().expect("a copy does not panic")))
-    })?;
+        Result::Ok(())
+    };
+    build.pages.copying(|| parallel::for_each(pieces.len(), work, &mut || ()))?;
     Ok(true)
 }
 
-fn in_chunks(run: Run<'_>) -> impl Iterator<Item = Run<'_>> {
-    (0..run.size).step_by(CHUNK as usize).map(move |done| Run {
-        start: run.start + done,
-        size: (run.size - done).min(CHUNK),
-        at: run.at + done,
-        ..run
-    })
+/// What lies in one piece of a file.
+struct Part<'a> {
+    piece: usize,
+    run: Run<'a>,
 }
 
-/// What several threads do.
-struct Copies<'a> {
-    userfaultfd: BorrowedFd<'a>,
-    /// By the numbers of their files.
-    views: BTreeMap<i32, View>,
-    chunks: Vec<Run<'a>>,
-    next: AtomicUsize,
-    has_failed: AtomicBool,
-}
-
-impl Copies<'_> {
-    fn work(&self) -> Result<()> {
-        while let Some(chunk) = self.chunks.get(self.next.fetch_add(1, Ordering::Relaxed)) {
-            if self.has_failed.load(Ordering::Relaxed) {
-                break;
-            }
-            let view = &self.views[&chunk.file.as_raw_fd()];
-            view.copy(self.userfaultfd, chunk.start, chunk.at, chunk.size).map_err(|errno| {
-                self.has_failed.store(true, Ordering::Relaxed);
-                Error::of_kernel(format!("copy {} bytes of pages to {:#x}", chunk.size, chunk.start), errno)
-            })?;
-        }
-        Ok(())
+impl<'a> Part<'a> {
+    fn of(run: Run<'a>) -> impl Iterator<Item = Part<'a>> {
+        let end = run.at + run.size;
+        run.file.pieces_of(&(run.at..end)).map(move |piece| {
+            let whole = run.file.piece(piece);
+            let (from, to) = (run.at.max(whole.start), end.min(whole.end));
+            Part { piece, run: Run { start: run.start + (from - run.at), size: to - from, at: from, ..run } }
+        })
     }
 }

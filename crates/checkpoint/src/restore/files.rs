@@ -2,7 +2,7 @@
 //! and put each one where they had it. So what was one open file for many is one again, its offset included.
 
 use super::build::Build;
-use super::{sockets, ttys};
+use super::{queues, sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
 use crate::policy;
@@ -19,6 +19,7 @@ const O_PATH: u32 = libc::O_PATH as u32;
 /// Flags of an open file that F_SETFL can change, without `O_ASYNC`: the kernel notes the descriptor with which that one is
 /// set, for `si_fd`, so it has to wait for the file's final number (`watch`).
 const CHANGEABLE: u32 = (libc::O_APPEND | libc::O_DIRECT | libc::O_NOATIME | libc::O_NONBLOCK) as u32;
+const NAMELESS: u32 = libc::O_TMPFILE as u32;
 const ACCESS: u32 = libc::O_ACCMODE as u32;
 /// Flags that a file can be opened with once more. None of them makes or empties a file.
 pub(super) const OPENING: u32 =
@@ -46,6 +47,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     sockets::open_all(build)?;
     ttys::open_all(build)?;
     open_memfds(build)?;
+    queues::open_all(build)?;
     for file in &build.snapshot.files {
         if !build.open.contains_key(&file.id) {
             open(build, file).map_err(|error| within(&describe(file), &error))?;
@@ -58,7 +60,6 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
 /// Opens files once more that are mapped with other access than they are open with, `vma_entry.fdflags`.
 fn open_mapped(build: &mut Build<'_>) -> Result<()> {
     let snapshot = build.snapshot;
-    let mut next = build.layout.files + snapshot.files.len() as i32;
     for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
         if mapping.status & (vma::FILE_PRIVATE | vma::FILE_SHARED) == 0 {
             continue;
@@ -74,13 +75,13 @@ fn open_mapped(build: &mut Build<'_>) -> Result<()> {
         if access == Some(key.1) || build.mapped.contains_key(&key) {
             continue;
         }
+        let next = build.next_number();
         let mut batch = Batch::new();
         let fd = reopen(&mut batch, number, key.1);
         batch.call("dup3", libc::SYS_dup3, &[fd.into(), next.into(), 0.into()]);
         batch.call("close", libc::SYS_close, &[fd.into()]);
         build.run(0, &batch).map_err(|error| within(&file.map(describe).unwrap_or_default(), &error))?;
         build.mapped.insert(key, next);
-        next += 1;
     }
     Ok(())
 }
@@ -144,6 +145,8 @@ impl Build<'_> {
 /// procfs is followed, because those lead to whatever this task has open, and out of its root.
 pub(super) fn open_name(batch: &mut Batch, name: Place, flags: u32) -> Call {
     let is_path = flags & O_PATH != 0;
+    // What was opened without a name is marked like a directory, which it is not.
+    let flags = if flags & NAMELESS == NAMELESS { flags & !NAMELESS } else { flags };
     let opening = match is_path {
         true => flags & OPENING_PATH,
         false => flags & OPENING | (libc::O_NONBLOCK | libc::O_NOCTTY) as u32,
@@ -628,7 +631,12 @@ fn open_memfds(build: &mut Build<'_>) -> Result<()> {
             batch.call("fchmod", libc::SYS_fchmod, &[fd.into(), (mode & 0o7777).into()]);
         }
         let fd = build.run(0, &batch).map_err(named)?.result(fd).unwrap_or(0) as i32;
-        fill_file(build, fd, u64::from(inode.shmid)).map_err(named)?;
+        let id = u64::from(inode.shmid);
+        let filled = match inode.hugetlb_flag {
+            Some(_) if inode.size > 0 => super::memory::fill_huge_file(build, fd, inode.size, id),
+            _ => fill_file(build, fd, id),
+        };
+        filled.map_err(named)?;
         let mut batch = Batch::new();
         // Pages are whole.
         batch.call("ftruncate", libc::SYS_ftruncate, &[fd.into(), inode.size.into()]);
@@ -664,7 +672,7 @@ fn fill_file(build: &mut Build<'_>, fd: i32, id: u64) -> Result<()> {
             let to = run.start + done;
             batch.call("lseek", libc::SYS_lseek, &[fd.into(), to.into(), libc::SEEK_SET.into()]);
             let len = (run.size - done).min(1 << 30);
-            let arguments = [fd.into(), run.file.as_raw_fd().into(), offset.into(), len.into()];
+            let arguments = [fd.into(), run.file.file().as_raw_fd().into(), offset.into(), len.into()];
             let sent = batch.call("sendfile", libc::SYS_sendfile, &arguments);
             match build.run(0, &batch)?.result(sent) {
                 Ok(0) | Err(_) => return Err(Error::new("its pages end early")),
@@ -803,6 +811,7 @@ fn owner(file: &FileEntry) -> Option<&FownEntry> {
         file.tfd.as_ref().map(|file| &file.fown),
         file.ify.as_ref().map(|file| &file.fown),
         file.memfd.as_ref().map(|file| &file.fown),
+        file.ext.as_ref().map(|file| &file.fown),
     ];
     kinds.into_iter().flatten().next()
 }

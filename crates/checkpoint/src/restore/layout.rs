@@ -1,6 +1,7 @@
 //! Where things are while tasks are built: addresses that are free in all of them, places in the nursery, numbers of
 //! descriptors that none of them has.
 
+use super::vdso::Jumps;
 use crate::error::{Error, Result};
 use crate::snapshot::{Snapshot, vma};
 use std::collections::BTreeMap;
@@ -12,6 +13,8 @@ pub(super) const LAST: u64 = 0x7fff_ffff_f000;
 const SEARCH: u64 = 0x1000_0000_0000;
 /// The most that /proc/sys/fs/nr_open can be.
 const DESCRIPTORS: u32 = 1 << 30;
+/// The size of huge pages in flags of mmap(2) and memfd_create(2).
+const HUGE_PAGE_SIZE: u32 = (libc::MAP_HUGE_MASK as u32) << libc::MAP_HUGE_SHIFT;
 /// For processes that exist only to make others.
 const HELPERS: usize = 16;
 
@@ -25,14 +28,24 @@ pub(super) struct Layout {
     pub(super) helpers: Range<usize>,
     /// Shared memory by its id, while there are no tasks that have it.
     pub(super) shared: BTreeMap<u64, Range<u64>>,
+    /// Shared memory in huge pages by its id.
+    pub(super) huge: BTreeMap<u64, HugePages>,
     /// All of it.
     pub(super) shared_all: Range<u64>,
     /// The descriptor of the first file; the others follow.
     pub(super) files: i32,
+    pub(super) jumps: Jumps,
+}
+
+/// Shared memory in huge pages: their size as a flag of memfd_create(2), and how many bytes it has.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HugePages {
+    pub(super) flags: u32,
+    pub(super) size: u64,
 }
 
 impl Layout {
-    pub(super) fn new(snapshot: &Snapshot) -> Result<Layout> {
+    pub(super) fn new(snapshot: &Snapshot, jumps: Jumps) -> Result<Layout> {
         let mut first = Vec::new();
         let mut mailboxes = 0;
         for task in &snapshot.tasks {
@@ -43,10 +56,17 @@ impl Layout {
         let mailboxes = helpers.end;
 
         let mut sizes: BTreeMap<u64, u64> = BTreeMap::new();
+        let mut huge: BTreeMap<u64, HugePages> = BTreeMap::new();
         for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
             if mapping.status & vma::ANON_SHARED != 0 && mapping.status & vma::SYSVIPC == 0 {
                 // Not beyond what a file can have, `memory::check`.
                 let end = mapping.pgoff + (mapping.end - mapping.start);
+                if mapping.flags & libc::MAP_HUGETLB as u32 != 0 {
+                    let flags = mapping.flags & HUGE_PAGE_SIZE;
+                    let size = end.max(huge.get(&mapping.shmid).map_or(0, |huge| huge.size));
+                    huge.insert(mapping.shmid, HugePages { flags, size });
+                    continue;
+                }
                 let size = sizes.entry(mapping.shmid).or_default();
                 *size = end.max(*size);
             }
@@ -70,7 +90,7 @@ impl Layout {
         }
         // Above the descriptors of the nursery, too.
         let files = last.max(255) as i32 + 1;
-        Ok(Layout { nursery, mailboxes, first, helpers, shared, shared_all: start..at, files })
+        Ok(Layout { nursery, mailboxes, first, helpers, shared, huge, shared_all: start..at, files, jumps })
     }
 
     /// The thread at a place of the nursery, by its id in the images; `None` for a helper.
@@ -85,7 +105,7 @@ impl Layout {
 }
 
 /// A range of addresses that no task has anything in, nor we.
-fn hole(snapshot: &Snapshot, size: u64) -> Result<u64> {
+pub(super) fn hole(snapshot: &Snapshot, size: u64) -> Result<u64> {
     let mut taken: Vec<Range<u64>> = Vec::new();
     for mapping in snapshot.tasks.iter().filter_map(|task| task.mm.as_ref()).flat_map(|mm| &mm.vmas) {
         taken.push(mapping.start..mapping.end.min(LAST));
@@ -112,9 +132,11 @@ fn own_mappings() -> Vec<Range<u64>> {
 /// What a process has mapped.
 pub(super) fn mappings(pid: i32) -> std::io::Result<Vec<Range<u64>>> {
     let text = std::fs::read_to_string(format!("/proc/{pid}/maps"))?;
-    let range = |line: &str| {
-        let (start, end) = line.split_once(' ')?.0.split_once('-')?;
-        Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
-    };
-    Ok(text.lines().filter_map(range).collect())
+    Ok(text.lines().filter_map(addresses).collect())
+}
+
+/// Those of a line of /proc/PID/maps.
+pub(super) fn addresses(line: &str) -> Option<Range<u64>> {
+    let (start, end) = line.split_once(' ')?.0.split_once('-')?;
+    Some(u64::from_str_radix(start, 16).ok()?..u64::from_str_radix(end, 16).ok()?)
 }

@@ -4,18 +4,16 @@
 //! from its parent: where the images say the same for both, it stays shared with the parent, page by page.
 
 use super::build::Build;
-use super::layout::LAST;
+use super::layout::{HugePages, LAST};
+use super::pages::{Pages, Run};
 use crate::error::{At, Error, Result};
 use crate::policy::{self, Policy};
 use crate::snapshot::vma::{self, AIO_RING, REGULAR, SHADOW_STACK, SOCKET, SYSVIPC, VDSO, VSYSCALL, VVAR};
-use crate::snapshot::{Ancestors, Location, PAGE_SIZE, Snapshot, Task, names, run_size};
+use crate::snapshot::{PAGE_SIZE, Snapshot, Task, names, run_size};
 use crate::target::NamespaceKind;
-use images::Directory;
 use images::messages::VmaEntry;
 use inject::{Batch, Call};
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
-use std::fs::File;
 use std::ops::Range;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
@@ -76,9 +74,6 @@ pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
             if has(SOCKET) {
                 return refuse(mapping, "rings of packet sockets are not supported");
             }
-            if has(AIO_RING) {
-                return refuse(mapping, "rings of io_setup(2) are not supported");
-            }
             if has(SHADOW_STACK) {
                 return refuse(mapping, "shadow stacks are not supported");
             }
@@ -124,97 +119,22 @@ fn lowest_address() -> Result<u64> {
     text.trim().parse().map_err(|_| Error::new(format!("{file}: {text} is no number")))
 }
 
-/// Where all pages of a dump are, in files that are open for us and for the tasks.
-#[derive(Debug)]
-pub(super) struct PageFiles {
-    /// By the generation of their directory and their number.
-    files: BTreeMap<(usize, u32), File>,
-    /// By the names of their maps.
-    locations: BTreeMap<String, Vec<Location>>,
-}
-
-impl PageFiles {
-    pub(super) fn open(snapshot: &Snapshot, images: &Directory, ancestors: &Ancestors) -> Result<PageFiles> {
-        let (mut files, mut locations) = (BTreeMap::new(), BTreeMap::new());
-        for (name, map) in snapshot.page_maps() {
-            let found = ancestors.locate(&name, map)?;
-            for Location { generation, pages_id, .. } in &found {
-                let Entry::Vacant(vacant) = files.entry((*generation, *pages_id)) else { continue };
-                let directory = match generation.checked_sub(1) {
-                    None => images,
-                    Some(nth) => &ancestors.directories()[nth],
-                };
-                let name = names::pages(*pages_id);
-                let file = directory.raw(&name)?.ok_or_else(|| Error::new(format!("{name}: missing")))?;
-                vacant.insert(file);
-            }
-            locations.insert(name, found);
-        }
-        Ok(PageFiles { files, locations })
-    }
-
-    pub(super) fn files(&self) -> impl Iterator<Item = &File> {
-        self.files.values()
-    }
-
-    /// The pages of a map by the name of its image; none where there is no such map.
-    pub(super) fn of(&self, map: &str) -> Pages<'_> {
-        let run = |location: &Location| Run {
-            start: location.start,
-            size: location.size,
-            file: &self.files[&(location.generation, location.pages_id)],
-            at: location.at,
-        };
-        Pages { runs: self.locations.get(map).into_iter().flatten().map(run).collect() }
-    }
-
-    fn of_task(&self, task: &Task) -> Pages<'_> {
-        self.of(&names::pagemap(task.entry.pid))
-    }
-}
-
-/// Pages that lie one behind the other, in memory and in a file. All in bytes.
-#[derive(Clone, Copy)]
-pub(super) struct Run<'a> {
-    pub(super) start: u64,
-    pub(super) size: u64,
-    pub(super) file: &'a File,
-    /// Where they begin in the file.
-    pub(super) at: u64,
-}
-
-impl Run<'_> {
-    /// Whether `other` goes on where this one ends.
-    fn is_before(&self, other: &Run<'_>) -> bool {
-        std::ptr::eq(self.file, other.file) && self.at + self.size == other.at
-    }
-}
-
-/// By ascending address.
-pub(super) struct Pages<'a> {
-    pub(super) runs: Vec<Run<'a>>,
-}
-
-impl<'a> Pages<'a> {
-    /// Of memory whose addresses are offsets: what lies in its first `len` bytes, when it is mapped at `address`.
-    pub(super) fn at(&self, address: u64, len: u64) -> Vec<Run<'a>> {
-        self.within(&(0..len)).map(|run| Run { start: address + run.start, ..run }).collect()
-    }
-
-    /// The runs, or parts of them, that lie in a range.
-    fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Run<'a>> {
-        let first = self.runs.partition_point(|run| run.start + run.size <= range.start);
-        let (start, end) = (range.start, range.end);
-        self.runs[first..].iter().take_while(move |run| run.start < end).map(move |run| {
-            let (from, to) = (run.start.max(start), (run.start + run.size).min(end));
-            Run { start: from, size: to - from, at: run.at + (from - run.start), ..*run }
-        })
-    }
-}
-
 /// Makes shared anonymous memory in the first task, each at its own address, and fills it. Whoever has it in the images
 /// gets it from there.
 pub(super) fn make_shared(build: &mut Build<'_>) -> Result<()> {
+    for (id, HugePages { flags, size }) in build.layout.huge.clone() {
+        let mut batch = Batch::new();
+        let name = batch.string(b"/anon_hugepage");
+        let flags = flags | libc::MFD_HUGETLB;
+        let fd = batch.call("memfd_create", libc::SYS_memfd_create, &[name.into(), flags.into()]);
+        batch.call("ftruncate", libc::SYS_ftruncate, &[fd.into(), size.into()]);
+        let number = build.next_number();
+        batch.call("dup3", libc::SYS_dup3, &[fd.into(), number.into(), 0.into()]);
+        batch.call("close", libc::SYS_close, &[fd.into()]);
+        build.run(0, &batch)?;
+        fill_huge_file(build, number, size, id)?;
+        build.huge.insert(id, number);
+    }
     for (id, range) in &build.layout.shared.clone() {
         let mut batch = Batch::new();
         let prot = libc::PROT_READ | libc::PROT_WRITE;
@@ -226,6 +146,21 @@ pub(super) fn make_shared(build: &mut Build<'_>) -> Result<()> {
         let pages = build.pages.of(&names::shmem(*id));
         read_pages(build, 0, &pages.at(range.start, len))?;
     }
+    Ok(())
+}
+
+/// Fills a file of huge pages, which cannot be written to, in the first task.
+pub(super) fn fill_huge_file(build: &mut Build<'_>, fd: i32, size: u64, id: u64) -> Result<()> {
+    let mut batch = Batch::new();
+    let (prot, flags) = (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_SHARED);
+    let arguments = [0.into(), size.into(), prot.into(), flags.into(), fd.into(), 0.into()];
+    let mapped = batch.call("mmap", libc::SYS_mmap, &arguments);
+    let address = build.run(0, &batch)?.result(mapped).at(|| format!("shared memory {id}: map it"))?;
+    let pages = build.pages.of(&names::shmem(id));
+    read_pages(build, 0, &pages.at(address, size))?;
+    let mut batch = Batch::new();
+    batch.call("munmap", libc::SYS_munmap, &[address.into(), size.into()]);
+    build.run(0, &batch)?;
     Ok(())
 }
 
@@ -256,7 +191,9 @@ pub(super) fn make(build: &mut Build<'_>, index: usize, parent: Option<usize>) -
     if vdso(task).is_some() && parent.is_none_or(|parent| vdso(&build.snapshot.tasks[parent]) != vdso(task)) {
         map_vdso(build, index)?;
     }
-    fill(build, index, parent, &kept)
+    super::aio::make(build, index)?;
+    fill(build, index, parent, &kept)?;
+    super::vdso::redirect(build, index)
 }
 
 /// A range that a child keeps from its parent.
@@ -269,7 +206,7 @@ struct Kept {
 fn keep(mapping: &VmaEntry, inherited: &[VmaEntry]) -> Vec<Kept> {
     const OF_KIND: u32 = !(1 << 1 | 1 << 5);
     let is_private = mapping.flags & MAP_SHARED == 0;
-    if mapping.status & (VSYSCALL | VDSO | VVAR | vma::GUARD | vma::SYSVIPC) != 0 {
+    if mapping.status & (VSYSCALL | VDSO | VVAR | AIO_RING | vma::GUARD | vma::SYSVIPC) != 0 {
         return Vec::new();
     }
     let is_same = |other: &&VmaEntry| {
@@ -345,7 +282,7 @@ fn map(
     let has = |bits: u32| mapping.status & bits != 0;
     let (start, len) = (range.start, range.end - range.start);
     let offset = mapping.pgoff + (range.start - mapping.start);
-    if has(VDSO | VVAR) {
+    if has(VDSO | VVAR | AIO_RING) {
         return Ok(());
     }
     let fixed = libc::MAP_FIXED_NOREPLACE as u32;
@@ -354,6 +291,16 @@ fn map(
     if has(vma::SYSVIPC) {
         // shmat(2) maps it all.
         super::sysv::attach(batch, mapping);
+        return Ok(());
+    }
+    if has(vma::ANON_SHARED) && mapping.flags & libc::MAP_HUGETLB as u32 != 0 {
+        // mremap(2) makes no second mapping of huge pages.
+        let fd = build.huge.get(&mapping.shmid);
+        let fd = *fd.ok_or_else(|| Error::new(format!("shared memory {}: missing", mapping.shmid)))?;
+        let flags = MAP_SHARED | fixed | mapping.flags & libc::MAP_NORESERVE as u32;
+        let arguments =
+            [start.into(), len.into(), mapping.prot.into(), flags.into(), fd.into(), offset.into()];
+        batch.call("mmap", libc::SYS_mmap, &arguments);
         return Ok(());
     }
     if has(vma::ANON_SHARED) {
@@ -471,7 +418,7 @@ fn gets_huge_pages(mapping: &VmaEntry, is_always: bool) -> bool {
 
 /// Whether a mapping has pages of its own in the images.
 fn is_filled(mapping: &VmaEntry) -> bool {
-    let others = VSYSCALL | VDSO | VVAR | vma::GUARD | vma::SYSVIPC | vma::ANON_SHARED;
+    let others = VSYSCALL | VDSO | VVAR | AIO_RING | vma::GUARD | vma::SYSVIPC | vma::ANON_SHARED;
     mapping.status & REGULAR != 0 && mapping.status & others == 0 && mapping.flags & MAP_SHARED == 0
 }
 
@@ -498,7 +445,7 @@ fn compare<'a>(
     for (address, page) in &own_pages {
         if let Some(their) = their_pages.get(address) {
             for (buffer, page) in buffers.iter_mut().zip([page, their]) {
-                page.file.read_exact_at(buffer, page.at).at(|| "read pages".to_owned())?;
+                page.file.file().read_exact_at(buffer, page.at).at(|| "read pages".to_owned())?;
             }
             if buffers[0] == buffers[1] {
                 continue;
@@ -572,7 +519,7 @@ impl<'a> Reads<'a> {
         let words: Vec<u64> = self.parts.iter().flat_map(|run| [run.start, run.size]).collect();
         let place = self.batch.words(&words);
         let count = self.parts.len();
-        let fd = first.file.as_raw_fd();
+        let fd = first.file.file().as_raw_fd();
         let arguments = [fd.into(), place.into(), count.into(), first.at.into(), 0.into()];
         self.calls.push((
             self.batch.call_may_fail("read pages", libc::SYS_preadv, &arguments),
@@ -619,37 +566,13 @@ pub(super) fn vdso_code(task: &Task) -> Option<Range<u64>> {
     vmas.iter().find(|mapping| mapping.status & VDSO != 0).map(|mapping| mapping.start..mapping.end)
 }
 
-/// Lets the kernel map its vdso where the task had one. It must be the same: programs know the addresses in it.
+/// Lets the kernel map its vdso where the task has one, which is as large (`vdso::adopt`).
 fn map_vdso(build: &mut Build<'_>, index: usize) -> Result<()> {
-    let task = &build.snapshot.tasks[index];
-    let (pid, Some(range), Some(code)) = (task.entry.pid, vdso(task), vdso_code(task)) else { return Ok(()) };
+    let Some(range) = vdso(&build.snapshot.tasks[index]) else { return Ok(()) };
     let mut batch = Batch::new();
-    batch.call(
-        "arch_prctl ARCH_MAP_VDSO_64",
-        libc::SYS_arch_prctl,
-        &[ARCH_MAP_VDSO_64.into(), range.start.into()],
-    );
+    let arguments = [ARCH_MAP_VDSO_64.into(), range.start.into()];
+    batch.call("arch_prctl ARCH_MAP_VDSO_64", libc::SYS_arch_prctl, &arguments);
     build.run(index, &batch)?;
-    let len = code.end - code.start;
-    let memory = File::open(format!("/proc/{}/mem", build.host_pid(index)?));
-    let memory = memory.at(|| format!("task {pid}: open its memory"))?;
-    let mut now = vec![0; len as usize];
-    let read = memory.read_exact_at(&mut now, code.start);
-    read.map_err(|_| {
-        Error::new(format!("task {pid}: the kernel's vdso does not fit at {:#x}", range.start))
-    })?;
-    // Behind its loaded segment may be what a supervisor has left that died there.
-    now.truncate(inject::loaded_size(&now).unwrap_or(now.len()));
-    for run in build.pages.of_task(task).within(&code) {
-        let mut then = vec![0; run.size as usize];
-        run.file.read_exact_at(&mut then, run.at).at(|| "read pages".to_owned())?;
-        let from = (run.start - code.start) as usize;
-        if then.iter().zip(now.iter().skip(from)).any(|(then, now)| then != now) {
-            return Err(Error::new(format!(
-                "task {pid}: its vdso is that of another kernel; restore it on the same"
-            )));
-        }
-    }
     Ok(())
 }
 

@@ -1,21 +1,27 @@
 //! Mounts. config.json has made those that are its; what is left of the images are those that the container has made itself,
 //! and where it may mount (CAP_SYS_ADMIN, no label of a security module), it gets them again: file systems without a device,
 //! and what is bound from elsewhere in the container. The first task mounts them, whose root is the container's.
+//!
+//! Without a config.json all of them are made so, and those from outside are attached where the images have them.
 
 use super::build::Build;
-use super::tmpfs;
+use super::{tmpfs, ttys};
 use crate::check::CAP_SYS_ADMIN;
 use crate::error::{Error, Result};
+use crate::mounts::{MS_NOSYMFOLLOW, external_key};
 use crate::proc::Mountinfo;
 use images::messages::{Fstype, MntEntry};
-use inject::Batch;
+use inject::{Arg, Batch};
 use std::ffi::OsStr;
+use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-/// What of a tmpfs's settings is its own; others, like `seclabel`, are the host's.
-const TMPFS_OPTIONS: [&[u8]; 9] =
-    [b"size", b"nr_blocks", b"nr_inodes", b"mode", b"uid", b"gid", b"huge", b"inode64", b"inode32"];
+/// What of a file system's settings is its own; others, like `seclabel`, are the host's.
+const TMPFS_OPTIONS: &[&[u8]] =
+    &[b"size", b"nr_blocks", b"nr_inodes", b"mode", b"uid", b"gid", b"huge", b"inode64", b"inode32"];
+const DEVPTS_OPTIONS: &[&[u8]] = &[b"mode", b"uid", b"gid", b"ptmxmode", b"max"];
+const PROC_OPTIONS: &[&[u8]] = &[b"hidepid", b"gid", b"subset"];
 
 /// Makes the container's own mounts, and gives every tmpfs its content.
 pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
@@ -23,6 +29,9 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
     let Some(mounts) = build.snapshot.namespaces.mnt.get(&id) else { return Ok(()) };
     // The youngest come first in images.
     let mounts: Vec<&MntEntry> = mounts.iter().rev().collect();
+    if let Some(external) = &build.policy.mounts {
+        return make_all(build, &mounts, external);
+    }
     let own = own(&mounts, &Mountinfo::of(build.init)?);
     // Without the right to mount, config.json has had other mounts when it was dumped; an archive has no place then.
     let may_mount = build.policy.capabilities.bounding & 1 << CAP_SYS_ADMIN != 0;
@@ -36,17 +45,88 @@ pub(super) fn restore(build: &mut Build<'_>) -> Result<()> {
         if build.policy.apparmor_profile.is_some() || build.policy.selinux_label.is_some() {
             return Err(named(Error::new("it is not config.json's, whose label decides what is mounted")));
         }
-        match source(mount, &mounts[..at]) {
-            Some((source, path)) => bind(build, mount, source, &path).map_err(named)?,
-            None => {
-                make(build, mount).map_err(named)?;
-                // Now, because others may be mounted on its directories.
-                tmpfs::fill(build, mount, &[point(mount).to_owned()])?;
-                close(build, mount).map_err(named)?;
+        mount_again(build, mount, &mounts[..at]).map_err(named)?;
+    }
+    Ok(())
+}
+
+/// Makes a mount that is the container's own, after those before it.
+fn mount_again(build: &mut Build<'_>, mount: &MntEntry, before: &[&MntEntry]) -> Result<()> {
+    if let Some((source, path)) = source(mount, before) {
+        return bind(build, mount, source, &path);
+    }
+    make(build, mount)?;
+    // Now, because others may be mounted on its directories.
+    tmpfs::fill(build, mount, &[point(mount).to_owned()])?;
+    close(build, mount)
+}
+
+/// Makes all mounts below the root.
+fn make_all(build: &mut Build<'_>, mounts: &[&MntEntry], external: &[(Vec<u8>, RawFd)]) -> Result<()> {
+    let mounts = in_order(mounts);
+    // Mounts that came with one from outside.
+    let mut there: Vec<PathBuf> = Vec::new();
+    for (at, mount) in mounts.iter().enumerate().skip(1) {
+        let named = |error: Error| Error::new(format!("mount at {}: {error}", point(mount).display()));
+        let Some(key) = external_key(mount) else {
+            mount_again(build, mount, &mounts[..at]).map_err(named)?;
+            if build.policy.has_console && mount.fstype == Fstype::Devpts as u32 {
+                // Its slave may be mounted, too.
+                ttys::make_console(build, point(mount)).map_err(named)?;
+            }
+            continue;
+        };
+        if there.iter().any(|place| place == point(mount)) {
+            continue;
+        }
+        let same = mounts[..at].iter().find(|other| external_key(other).as_ref() == Some(&key));
+        match (same, external.iter().find(|(name, _)| *name == key)) {
+            (Some(same), _) => bind(build, mount, same, point(same)).map_err(named)?,
+            (None, Some((_, tree))) => {
+                let before = Mountinfo::of(build.init)?;
+                let mut batch = Batch::new();
+                attach(&mut batch, (*tree).into(), mount);
+                build.run(0, &batch).map_err(named)?;
+                let mut after = Mountinfo::of(build.init)?;
+                after.retain(|mount| before.iter().all(|other| other.id != mount.id));
+                there.extend(after.iter().map(|mount| PathBuf::from(OsStr::from_bytes(&mount.mountpoint))));
+            }
+            (None, None) => {
+                let key = String::from_utf8_lossy(&key).escape_debug().to_string();
+                return Err(named(Error::new(format!("it is from outside, and nothing is given for {key}"))));
             }
         }
     }
+    leave_host(build)?;
+    mounts.first().map_or(Ok(()), |root| close(build, root))
+}
+
+/// Only now: the kernel mounts proc and sysfs in a user namespace where others are seen already (mount_too_revealing).
+fn leave_host(build: &mut Build<'_>) -> Result<()> {
+    let mut batch = Batch::new();
+    let (here, root) = (batch.string(b"."), batch.string(b"/"));
+    batch.call("umount2", libc::SYS_umount2, &[here.into(), libc::MNT_DETACH.into()]);
+    batch.call("chdir", libc::SYS_chdir, &[root.into()]);
+    build.run(0, &batch)?;
     Ok(())
+}
+
+/// The root first, and each mount after the one that it is on and, if it shows a part of a file system, after one that
+/// shows all of it. Since Linux 6.8 /proc has them by the age of the mounts, which may be older than their place.
+fn in_order<'a>(mounts: &[&'a MntEntry]) -> Vec<&'a MntEntry> {
+    let mut left = mounts.to_vec();
+    let mut ordered: Vec<&MntEntry> = Vec::new();
+    while !left.is_empty() {
+        let is_below = |mount: &MntEntry| ordered.iter().any(|other| other.mnt_id == mount.parent_mnt_id);
+        let is_whole = |mount: &MntEntry| {
+            mount.ext_key.is_some() || mount.root == b"/" || source(mount, &ordered).is_some()
+        };
+        let is_outermost = |mount: &MntEntry| left.iter().all(|other| other.mnt_id != mount.parent_mnt_id);
+        let next = left.iter().position(|mount| is_below(mount) && is_whole(mount));
+        let next = next.or_else(|| left.iter().position(|mount| is_outermost(mount)));
+        ordered.push(left.remove(next.unwrap_or(0)));
+    }
+    ordered
 }
 
 /// Which mounts of the images are not there, and not from outside. Several may be at one place.
@@ -82,13 +162,14 @@ fn source<'a>(mount: &MntEntry, before: &[&'a MntEntry]) -> Option<(&'a MntEntry
 }
 
 /// `MOUNT_ATTR_` of mount_setattr(2) for `MS_` flags.
-fn attributes(flags: u32) -> u64 {
+pub(crate) fn attributes(flags: u32) -> u64 {
     use sys::mount::*;
     let bits = [
         (libc::MS_RDONLY, MOUNT_ATTR_RDONLY),
         (libc::MS_NOSUID, MOUNT_ATTR_NOSUID),
         (libc::MS_NODEV, MOUNT_ATTR_NODEV),
         (libc::MS_NOEXEC, MOUNT_ATTR_NOEXEC),
+        (MS_NOSYMFOLLOW, MOUNT_ATTR_NOSYMFOLLOW),
         (libc::MS_NODIRATIME, MOUNT_ATTR_NODIRATIME),
         (libc::MS_NOATIME, MOUNT_ATTR_NOATIME),
         (libc::MS_STRICTATIME, MOUNT_ATTR_STRICTATIME),
@@ -116,19 +197,19 @@ fn bind(build: &mut Build<'_>, mount: &MntEntry, source: &MntEntry, path: &Path)
         let arguments = [tree.into(), nothing.into(), libc::AT_EMPTY_PATH.into(), change.into(), 32.into()];
         batch.call("mount_setattr", libc::SYS_mount_setattr, &arguments);
     }
-    attach(&mut batch, tree, mount);
+    attach(&mut batch, tree.into(), mount);
     build.run(0, &batch)?;
     Ok(())
 }
 
-fn attach(batch: &mut Batch, tree: inject::Call, mount: &MntEntry) {
+fn attach(batch: &mut Batch, tree: Arg, mount: &MntEntry) {
     const MOVE_MOUNT_F_EMPTY_PATH: i32 = 4;
     let nothing = batch.string(b"");
     let place = batch.string(point(mount).as_os_str().as_bytes());
     let from = libc::AT_FDCWD;
-    let arguments = [tree.into(), nothing.into(), from.into(), place.into(), MOVE_MOUNT_F_EMPTY_PATH.into()];
+    let arguments = [tree, nothing.into(), from.into(), place.into(), MOVE_MOUNT_F_EMPTY_PATH.into()];
     batch.call("move_mount", libc::SYS_move_mount, &arguments);
-    batch.call("close", libc::SYS_close, &[tree.into()]);
+    batch.call("close", libc::SYS_close, &[tree]);
 }
 
 /// A file system that needs no device.
@@ -139,13 +220,18 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
     const CREATE: i32 = 6;
     let kinds = [
         (Fstype::Tmpfs, &b"tmpfs"[..]),
+        (Fstype::Tracefs, b"tracefs"),
         (Fstype::Proc, b"proc"),
         (Fstype::Sysfs, b"sysfs"),
         (Fstype::Devpts, b"devpts"),
         (Fstype::Mqueue, b"mqueue"),
         (Fstype::Cgroup2, b"cgroup2"),
+        (Fstype::Auto, mount.fsname.as_deref().unwrap_or_default()),
     ];
     let kind = kinds.iter().find(|(kind, _)| *kind as u32 == mount.fstype && mount.root == b"/");
+    // Those that only a dump takes in that was told so, and that has no config.json.
+    let is_told = |kind: &Fstype| [Fstype::Tracefs, Fstype::Auto].contains(kind);
+    let kind = kind.filter(|(kind, _)| !is_told(kind) || build.policy.mounts.is_some());
     let Some((kind, name)) = kind else {
         return Err(Error::new("the container has mounted a file system that is not supported"));
     };
@@ -162,11 +248,17 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
         );
     };
     set(&mut batch, SET_STRING, b"source", &mount.source);
-    let options = mount.options.split(|byte| *byte == b',').filter(|_| *kind == Fstype::Tmpfs);
+    let known = match kind {
+        Fstype::Tmpfs => TMPFS_OPTIONS,
+        Fstype::Devpts => DEVPTS_OPTIONS,
+        Fstype::Proc => PROC_OPTIONS,
+        _ => &[],
+    };
+    let options = mount.options.split(|byte| *byte == b',');
     for option in options {
         let mut parts = option.splitn(2, |byte| *byte == b'=');
         let (key, value) = (parts.next().unwrap_or_default(), parts.next());
-        if TMPFS_OPTIONS.contains(&key) {
+        if known.contains(&key) {
             set(
                 &mut batch,
                 if value.is_some() { SET_STRING } else { SET_FLAG },
@@ -174,6 +266,9 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
                 value.unwrap_or_default(),
             );
         }
+    }
+    if *kind != Fstype::Tmpfs && mount.sb_flags.unwrap_or(0) & libc::MS_RDONLY as u32 != 0 {
+        set(&mut batch, SET_FLAG, b"ro", b"");
     }
     batch.call(
         "fsconfig",
@@ -184,7 +279,7 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
     let attributes = attributes(mount.flags) & !sys::mount::MOUNT_ATTR_RDONLY;
     let tree = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), attributes.into()]);
     batch.call("close", libc::SYS_close, &[context.into()]);
-    attach(&mut batch, tree, mount);
+    attach(&mut batch, tree.into(), mount);
     build.run(0, &batch)?;
     Ok(())
 }
@@ -221,6 +316,30 @@ mod tests {
         let external = MntEntry { ext_key: Some(b"/data".to_vec()), ..mount("./data", "/", 1) };
         let all = [mount("./", "/", 1), mount("./run", "/", 2), mount("./run", "/", 3), external];
         assert_eq!(own(&all.iter().collect::<Vec<_>>(), &there), [false, false, true, false]);
+    }
+
+    #[test]
+    fn parents_come_first() {
+        let entry = |mnt_id, parent_mnt_id, at, root, root_dev| MntEntry {
+            mnt_id,
+            parent_mnt_id,
+            ..mount(at, root, root_dev)
+        };
+        let external =
+            MntEntry { ext_key: Some(b"/dev/null".to_vec()), ..entry(1, 5, "/proc/keys", "/null", 9) };
+        let all = [
+            external,
+            entry(2, 4, "/dev/console", "/0", 8),
+            entry(3, 0, "/", "/srv", 1),
+            entry(4, 3, "/dev", "/", 7),
+            entry(5, 3, "/proc", "/", 6),
+            entry(6, 4, "/dev/pts", "/", 8),
+        ];
+        let ordered = in_order(&all.iter().collect::<Vec<_>>());
+        assert_eq!(ordered.iter().map(|mount| mount.mnt_id).collect::<Vec<_>>(), [3, 4, 5, 1, 6, 2]);
+        // Nonsense ends, too.
+        let circle = [entry(1, 2, "/a", "/", 1), entry(2, 1, "/b", "/", 2)];
+        assert_eq!(in_order(&circle.iter().collect::<Vec<_>>()).len(), 2);
     }
 
     #[test]

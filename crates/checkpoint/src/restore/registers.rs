@@ -12,8 +12,33 @@ use std::time::Duration;
 
 const STOP: Duration = Duration::from_secs(10);
 
-/// Stops all threads, takes the nursery away, and sets registers and signal masks.
-pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &[Thread]) -> Result<()> {
+/// Refuses registers that this processor cannot hold.
+pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
+    // EAX and EDX are the components that it has, ECX the bytes of an area with all of them (Intel SDM vol. 2, CPUID 0DH).
+    let processor = std::arch::x86_64::__cpuid_count(0xd, 0);
+    let supported = u64::from(processor.edx) << 32 | u64::from(processor.eax);
+    let mut area = vec![0; processor.ecx as usize];
+    for task in snapshot.tasks.iter().filter(|task| !task.is_zombie()) {
+        for (core, tid) in task.threads.iter().zip(&task.entry.threads) {
+            let Some(info) = &core.thread_info else { continue };
+            if let Some(place) = area.get_mut(SUPPORTED..SUPPORTED + 8) {
+                place.copy_from_slice(&supported.to_le_bytes());
+            }
+            extended_state(&mut area, &info.fpregs, tiles(snapshot, *tid))
+                .map_err(|error| Error::new(format!("core-{tid}.img: {error}")))?;
+        }
+    }
+    Ok(())
+}
+
+/// Stops all threads, takes the nursery away, and sets registers and signal masks. Tasks that were stopped, and those of
+/// which `stops` is true, have SIGSTOP pending then.
+pub(super) fn restore(
+    snapshot: &Snapshot,
+    nursery: &inject::Nursery,
+    threads: &[Thread],
+    stops: fn(&Task) -> bool,
+) -> Result<()> {
     for thread in threads {
         thread.interrupt()?;
     }
@@ -25,7 +50,7 @@ pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &
         let own: Vec<&Thread> = next.by_ref().take(task.threads.len()).collect();
         let Some(leader) = own.first() else { continue };
         for (thread, tid) in own.iter().zip(&task.entry.threads) {
-            if snapshot.side.thread(*tid).is_some_and(|side| side.tiles.is_some()) {
+            if tiles(snapshot, *tid).is_some() {
                 nursery.make_room_for_tiles(thread)?;
             }
         }
@@ -38,10 +63,9 @@ pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &
         }
         for ((thread, core), tid) in own.iter().zip(&task.threads).zip(&task.entry.threads) {
             let named = |error: Error| Error::new(format!("task {}: {error}", task.entry.pid));
-            let tiles = snapshot.side.thread(*tid).and_then(|side| side.tiles.as_ref());
-            set(thread, core, tiles).map_err(named)?;
+            set(thread, core, tiles(snapshot, *tid)).map_err(named)?;
         }
-        if task.state() == Some(TaskState::Stopped) {
+        if task.state() == Some(TaskState::Stopped) || stops(task) {
             let pidfd =
                 sys::process::pidfd_open(leader.tid()).at(|| format!("task {}: pidfd", task.entry.pid))?;
             let stopped = sys::process::pidfd_send_signal(pidfd.as_fd(), libc::SIGSTOP);
@@ -49,6 +73,10 @@ pub(super) fn restore(snapshot: &Snapshot, nursery: &inject::Nursery, threads: &
         }
     }
     Ok(())
+}
+
+fn tiles(snapshot: &Snapshot, tid: u32) -> Option<&Tiles> {
+    snapshot.side.thread(tid)?.tiles.as_ref()
 }
 
 /// The address of a `syscall` instruction of the task's vdso.

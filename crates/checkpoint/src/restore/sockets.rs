@@ -1,11 +1,14 @@
-//! Sockets: unix sockets with what they have received, TCP sockets that listen or are not connected, UDP.
+//! Sockets: unix sockets with what they have received, TCP sockets that listen or are not connected, UDP. Those that are
+//! connected are in `tcp.rs`.
 
 use super::build::Build;
 use super::files::describe;
+use super::tcp;
 use crate::error::{Error, Result};
+use crate::files::filter_of_kernel;
 use crate::snapshot::Sender;
 use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
-use inject::{Arg, Batch, Call, Place};
+use inject::{Arg, Batch, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// States of sockets, those of TCP for all.
@@ -17,10 +20,16 @@ const NONBLOCK: u32 = libc::O_NONBLOCK as u32;
 
 pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     open_unix(build)?;
-    let inet: Vec<_> = build.snapshot.files.iter().filter(|file| file.isk.is_some()).collect();
-    for file in inet {
-        let Some(entry) = &file.isk else { continue };
-        open_inet(build, entry).map_err(|error| Error::new(format!("files: {}: {error}", describe(file))))?;
+    // A port that is listened at goes to that socket first; connections share it in any case.
+    for connected in [false, true] {
+        for file in &build.snapshot.files {
+            let Some(entry) = file.isk.as_ref().filter(|entry| tcp::is_restored(build, entry) == connected)
+            else {
+                continue;
+            };
+            let opened = if connected { tcp::open(build, entry) } else { open_inet(build, entry) };
+            opened.map_err(|error| Error::new(format!("files: {}: {error}", describe(file))))?;
+        }
     }
     let netlink: Vec<_> = build.snapshot.files.iter().filter_map(|file| file.nlsk.as_deref()).collect();
     for entry in netlink {
@@ -46,6 +55,11 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     {
         set(libc::SOL_SOCKET, option, value / 2);
         set(libc::SOL_SOCKET, forced, value / 2);
+    }
+    if let Some(lock) = opts.so_buf_lock {
+        // Which of the two sizes the program has chosen; the kernel changes the others as it sees fit.
+        const SO_BUF_LOCK: i32 = 72;
+        set(libc::SOL_SOCKET, SO_BUF_LOCK, lock);
     }
     let flags = [
         (libc::SO_REUSEADDR, opts.reuseaddr),
@@ -99,7 +113,8 @@ fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
         set(batch, libc::SO_PASSCRED, value, 4);
     }
     if !opts.so_filter.is_empty() {
-        let program = batch.words(&opts.so_filter);
+        let program: Vec<u64> = opts.so_filter.iter().copied().map(filter_of_kernel).collect();
+        let program = batch.words(&program);
         // struct sock_fprog: the number of instructions, where they are.
         let value = batch.words(&[opts.so_filter.len() as u64, 0]);
         batch.point(value.plus(8), program);
@@ -485,9 +500,7 @@ fn open_inet(build: &mut Build<'_>, entry: &InetSkEntry) -> Result<()> {
         if build.policy.tcp_close {
             return open_inet_as(build, entry, false);
         }
-        return Err(Error::new(
-            "established TCP connections are not supported; --tcp-close restores them closed",
-        ));
+        return Err(Error::new("an established TCP connection; use --tcp-established, or --tcp-close"));
     }
     open_inet_as(build, entry, true)
 }
@@ -501,12 +514,12 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
     let arguments = [entry.family.into(), entry.r#type.into(), entry.proto.into()];
     let fd = batch.call("socket", libc::SYS_socket, &arguments);
     if let Some(only) = entry.v6only.filter(|_| entry.family == libc::AF_INET6 as u32) {
-        set(&mut batch, fd, libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only.into());
+        set(&mut batch, fd.into(), libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, only.into());
     }
     // The port may be in use by one that is being restored too.
-    set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
+    set(&mut batch, fd.into(), libc::SOL_SOCKET, libc::SO_REUSEADDR, 1);
     if entry.opts.so_reuseport == Some(true) {
-        set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEPORT, 1);
+        set(&mut batch, fd.into(), libc::SOL_SOCKET, libc::SO_REUSEPORT, 1);
     }
     if has_names && (entry.src_port != 0 || entry.src_addr.iter().any(|word| *word != 0)) {
         let (address, len) = inet_address(&mut batch, entry.family, &entry.src_addr, entry.src_port)?;
@@ -519,15 +532,21 @@ fn open_inet_as(build: &mut Build<'_>, entry: &InetSkEntry, has_names: bool) -> 
         let (address, len) = inet_address(&mut batch, entry.family, &entry.dst_addr, entry.dst_port)?;
         batch.call("connect", libc::SYS_connect, &[fd.into(), address, len.into()]);
     }
-    set(&mut batch, fd, libc::SOL_SOCKET, libc::SO_REUSEADDR, u32::from(entry.opts.reuseaddr == Some(true)));
-    options(&mut batch, fd.into(), &entry.opts);
-    settings(&mut batch, fd.into(), &entry.opts);
-    protocol_options(&mut batch, fd, entry);
+    let reuses_address = entry.opts.reuseaddr == Some(true);
+    set(&mut batch, fd.into(), libc::SOL_SOCKET, libc::SO_REUSEADDR, reuses_address.into());
+    set_up(&mut batch, fd.into(), entry);
     status(&mut batch, fd.into(), entry.flags);
     shut(&mut batch, fd.into(), entry.shutdown);
     build.settle(&mut batch, fd, entry.id);
     build.run(0, &batch)?;
     Ok(())
+}
+
+/// All options of a socket that has its addresses.
+pub(super) fn set_up(batch: &mut Batch, fd: Arg, entry: &InetSkEntry) {
+    options(batch, fd, &entry.opts);
+    settings(batch, fd, &entry.opts);
+    protocol_options(batch, fd, entry);
 }
 
 fn open_netlink(build: &mut Build<'_>, entry: &NetlinkSkEntry) -> Result<()> {
@@ -557,7 +576,7 @@ fn open_netlink(build: &mut Build<'_>, entry: &NetlinkSkEntry) -> Result<()> {
     Ok(())
 }
 
-fn protocol_options(batch: &mut Batch, fd: Call, entry: &InetSkEntry) {
+fn protocol_options(batch: &mut Batch, fd: Arg, entry: &InetSkEntry) {
     let is_v6 = entry.family == libc::AF_INET6 as u32;
     if let Some(ip) = &entry.ip_opts {
         let (level, tos, ttl, pktinfo) = match is_v6 {
@@ -592,14 +611,20 @@ fn protocol_options(batch: &mut Batch, fd: Call, entry: &InetSkEntry) {
     }
 }
 
-fn set(batch: &mut Batch, fd: Call, level: i32, option: i32, value: u32) {
+pub(super) fn set(batch: &mut Batch, fd: Arg, level: i32, option: i32, value: u32) {
     let value = batch.bytes(&value.to_le_bytes());
-    let arguments = [fd.into(), level.into(), option.into(), value.into(), 4.into()];
+    let arguments = [fd, level.into(), option.into(), value.into(), 4.into()];
     batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
 }
 
+/// Memory with an address, and its length.
+pub(super) fn inet_address(batch: &mut Batch, family: u32, words: &[u32], port: u32) -> Result<(Arg, usize)> {
+    let bytes = sockaddr(family, words, port)?;
+    Ok((batch.bytes(&bytes).into(), bytes.len()))
+}
+
 /// A struct sockaddr_in or sockaddr_in6. Addresses are in network order as they are, ports are not.
-fn inet_address(batch: &mut Batch, family: u32, words: &[u32], port: u32) -> Result<(Arg, usize)> {
+pub(super) fn sockaddr(family: u32, words: &[u32], port: u32) -> Result<Vec<u8>> {
     let mut bytes = (family as u16).to_le_bytes().to_vec();
     bytes.extend_from_slice(&(port as u16).to_be_bytes());
     let count = if family == libc::AF_INET6 as u32 { 4 } else { 1 };
@@ -611,6 +636,5 @@ fn inet_address(batch: &mut Batch, family: u32, words: &[u32], port: u32) -> Res
     }
     bytes.extend(words[..count].iter().flat_map(|word| word.to_le_bytes()));
     bytes.extend_from_slice(if count == 4 { &[0; 4] } else { &[0; 8] });
-    let len = bytes.len();
-    Ok((batch.bytes(&bytes).into(), len))
+    Ok(bytes)
 }

@@ -1,7 +1,7 @@
 //! The content of the container's tmpfs, from archives of tar.
 //!
 //! The mounts are there already, most of them from config.json, and so is what it puts into them: what exists is not
-//! replaced, and device nodes are not made. Names are resolved below the mount they belong to and nowhere else.
+//! replaced, and device nodes are only made where the images alone say which there are. Names are resolved below the mount they belong to and nowhere else.
 
 use super::build::Build;
 use crate::credentials::IdMaps;
@@ -41,7 +41,7 @@ pub(super) fn fill(build: &Build<'_>, mount: &MntEntry, own: &[PathBuf]) -> Resu
         [format!("tmpfs-dev-{}.tar.gz.img", mount.root_dev), format!("tmpfs-{}.tar.gz.img", mount.mnt_id)];
     for name in names {
         if let Some(file) = build.images.raw(&name)? {
-            fill_one(root.as_fd(), own, mount, &maps, file)
+            fill_one(root.as_fd(), own, mount, &maps, file, build.policy.mounts.is_some())
                 .map_err(|error| Error::new(format!("{name}: {error}")))?;
         }
     }
@@ -54,6 +54,7 @@ fn fill_one(
     mount: &MntEntry,
     maps: &IdMaps,
     archive: File,
+    with_devices: bool,
 ) -> Result<()> {
     let mountpoint = mount.mountpoint.strip_prefix(b".").unwrap_or(&mount.mountpoint);
     let path = Path::new(OsStr::from_bytes(mountpoint));
@@ -82,7 +83,7 @@ fn fill_one(
     for entry in archive.entries().at(place)? {
         let mut entry = entry.at(place)?;
         let name = clean(&entry)?;
-        extract(top.as_fd(), maps, &mut entry, &name, &mut directories)
+        extract(top.as_fd(), maps, &mut entry, &name, with_devices, &mut directories)
             .map_err(|error| Error::new(format!("{}: {error}", path.join(&name).display())))?;
     }
     // What is made in a directory changes its time; so the innermost come first.
@@ -146,6 +147,7 @@ fn extract<R: Read>(
     maps: &IdMaps,
     entry: &mut Entry<'_, R>,
     name: &Path,
+    with_devices: bool,
     directories: &mut Vec<(PathBuf, TimeSpec)>,
 ) -> io::Result<()> {
     let time = modified(entry)?;
@@ -187,6 +189,12 @@ fn extract<R: Read>(
             )
         }
         EntryType::Fifo => nix::sys::stat::mknodat(&parent, last, SFlag::S_IFIFO, mode, 0),
+        EntryType::Char | EntryType::Block if with_devices => {
+            let kind = if kind == EntryType::Char { SFlag::S_IFCHR } else { SFlag::S_IFBLK };
+            let number = |half: io::Result<Option<u32>>| half.map(Option::unwrap_or_default);
+            let (major, minor) = (number(header.device_major())?, number(header.device_minor())?);
+            nix::sys::stat::mknodat(&parent, last, kind, mode, libc::makedev(major, minor))
+        }
         // config.json says which devices there are.
         EntryType::Char | EntryType::Block => return Ok(()),
         EntryType::Regular | EntryType::Continuous | EntryType::GNUSparse => {

@@ -8,6 +8,8 @@ use images::messages::{FileEntry, TermiosEntry, TtyInfoEntry};
 use inject::{Arg, Batch};
 use std::collections::BTreeMap;
 use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// `tty_info_entry.type`
 const PTY: i32 = 1;
@@ -22,8 +24,48 @@ fn info<'a>(build: &Build<'a>, file: &FileEntry) -> Option<&'a TtyInfoEntry> {
     build.snapshot.ttys.iter().find(|info| info.id == id)
 }
 
-fn is_master(info: &TtyInfoEntry) -> bool {
+pub(crate) fn is_master(info: &TtyInfoEntry) -> bool {
     info.rdev >> 8 == MASTER_MAJOR
+}
+
+/// Makes the terminal that the tasks have had from outside in the devpts mounted at `place`, under the number that it had.
+/// It becomes the standard descriptors of the first task, and its master the build's.
+pub(super) fn make_console(build: &mut Build<'_>, place: &Path) -> Result<()> {
+    /// A number is had by taking all those below it.
+    const NUMBERS: u32 = 256;
+    let (masters, slaves): (Vec<_>, Vec<_>) = build.snapshot.ttys.iter().partition(|info| is_master(info));
+    let index = |info: &TtyInfoEntry| info.pty.as_ref().map_or(0, |pty| pty.index);
+    let is_lost = |slave: &&&TtyInfoEntry| masters.iter().all(|master| index(master) != index(slave));
+    let Some(slave) = slaves.iter().find(is_lost).filter(|_| build.console.is_none()) else { return Ok(()) };
+    if index(slave) >= NUMBERS {
+        return Err(Error::new(format!("terminal {}: its number is too high", index(slave))));
+    }
+    let mut batch = Batch::new();
+    let name = batch.string(place.join("ptmx").as_os_str().as_bytes());
+    let arguments = [libc::AT_FDCWD.into(), name.into(), (libc::O_RDWR | libc::O_NOCTTY).into(), 0.into()];
+    let mut masters: Vec<_> =
+        (0..=index(slave)).map(|_| batch.call("open ptmx", libc::SYS_openat, &arguments)).collect();
+    let master = masters.pop().expect("at least one");
+    masters.iter().for_each(|other| _ = batch.call("close", libc::SYS_close, &[(*other).into()]));
+    let zero = batch.words(&[0]);
+    batch.call("TIOCSPTLCK", libc::SYS_ioctl, &[master.into(), libc::TIOCSPTLCK.into(), zero.into()]);
+    let flags = libc::O_RDWR | libc::O_NOCTTY;
+    let terminal =
+        batch.call("TIOCGPTPEER", libc::SYS_ioctl, &[master.into(), libc::TIOCGPTPEER.into(), flags.into()]);
+    if let (Some(uid), Some(gid)) = (slave.uid, slave.gid) {
+        batch.call("fchown", libc::SYS_fchown, &[terminal.into(), uid.into(), gid.into()]);
+    }
+    for number in 0..3 {
+        batch.call("dup3", libc::SYS_dup3, &[terminal.into(), number.into(), 0.into()]);
+    }
+    batch.call("close", libc::SYS_close, &[terminal.into()]);
+    let outcome = build.run(0, &batch)?;
+    let number = outcome.result(master).at(|| "open ptmx".to_owned())? as i32;
+    build.console = Some(build.descriptor(number)?);
+    let mut batch = Batch::new();
+    batch.call("close", libc::SYS_close, &[number.into()]);
+    build.run(0, &batch)?;
+    Ok(())
 }
 
 pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {

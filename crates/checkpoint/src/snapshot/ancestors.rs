@@ -8,7 +8,7 @@ use images::{Directory, Error, Result};
 use std::collections::BTreeMap;
 
 /// More than this many directories are a loop.
-const MOST: usize = 256;
+pub(crate) const MOST_ANCESTORS: usize = 256;
 
 /// Where pages are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,8 +39,8 @@ impl Ancestors {
         let mut wanted: Vec<String> =
             snapshot.page_maps().filter(|(_, map)| has_parent(map)).map(|(name, _)| name).collect();
         while !wanted.is_empty() {
-            if ancestors.directories.len() == MOST {
-                return Err(Error::refused("parent", format!("leads through {MOST} directories")));
+            if ancestors.directories.len() == MOST_ANCESTORS {
+                return Err(Error::refused("parent", format!("leads through {MOST_ANCESTORS} directories")));
             }
             let parent = ancestors.directories.last().unwrap_or(directory).parent()?;
             let name = wanted[0].as_str();

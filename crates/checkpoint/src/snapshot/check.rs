@@ -415,7 +415,7 @@ fn check_mm(name: &str, mm: &MmEntry, files: &Files) -> Result<()> {
     Ok(())
 }
 
-pub(super) fn check_page_map(name: &str, map: &PageMap) -> Result<()> {
+pub(crate) fn check_page_map(name: &str, map: &PageMap) -> Result<()> {
     let mut end = 0;
     for run in &map.runs {
         let start = run.vaddr;

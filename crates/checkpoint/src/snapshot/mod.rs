@@ -11,9 +11,14 @@ mod read;
 mod side;
 mod write;
 
+pub(crate) use ancestors::MOST_ANCESTORS;
 pub use ancestors::{Ancestors, Location};
+pub(crate) use check::check_page_map;
 pub(crate) use read::page_map;
-pub use side::{ProcessSide, Protected, Sender, Side, ThreadSide, Tiles, Undo};
+pub use side::{
+    LinkSide, PosixMessage, PosixQueue, ProcessSide, Protected, QueueFile, Sender, Side, ThreadSide, Tiles,
+    Undo,
+};
 pub use write::write_ghost;
 
 use images::messages::{
@@ -194,6 +199,20 @@ pub struct MessageQueue {
 pub struct Net {
     pub entry: NetnsEntry,
     pub devices: Vec<NetDeviceEntry>,
+    pub saved: Saved,
+    /// The name of an image that has rules for packets: of CRIU's dumps only.
+    pub packet_filter: Option<String>,
+}
+
+/// Files that `ip address|route|rule save` writes. A dump that leaves the network out has none.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Saved {
+    pub addresses: Vec<u8>,
+    /// Of IPv4.
+    pub routes: Vec<u8>,
+    /// Of IPv6.
+    pub routes6: Vec<u8>,
+    pub rules: Vec<u8>,
 }
 
 impl Task {

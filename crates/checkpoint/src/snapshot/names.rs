@@ -46,4 +46,11 @@ numbered! {
     pid(u32) "pidns-{}.img"
     net(u32) "netns-{}.img"
     net_devices(u32) "netdev-{}.img"
+    addresses(u32) "ifaddr-{}.img"
+    routes(u32) "route-{}.img"
+    routes6(u32) "route6-{}.img"
+    rules(u32) "rule-{}.img"
+    iptables(u32) "iptables-{}.img"
+    ip6tables(u32) "ip6tables-{}.img"
+    nftables(u32) "nftables-{}.img"
 }

@@ -8,6 +8,9 @@ use images::schema::Schema;
 use images::{Directory, Entry, Error, INVENTORY, ImageFile, Reader, Result};
 use std::collections::BTreeSet;
 
+/// Bytes of the routes of a network namespace, or its addresses: more than a million, and little enough to read.
+const NETWORK_LIMIT: u64 = 256 << 20;
+
 impl Snapshot {
     /// Reads a dump and checks that it is consistent in itself: what refers to something finds it, numbers are within
     /// their bounds, pages are within their files. The error names the image and the field.
@@ -111,7 +114,24 @@ impl Snapshot {
             let others = entry.nsids.iter().map(|nsid| nsid.target_ns_id);
             ids.extend(others.filter(|other| *other != id && !namespaces.net.contains_key(other)));
             let devices = images.all(&names::net_devices(id), &format::NETDEV)?;
-            namespaces.net.insert(id, Net { entry, devices });
+            let raw = |name: String| -> Result<Vec<u8>> {
+                Ok(images.directory.bytes(&name, NETWORK_LIMIT)?.unwrap_or_default())
+            };
+            let saved = Saved {
+                addresses: raw(names::addresses(id))?,
+                routes: raw(names::routes(id))?,
+                routes6: raw(names::routes6(id))?,
+                rules: raw(names::rules(id))?,
+            };
+            // What iptables-save writes has comments and policies where there is no rule.
+            let (nftables, iptables) = (names::nftables(id), [names::iptables(id), names::ip6tables(id)]);
+            let mut packet_filter = (!raw(nftables.clone())?.is_empty()).then_some(nftables);
+            for name in iptables {
+                if raw(name.clone())?.split(|byte| *byte == b'\n').any(|line| line.starts_with(b"-A ")) {
+                    packet_filter = Some(name);
+                }
+            }
+            namespaces.net.insert(id, Net { entry, devices, saved, packet_filter });
         }
         self.namespaces = namespaces;
         Ok(())

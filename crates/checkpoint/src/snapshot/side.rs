@@ -46,6 +46,66 @@ pub struct Side {
     /// Who has sent messages that wait in sockets with `SO_PASSCRED`, by their place in `sk-queues.img`.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub senders: BTreeMap<u32, Sender>,
+    /// Message queues of the IPC namespace (mq_overview(7)).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub message_queues: Vec<PosixQueue>,
+    /// Open files that are such queues.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub queue_files: BTreeMap<u32, QueueFile>,
+    /// Devices of the network namespace, by their index.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub links: BTreeMap<u32, LinkSide>,
+}
+
+/// A network device.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct LinkSide {
+    /// As `ip link add type` has it, where images have no type for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
+    /// Packets.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub queue_length: Option<u32>,
+    /// What of its kind can be set: attributes of rtnetlink(7) in `IFLA_INFO_DATA`.
+    #[serde(skip_serializing_if = "Vec::is_empty", with = "hex")]
+    pub data: Vec<u8>,
+}
+
+/// A message queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PosixQueue {
+    /// Without the slash; none when it was removed.
+    pub name: Option<String>,
+    pub mode: u32,
+    pub uid: u32,
+    pub gid: u32,
+    pub max_messages: u32,
+    /// Bytes of a message.
+    pub max_size: u32,
+    /// In the order in which they are received.
+    pub messages: Vec<PosixMessage>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PosixMessage {
+    pub priority: u32,
+    #[serde(with = "hex")]
+    pub content: Vec<u8>,
+}
+
+/// An open message queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QueueFile {
+    /// Its place among `message_queues`.
+    pub queue: u32,
+    /// Access mode and `O_NONBLOCK`, as open(2) takes them.
+    pub flags: u32,
 }
 
 /// Credentials of a message (unix(7), `SCM_CREDENTIALS`), in the container's namespaces.
@@ -234,8 +294,52 @@ impl Side {
                 return refused(format!("senders.{packet}: there is no such message, or no such sender"));
             }
         }
+        self.check_queues(snapshot)?;
         check_packets("pipe_packets", &self.pipe_packets, |id| content(&snapshot.pipes, id))?;
         check_packets("fifo_packets", &self.fifo_packets, |id| content(&snapshot.fifos, id))
+    }
+}
+
+impl Side {
+    /// ipc/mqueue.c: `HARD_MSGMAX`, `HARD_MSGSIZEMAX`; limits.h: `MQ_PRIO_MAX`.
+    fn check_queues(&self, snapshot: &Snapshot) -> Result<()> {
+        const MESSAGES: std::ops::RangeInclusive<u32> = 1..=65536;
+        const SIZE: std::ops::RangeInclusive<u32> = 1..=16 << 20;
+        const PRIORITIES: u32 = 32768;
+        for (id, file) in &self.queue_files {
+            let is_file = snapshot.files.iter().any(|file| file.id == *id && file.ext.is_some());
+            if !is_file || file.queue as usize >= self.message_queues.len() {
+                return refused(format!("queue_files.{id}: no such file, or no such queue"));
+            }
+        }
+        let mut names = BTreeSet::new();
+        for (nth, queue) in self.message_queues.iter().enumerate() {
+            let refuse = |why: &str| refused(format!("message_queues.{nth}: {why}"));
+            let is_open = self.queue_files.values().any(|file| file.queue as usize == nth);
+            match &queue.name {
+                Some(name) => {
+                    let is_name = (1..=255).contains(&name.len()) && !name.contains(['/', '\0']);
+                    if !is_name || [".", ".."].contains(&name.as_str()) || !names.insert(name) {
+                        return refuse("its name is none, or another's");
+                    }
+                }
+                None if !is_open => return refuse("nobody has it, and it has no name"),
+                None => {}
+            }
+            if !MESSAGES.contains(&queue.max_messages) || !SIZE.contains(&queue.max_size) {
+                return refuse("no queue is so large");
+            }
+            if queue.mode & !0o7777 != 0 || queue.messages.len() > queue.max_messages as usize {
+                return refuse("no mode, or more messages than it takes");
+            }
+            let is_message = |message: &PosixMessage| {
+                message.content.len() <= queue.max_size as usize && message.priority < PRIORITIES
+            };
+            if !queue.messages.iter().all(is_message) {
+                return refuse("a message that it does not take");
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use images::format::{self, Type};
 use images::messages::{GhostChunkEntry, PagemapHead};
 use images::schema::Schema;
 use images::{DirectoryWriter, Output, Result, Source, Writer};
-use std::io;
+use std::io::{self, Write};
 
 impl Snapshot {
     /// Writes all images but the inventory, which `DirectoryWriter::commit` writes last, and those whose content does
@@ -163,6 +163,16 @@ impl Images<'_> {
         for (id, net) in &namespaces.net {
             self.all(&names::net(*id), &format::NETNS, [&net.entry])?;
             self.all(&names::net_devices(*id), &format::NETDEV, &net.devices)?;
+            for (name, bytes) in [
+                (names::addresses(*id), &net.saved.addresses),
+                (names::routes(*id), &net.saved.routes),
+                (names::routes6(*id), &net.saved.routes6),
+                (names::rules(*id), &net.saved.rules),
+            ] {
+                if !bytes.is_empty() {
+                    self.directory.raw(&name, |output| output.write_all(bytes))?;
+                }
+            }
         }
         Ok(())
     }

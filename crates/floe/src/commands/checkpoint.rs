@@ -1,26 +1,38 @@
 //! `checkpoint`, and what its flags have in common with those of `restore`.
 
 use super::{absolute, absolute_if_given, output};
-use crate::args::{Checkpoint, Criu, Images};
+use crate::args::{Checkpoint, Criu, Images, Outside};
 use crate::progress::Progress;
-use anyhow::{Result, bail};
-use container::{CheckpointOptions, Runtime};
+use anyhow::{Context, Result, bail};
+use container::{CheckpointOptions, Runtime, Stream};
+use std::io::{self, IsTerminal};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+/// The annotation that names a file with options of CRIU's for a container.
+pub(super) const CONFIGURATION: &str = "org.criu.config";
+
 pub fn checkpoint(rt: &Runtime, args: &Checkpoint) -> Result<i32> {
-    let options = options(args)?;
+    let options = options(rt, args)?;
     if !args.check {
         let mut progress = Progress::default();
-        container::checkpoint(rt, &args.id.id, &options, &mut |done, total| progress.show(done, total))?;
+        container::checkpoint(rt, &args.ids, &options, &mut |done, total| progress.show(done, total))?;
         return Ok(0);
     }
-    let blockers = container::check_checkpoint(rt, &args.id.id, &options)?;
+    let blockers = container::check_checkpoint(rt, &args.ids, &options)?;
     let lines = blockers.iter().map(|line| crate::compat::one_line(line) + "\n");
     output::print(&lines.collect::<String>())?;
     Ok(i32::from(!blockers.is_empty()))
 }
 
-fn options(args: &Checkpoint) -> Result<CheckpointOptions> {
+impl Checkpoint {
+    /// Errors about several containers name the one that they are about.
+    pub fn only_id(&self) -> Option<&str> {
+        if let [id] = &self.ids[..] { Some(id) } else { None }
+    }
+}
+
+fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     refuse_foreign(&args.criu)?;
     if let Some(address) = &args.page_server {
         bail!("--page-server {address} is not supported; use --image-path");
@@ -29,22 +41,96 @@ fn options(args: &Checkpoint) -> Result<CheckpointOptions> {
     if let Some(number) = args.status_fd.as_ref().filter(|number| *number != "-1") {
         bail!("--status-fd {number} is not supported: it announces --lazy-pages");
     }
+    let stream = stream(&args.stream, io::stdout().as_fd())?;
+    if stream.is_some() && (args.images.image_path.is_some() || args.pre_dump || args.parent_path.is_some()) {
+        bail!("--stream: it goes without --image-path, --pre-dump and --parent-path");
+    }
     let (image_path, work_path) = paths(&args.images)?;
-    let outside = &args.outside;
+    // Several are dumped with the same options.
+    let annotations =
+        args.only_id().and_then(|id| container::state(rt, id).ok()).map(|state| state.annotations);
+    let named = annotations.as_ref().and_then(|annotations| annotations.get(CONFIGURATION));
+    let own = [
+        ("leave-running", args.leave_running),
+        ("skip-in-flight", args.tcp_skip_in_flight),
+        ("link-remap", args.link_remap),
+        ("auto-dedup", args.criu.auto_dedup),
+    ];
+    let criu = configured(&args.outside, &own, &args.criu, named.map(String::as_str))?;
     Ok(CheckpointOptions {
         image_path,
         work_path,
+        log_file: criu.log_file,
         parent_path: args.parent_path.clone(),
-        leave_running: args.leave_running,
+        leave_running: criu.leave_running,
         pre_dump: args.pre_dump,
-        tcp_established: outside.tcp_established,
-        tcp_skip_in_flight: args.tcp_skip_in_flight,
-        tcp_close: outside.tcp_close,
-        ext_unix_sk: outside.ext_unix_sk,
-        shell_job: outside.shell_job,
-        file_locks: outside.file_locks,
-        link_remap: args.link_remap,
+        tcp_established: criu.tcp_established,
+        tcp_skip_in_flight: criu.tcp_skip_in_flight,
+        tcp_close: criu.tcp_close,
+        lock_network: !criu.skips_network_lock,
+        ext_unix_sk: criu.ext_unix_sk,
+        shell_job: criu.shell_job,
+        file_locks: criu.file_locks,
+        link_remap: criu.link_remap,
+        auto_dedup: criu.auto_dedup,
+        stream,
     })
+}
+
+/// Flags, and CRIU's configuration files: those that every CRIU reads come before flags, and what runc has it read has the
+/// last word. That is `named`, what the container's annotation says, `None` without one; the empty name is none.
+pub(super) fn configured(
+    outside: &Outside,
+    own: &[(&str, bool)],
+    criu: &Criu,
+    named: Option<&str>,
+) -> Result<criu_rpc::Options> {
+    let mut options = criu_rpc::Options::default();
+    let read = |options: &mut criu_rpc::Options, path: &Path, text: &str| {
+        options.read_for_container(path, text).map_err(anyhow::Error::msg)
+    };
+    for (path, text) in super::criu::configuration()? {
+        read(&mut options, &path, &text)?;
+    }
+    let flags = [
+        ("tcp-established", outside.tcp_established),
+        ("tcp-close", outside.tcp_close),
+        ("ext-unix-sk", outside.ext_unix_sk),
+        ("shell-job", outside.shell_job),
+        ("file-locks", outside.file_locks),
+    ];
+    for (name, _) in flags.iter().chain(own).filter(|(_, is_given)| *is_given) {
+        options.set(name, "").map_err(anyhow::Error::msg)?;
+    }
+    if let Some(method) = &criu.network_lock {
+        options.set("network-lock", method).map_err(anyhow::Error::msg)?;
+    }
+    let path = Path::new(named.unwrap_or("/etc/criu/runc.conf"));
+    match std::fs::read_to_string(path) {
+        Ok(text) => read(&mut options, path, &text)?,
+        Err(error) if path.as_os_str().is_empty() || error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error).with_context(|| format!("read {}", path.display())),
+    }
+    Ok(options)
+}
+
+/// What `--stream` and `--ack-fd` say; `data` is the standard descriptor that it is about.
+pub(super) fn stream(args: &crate::args::Stream, data: BorrowedFd<'_>) -> Result<Option<Stream>> {
+    if !args.stream {
+        return match args.ack_fd {
+            Some(number) => bail!("--ack-fd {number}: it needs --stream"),
+            None => Ok(None),
+        };
+    }
+    if data.is_terminal() {
+        bail!("--stream: a terminal is no place for images");
+    }
+    let acknowledgement = args.ack_fd.map(|number| {
+        let own = sys::process::pidfd_open(std::process::id() as i32);
+        let opened = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
+        opened.with_context(|| format!("--ack-fd {number}"))
+    });
+    Ok(Some(Stream::new(data.try_clone_to_owned()?, acknowledgement.transpose()?)))
 }
 
 /// The directory of the images and that of the logs.

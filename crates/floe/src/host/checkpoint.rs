@@ -16,7 +16,7 @@ const FASTER: &str = "a newer kernel makes checkpoints faster";
 
 const CAP_CHECKPOINT_RESTORE: u64 = 1 << 40;
 
-pub(super) fn look() -> Vec<Finding> {
+pub fn look() -> Vec<Finding> {
     use Status::{Limited, Missing};
     let faster = |name, outcome, found| Finding::of(GROUP, name, outcome, Limited, found, FASTER);
     vec![
@@ -34,6 +34,11 @@ pub(super) fn look() -> Vec<Finding> {
         ),
         ptrace(),
     ]
+}
+
+/// What a pre-dump needs.
+pub fn tracks_writes() -> bool {
+    on("/proc/self/pagemap", probe::pagemap_scan).and_then(|()| write_protection()).is_ok()
 }
 
 fn on(file: &str, ask: fn(std::os::fd::BorrowedFd<'_>) -> Outcome) -> Outcome {

@@ -10,54 +10,72 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Instant;
-use sys::Errno;
 use sys::path::{RESOLVE_BENEATH, openat2};
 
 /// The images' directory, made if it is missing: it holds the memory of processes, so it is its owner's alone.
-pub(crate) fn make_directory(path: &Path) -> Result<OwnedFd> {
+pub fn make_directory(path: &Path) -> Result<OwnedFd> {
     let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
-    made.map_err(Errno::from).at(|| format!("create {}", path.display()))?;
+    made.at(|| format!("create {}", path.display()))?;
     open_directory(path)
 }
 
-pub(crate) fn open_directory(path: &Path) -> Result<OwnedFd> {
+pub fn open_directory(path: &Path) -> Result<OwnedFd> {
     let dir = fs::OpenOptions::new().read(true).custom_flags(libc::O_DIRECTORY).open(path);
-    Ok(dir.map_err(Errno::from).at(|| format!("open {}", path.display()))?.into())
+    Ok(dir.at(|| format!("open {}", path.display()))?.into())
 }
 
 /// The directory of `--work-path`.
 #[derive(Debug)]
-pub(crate) struct WorkDirectory(OwnedFd);
+pub struct WorkDirectory(OwnedFd);
+
+impl From<OwnedFd> for WorkDirectory {
+    fn from(directory: OwnedFd) -> WorkDirectory {
+        WorkDirectory(directory)
+    }
+}
 
 impl WorkDirectory {
     /// Made if it is missing.
-    pub(crate) fn open(path: &Path) -> Result<WorkDirectory> {
+    pub fn open(path: &Path) -> Result<WorkDirectory> {
         Ok(WorkDirectory(make_directory(path)?))
     }
 
-    /// Begins a log. A file that is there stays itself and is emptied: Podman and CRI-O make it first, with a label of
-    /// SELinux that lets them read it.
-    pub(crate) fn log(&self, name: &str) -> Result<Log> {
-        Ok(Log { file: self.create(name)?, started: Instant::now() })
+    /// One that is open.
+    pub fn of(directory: &OwnedFd) -> Result<WorkDirectory> {
+        directory.try_clone().map(WorkDirectory).at(|| "duplicate a directory".to_owned())
+    }
+
+    /// Begins a log in this directory, or at an absolute path. A file that is there stays itself and is emptied: Podman and
+    /// CRI-O make it first, with a label of SELinux that lets them read it.
+    pub fn log(&self, name: impl AsRef<Path>) -> Result<LogFile> {
+        let name = name.as_ref();
+        let file = match (name.is_absolute(), name.parent(), name.file_name()) {
+            (true, Some(directory), Some(name)) => {
+                WorkDirectory(open_directory(directory)?).create(Path::new(name))?
+            }
+            _ => self.create(name)?,
+        };
+        Ok(LogFile { file, started: Instant::now() })
     }
 
     /// Writes stats-dump or stats-restore.
-    pub(crate) fn write_statistics(&self, name: &str, statistics: &StatsEntry) -> Result<()> {
+    pub fn write_statistics(&self, name: &str, statistics: &StatsEntry) -> Result<()> {
         let write = |file: File| -> std::io::Result<()> {
             let mut writer = images::Writer::new(file, &images::format::STATS)?;
             writer.entry(statistics)?;
             writer.finish().map(drop)
         };
-        write(self.create(name)?).map_err(Errno::from).at(|| format!("write {name}"))
+        write(self.create(Path::new(name))?).at(|| format!("write {name}"))
     }
 
-    fn create(&self, name: &str) -> Result<File> {
+    fn create(&self, name: &Path) -> Result<File> {
+        let what = || format!("create {}", name.display());
         let flags = libc::O_WRONLY | libc::O_CREAT | libc::O_TRUNC | libc::O_NOFOLLOW | libc::O_NONBLOCK;
         let open = openat2(self.0.as_fd(), name, flags, 0o600, RESOLVE_BENEATH);
-        let file = open.at(|| format!("create {name}"))?;
-        let mode = fstat(&file).map_err(Errno::from).at(|| format!("create {name}"))?.st_mode;
+        let file = open.at(what)?;
+        let mode = fstat(&file).at(what)?.st_mode;
         if SFlag::from_bits_truncate(mode) & SFlag::S_IFMT != SFlag::S_IFREG {
-            return Err(Error::new(format!("create {name}: it is there and not a regular file")));
+            return Err(Error::new(format!("{}: it is there and not a regular file", what())));
         }
         Ok(file.into())
     }
@@ -65,13 +83,13 @@ impl WorkDirectory {
 
 /// dump.log or restore.log: a line for each thing that is done, with the time in seconds since the first.
 #[derive(Debug)]
-pub(crate) struct Log {
+pub struct LogFile {
     file: File,
     started: Instant,
 }
 
-impl Log {
-    pub(crate) fn line(&mut self, text: &str) {
+impl LogFile {
+    pub fn line(&mut self, text: &str) {
         let time = self.started.elapsed();
         let line = format!("({:02}.{:06}) {text}\n", time.as_secs(), time.subsec_micros());
         // A full disk is no reason to end what is being logged.
@@ -79,7 +97,7 @@ impl Log {
     }
 
     /// The last line of what failed. Callers look for the word.
-    pub(crate) fn error(&mut self, error: &Error) {
+    pub fn error(&mut self, error: &dyn std::fmt::Display) {
         self.line(&format!("Error: {error}"));
     }
 }

@@ -1,0 +1,614 @@
+//! `criu dump`, `pre-dump` and `restore` as scripts call them: processes of the host, in no container. Only with
+//! `FLOE_CRIU`, as all of `as_criu`.
+
+use crate::harness::subject::criu_directory;
+use crate::harness::*;
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+type Body = fn(&mut Counter<'_>);
+
+pub(crate) fn cases() -> Vec<Case> {
+    if criu_directory().is_none() {
+        return Vec::new();
+    }
+    let bodies: [(&str, Body); 18] = [
+        ("dump_and_restore", dump_and_restore),
+        ("dump_leaves_running", dump_leaves_running),
+        ("restore_waits_for_the_end", restore_waits_for_the_end),
+        ("pre_dump_of_a_moving_tree", pre_dump_of_a_moving_tree),
+        ("dedup", dedup),
+        ("auto_dedup", auto_dedup),
+        ("network", network),
+        ("network_across", network_across),
+        ("network_that_would_be_lost", network_that_would_be_lost),
+        ("service", service),
+        ("service_as_a_daemon", service_as_a_daemon),
+        ("script_that_fails", script_that_fails),
+        ("option_that_is_refused", option_that_is_refused),
+        ("dump_leaves_stopped", dump_leaves_stopped),
+        ("restore_leaves_stopped", restore_leaves_stopped),
+        ("restore_executes_a_command", restore_executes_a_command),
+        ("spellings_of_a_harness", spellings_of_a_harness),
+        ("check_as_a_harness_does", check_as_a_harness_does),
+    ];
+    let case = |(name, body): (&str, Body)| {
+        Case::new(format!("as_criu::command::{name}"), move |t| {
+            body(&mut Counter::start(t));
+        })
+    };
+    bodies.into_iter().map(case).collect()
+}
+
+/// A shell in a session of its own that counts in a file, with a child at most times.
+struct Counter<'a> {
+    t: &'a mut Test,
+    child: Child,
+    file: PathBuf,
+    images: PathBuf,
+}
+
+impl<'a> Counter<'a> {
+    fn start(t: &'a mut Test) -> Counter<'a> {
+        let (file, images) = (t.path("count"), t.path("images"));
+        fs::create_dir(&images).expect("mkdir");
+        let mut command = Command::new("setsid");
+        let script = "n=0; while :; do n=$((n + 1)); echo $n >new; mv new count; sleep .02; done";
+        command.args(["sh", "-c", script]).current_dir(&t.dir).env_clear().env("PATH", "/usr/bin:/bin");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        let child = command.spawn().expect("spawn");
+        let counter = Counter { t, child, file, images };
+        wait_until("it counts", || counter.count() > 5);
+        counter
+    }
+
+    fn count(&self) -> u64 {
+        read(&self.file).trim().parse().unwrap_or(0)
+    }
+
+    fn criu(&mut self, action: &str, options: &[&str]) -> Output {
+        let mut command = self.t.floe();
+        // It has options of its own before the command.
+        let program = command.get_program().to_owned();
+        command = Command::new(program);
+        command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&self.t.dir);
+        command.args(["criu", action, "--no-default-config", "--images-dir"]).arg(&self.images).args(options);
+        self.t.run(command)
+    }
+
+    fn dump(&mut self, options: &[&str]) -> Output {
+        let pid = self.child.id().to_string();
+        self.criu("dump", &[&["--tree", &pid, "-v4", "--timeout", "10"], options].concat())
+    }
+
+    /// The dump has ended it.
+    fn is_gone(&mut self) -> u64 {
+        assert!(!self.child.wait().expect("wait").success());
+        let count = self.count();
+        std::thread::sleep(Duration::from_millis(100));
+        assert_eq!(self.count(), count, "it still counts");
+        count
+    }
+
+    #[track_caller]
+    fn goes_on_from(&self, count: u64) {
+        wait_until("it counts again", || self.count() > count + 3);
+        assert!(self.count() < count + 1000, "it has begun anew or run on: {count}, {}", self.count());
+    }
+
+    fn end(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+    }
+}
+
+impl Drop for Counter<'_> {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn dump_and_restore(counter: &mut Counter<'_>) {
+    let script = "echo $CRTOOLS_SCRIPT_ACTION ${CRTOOLS_INIT_PID:+pid} >>actions";
+    counter.dump(&["--log-file", "d.log", "--action-script", script]).ok();
+    let count = counter.is_gone();
+    assert!(read(counter.images.join("d.log")).contains("write images"));
+    counter.criu("restore", &["-d", "--pidfile", "pid", "-o", "r.log", "--action-script", script]).ok();
+    // Relative paths are below the work directory, which is that of the images here.
+    assert_eq!(read(counter.images.join("pid")), counter.child.id().to_string());
+    counter.goes_on_from(count);
+    counter.end();
+    let actions = read(counter.images.join("actions"));
+    // Nothing of namespaces: they are the host's.
+    let expected =
+        "pre-dump pid\npost-dump pid\npre-restore\npost-restore pid\npre-resume pid\npost-resume pid\n";
+    assert_eq!(actions.replace(" \n", "\n"), expected);
+}
+
+fn dump_leaves_running(counter: &mut Counter<'_>) {
+    counter.dump(&["--leave-running"]).ok();
+    counter.goes_on_from(counter.count());
+}
+
+fn restore_waits_for_the_end(counter: &mut Counter<'_>) {
+    counter.dump(&[]).ok();
+    let count = counter.is_gone();
+    let pid = counter.child.id() as i32;
+    let file = counter.file.clone();
+    let ends = std::thread::spawn(move || {
+        wait_until("it counts again", || read(&file).trim().parse().unwrap_or(0) > count + 3);
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+    });
+    counter.criu("restore", &[]).ok();
+    assert!(matches!(ends.join(), Ok(Ok(()))), "it has returned before the end");
+}
+
+/// It has another child at each of them, which may end while it is looked at.
+fn pre_dump_of_a_moving_tree(counter: &mut Counter<'_>) {
+    need_kernel(6, 7, "userfaultfd with WP_ASYNC");
+    let pid = counter.child.id().to_string();
+    for _ in 0..40 {
+        counter.criu("pre-dump", &["--tree", &pid]).ok();
+    }
+    counter.goes_on_from(counter.count());
+    let records = || {
+        let files = fs::read_dir("/run/floe-criu").expect("records").flatten().map(|file| file.file_name());
+        files.filter(|name| name.to_string_lossy().starts_with(&format!("{pid}-"))).count()
+    };
+    assert_eq!(records(), 1);
+    counter.end();
+    let _ = counter.child.wait();
+    wait_until("no record is left", || records() == 0);
+}
+
+/// Bytes of the files of pages in a directory, and bytes that they take.
+fn pages(directory: &Path) -> (u64, u64) {
+    let names = fs::read_dir(directory).expect("images").map(|entry| entry.expect("a file"));
+    let pages = names.filter(|entry| entry.file_name().to_string_lossy().starts_with("pages-"));
+    let metadata = pages.map(|entry| entry.metadata().expect("metadata"));
+    metadata.fold((0, 0), |(size, taken), file| (size + file.len(), taken + file.blocks() * 512))
+}
+
+/// A pre-dump in `first`, beside the images.
+fn pre_dump(counter: &mut Counter<'_>) -> PathBuf {
+    let (first, pid) = (counter.t.path("first"), counter.child.id().to_string());
+    fs::create_dir(&first).expect("mkdir");
+    counter.criu("pre-dump", &["--images-dir", "first", "--tree", &pid, "--track-mem"]).ok();
+    let count = counter.count();
+    counter.goes_on_from(count);
+    first
+}
+
+fn dedup(counter: &mut Counter<'_>) {
+    need_kernel(6, 7, "userfaultfd with WP_ASYNC");
+    let first = pre_dump(counter);
+    counter.dump(&["--prev-images-dir", "../first"]).ok();
+    let count = counter.is_gone();
+    let before = pages(&first);
+    counter.criu("dedup", &[]).ok();
+    let after = pages(&first);
+    assert!(after.0 == before.0 && after.1 < before.1, "{before:?} {after:?}");
+    counter.criu("dedup", &[]).ok();
+    assert_eq!(pages(&first), after);
+    counter.criu("restore", &["-d"]).ok();
+    counter.goes_on_from(count);
+    counter.end();
+}
+
+/// What is left after a restore that gave up the pages is not restored again.
+fn auto_dedup(counter: &mut Counter<'_>) {
+    need_kernel(6, 7, "userfaultfd with WP_ASYNC");
+    let first = pre_dump(counter);
+    counter.dump(&["--prev-images-dir", "../first", "--auto-dedup"]).ok();
+    let count = counter.is_gone();
+    let (size, taken) = pages(&first);
+    assert!(taken < size, "{taken} of {size} bytes");
+    counter.criu("restore", &["-d", "--auto-dedup"]).ok();
+    counter.goes_on_from(count);
+    counter.end();
+    assert_eq!((pages(&first).1, pages(&counter.images).1), (0, 0));
+    counter.criu("restore", &["-d"]).exits(1).refused(&["pages were given up"]);
+}
+
+/// Devices, addresses, routes, rules and sysctls of a network namespace of its own come back, seen by ip(8).
+fn network(counter: &mut Counter<'_>) {
+    let mut shell = Shell::start(
+        counter,
+        "ip link set lo up
+        ip link add br0 type bridge forward_delay 500
+        ip link add v0 mtu 1400 type veth peer name v1
+        ip link set v0 master br0
+        ip link add link v1 name mv type macvlan mode bridge
+        ip link add d0 type dummy && ip link set d0 up
+        ip link set v1 alias 'an end' txqueuelen 77
+        for device in br0 v0 v1 mv; do ip link set $device up; done
+        ip addr add 192.0.2.1/24 dev br0
+        ip addr add 203.0.113.5 peer 203.0.113.6 dev v1
+        ip -6 addr add 2001:db8::1/64 dev br0 nodad
+        ip route add 10.0.0.0/8 via 192.0.2.254
+        ip route add default via 192.0.2.254 table 100
+        ip -6 route add 2001:db8:1::/48 via 2001:db8::2
+        ip rule add from 198.51.100.0/24 lookup 100 priority 1000
+        ip rule del priority 32767
+        echo 1 >/proc/sys/net/ipv4/conf/v1/forwarding
+        echo 77 >/proc/sys/net/unix/max_dgram_qlen
+        echo 0 4242 >/proc/sys/net/ipv4/ping_group_range",
+    );
+    // The state of a bridge and of addresses that the kernel gives by itself settles in seconds.
+    let settling = ["tentative", "NO-CARRIER"];
+    wait_until("all is settled", || {
+        let text = shell.sees(
+            counter,
+            "ip addr show up type veth; ip addr show up type bridge; ip addr show up type macvlan",
+        );
+        !settling.iter().any(|word| text.contains(word))
+    });
+    // Without what only the state of a bridge says, and routes in whatever order.
+    let commands = "ip -d link | grep -v bridge_slave | sed 's/[a-z_]*timer *[0-9.]*//g'
+        ip -o addr; (ip route show table all; ip -6 route show table all) | sort; ip rule; ip -6 rule
+        grep . /proc/sys/net/ipv[46]/conf/*/forwarding /proc/sys/net/unix/* /proc/sys/net/ipv4/ping_group_range";
+    // An address that is added by a restore is not looked for in the network first.
+    let seen = |shell: &Shell, counter: &Counter<'_>| shell.sees(counter, commands).replace(" nodad", "");
+    let before = seen(&shell, counter);
+    assert!(
+        ["br0", "203.0.113.6", "table 100", "1000:", "qlen 77", "qlen:77", "4242"]
+            .iter()
+            .all(|word| before.contains(word)),
+        "{before}"
+    );
+    let pid = shell.child.id().to_string();
+    let script = "echo $CRTOOLS_SCRIPT_ACTION >>actions; test -d $CRTOOLS_IMAGE_DIR/";
+    counter.criu("dump", &["--tree", &pid, "--action-script", script]).ok();
+    shell.child.wait().expect("wait");
+    counter.criu("restore", &["-d", "--pidfile", "pid", "--action-script", script]).ok();
+    assert_eq!(
+        read(counter.images.join("actions")).split_whitespace().collect::<Vec<_>>(),
+        [
+            "pre-dump",
+            "network-lock",
+            "post-dump",
+            "pre-restore",
+            "setup-namespaces",
+            "post-setup-namespaces",
+            "post-restore",
+            "network-unlock",
+            "pre-resume",
+            "post-resume"
+        ]
+    );
+    shell.pid = read(counter.images.join("pid")).trim().parse().expect("a pid");
+    // Whether a device has a carrier is found out by the kernel a moment after it is up.
+    let deadline = Instant::now() + Duration::from_secs(10);
+    let mut after = seen(&shell, counter);
+    while after != before && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(50));
+        after = seen(&shell, counter);
+    }
+    shell.end();
+    for (before, after) in before.lines().zip(after.lines()) {
+        assert_eq!(after, before);
+    }
+    assert_eq!(after.lines().count(), before.lines().count());
+}
+
+/// CRIU restores what floe has dumped of a network, and the other way round.
+fn network_across(counter: &mut Counter<'_>) {
+    let criu = criu_directory().expect("asked for by cases").join("criu");
+    for dumper_is_criu in [true, false] {
+        let mut shell = Shell::start(
+            counter,
+            "ip link add br0 type bridge
+            ip link add v0 mtu 1400 type veth peer name v1
+            ip link set v0 master br0
+            for device in lo br0 v0 v1; do ip link set $device up; done
+            ip addr add 192.0.2.1/24 dev br0
+            ip addr add 203.0.113.5 peer 203.0.113.6 dev v1
+            ip route add 10.0.0.0/8 via 192.0.2.254
+            echo 1 >/proc/sys/net/ipv4/conf/v1/forwarding",
+        );
+        let commands = "ip -o link | cut -d' ' -f2-6; ip -o -4 addr; ip route | sort; ip rule
+            grep . /proc/sys/net/ipv4/conf/*/forwarding";
+        wait_until("devices have a carrier", || !shell.sees(counter, commands).contains("NO-CARRIER"));
+        let before = shell.sees(counter, commands);
+        assert!(before.contains("mtu 1400") && before.contains("203.0.113.6"), "{before}");
+        let pid = shell.child.id().to_string();
+        let call = |counter: &mut Counter<'_>, is_criu: bool, action: &str, options: &[&str]| {
+            let output = if is_criu {
+                let mut command = Command::new(&criu);
+                command.args([action, "-v4", "--network-lock", "skip", "-D"]).arg(&counter.images);
+                command.args(options).current_dir(&counter.t.dir).env_clear().env("PATH", PATH);
+                counter.t.run(command)
+            } else {
+                counter.criu(action, options)
+            };
+            assert_eq!(output.code, 0, "{action}: {}", read(counter.images.join("log")));
+        };
+        call(counter, dumper_is_criu, "dump", &["--tree", &pid, "-o", "log"]);
+        shell.child.wait().expect("wait");
+        call(counter, !dumper_is_criu, "restore", &["-d", "--pidfile", "pid", "-o", "log"]);
+        shell.pid = read(counter.images.join("pid")).trim().parse().expect("a pid");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let mut after = shell.sees(counter, commands);
+        while after != before && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            after = shell.sees(counter, commands);
+        }
+        shell.end();
+        assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}");
+        fs::remove_dir_all(&counter.images).expect("remove");
+        fs::create_dir(&counter.images).expect("mkdir");
+        fs::remove_file(counter.t.path("made")).expect("remove");
+    }
+}
+
+/// What of a network would not come back is not lost either, unless somebody says that it is made anew.
+fn network_that_would_be_lost(counter: &mut Counter<'_>) {
+    let mut shell = Shell::start(
+        counter,
+        "ip link add own type bridge
+        ip neigh add 192.0.2.7 lladdr 02:00:00:00:00:07 nud permanent dev own",
+    );
+    let pid = shell.child.id().to_string();
+    let refused = counter.criu("dump", &["--tree", &pid]);
+    let is_running = shell.child.try_wait().expect("wait").is_none();
+    let taken = counter.criu("dump", &["--tree", &pid, "--empty-ns", "net"]);
+    shell.child.wait().expect("wait");
+    refused.exits(1).refused(&["network device own", "permanent neighbours", "--empty-ns net"]);
+    assert!(is_running);
+    taken.ok();
+}
+
+/// A shell in a network namespace of its own.
+struct Shell {
+    child: Child,
+    pid: i32,
+}
+
+impl Shell {
+    /// What it makes first may fail in part: not every kernel has every kind of device.
+    fn start(counter: &Counter<'_>, makes: &str) -> Shell {
+        let script = format!("{makes}\necho >made; while :; do sleep .1; done");
+        let mut command = Command::new("setsid");
+        command.args(["unshare", "--net", "sh", "-c", &script]).current_dir(&counter.t.dir).env_clear();
+        command.env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::null());
+        let child = command.stderr(Stdio::null()).spawn().expect("spawn");
+        wait_until("the network is made", || counter.t.path("made").exists());
+        Shell { pid: child.id() as i32, child }
+    }
+
+    /// What commands say in its network.
+    fn sees(&self, counter: &Counter<'_>, commands: &str) -> String {
+        let mut command = Command::new("nsenter");
+        command.arg(format!("--net=/proc/{}/ns/net", self.pid)).args(["sh", "-c", commands]);
+        let output =
+            command.current_dir(&counter.t.dir).env_clear().env("PATH", PATH).output().expect("nsenter");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).expect("text")
+    }
+
+    fn end(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.pid);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// With iproute2 of Debian.
+const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// What perl says to a service at `socket` in the test's directory; it ends when it has the answer.
+const CLIENT: &str = r#"
+    use Socket;
+    my ($images, $pid, $options) = @ARGV;
+    opendir(my $dir, $images) or die "$images: $!";
+    socket(my $socket, AF_UNIX, SOCK_SEQPACKET, 0) or die "socket: $!";
+    connect($socket, sockaddr_un("socket")) or die "connect: $!";
+    sub varint { my $n = shift; $n < 128 ? chr $n : chr($n & 127 | 128) . varint($n >> 7) }
+    my $opts = "" . varint(fileno $dir) . ($pid ? "" . varint($pid) : "") . pack("H*", $options);
+    # criu_req: type DUMP, opts
+    send($socket, "" . varint(length $opts) . $opts, 0) or die "send: $!";
+    recv($socket, my $answer, 4096, 0);
+    open(my $file, ">", "answer") or die "answer: $!";
+    print $file unpack("H*", $answer);
+    close $file;
+    sleep 1 while @ARGV > 3;
+"#;
+
+impl Counter<'_> {
+    /// `criu service OPTIONS...`
+    fn service(&mut self, options: &[&str]) -> Child {
+        let mut command = Command::new(self.t.floe().get_program());
+        command.args(["criu", "service", "--no-default-config", "--address", "socket"]).args(options);
+        command.current_dir(&self.t.dir).env_clear().env("PATH", "/usr/bin:/bin");
+        let child = command.stdin(Stdio::null()).spawn().expect("spawn");
+        wait_until("it listens", || self.t.path("socket").exists());
+        child
+    }
+
+    fn client(&self, pid: u32, options: &str) -> Command {
+        let mut command = Command::new("setsid");
+        command.args(["perl", "-e", CLIENT]).arg(&self.images).args([&pid.to_string(), options]);
+        command.current_dir(&self.t.dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+    }
+
+    /// What the service has answered, in hexadecimal.
+    fn answer(&self) -> String {
+        let path = self.t.path("answer");
+        wait_until("there is an answer", || !read(&path).is_empty());
+        let answer = read(&path);
+        fs::remove_file(path).expect("remove");
+        answer
+    }
+}
+
+/// `criu_resp` of a dump: type, success, `dump`.
+const DUMPED: &str = "080110011a00";
+
+fn service(counter: &mut Counter<'_>) {
+    let mut service = counter.service(&["--pidfile", "pid", "-o", "service.log"]);
+    assert_eq!(read(counter.t.path("pid")), service.id().to_string());
+    let count = counter.count();
+    // leave_running, log_file
+    let asked = counter.client(counter.child.id(), "18015203612e6c").status().expect("perl");
+    assert!(asked.success());
+    assert_eq!(counter.answer(), DUMPED);
+    counter.goes_on_from(count);
+    assert!(read(counter.images.join("a.l")).contains("write images"));
+    // A name is needed with a process that is not there; restore-sibling is for children only.
+    for (pid, options, why) in
+        [(4_194_305, "", "task 4194305"), (counter.child.id(), "d00101", "only with swrk")]
+    {
+        assert!(counter.client(pid, options).status().expect("perl").success());
+        let answer = counter.answer();
+        let text: Vec<u8> = (0..answer.len() / 2)
+            .map(|at| u8::from_str_radix(&answer[2 * at..2 * at + 2], 16).expect("hexadecimal"))
+            .collect();
+        assert!(answer.starts_with("08011000"), "{answer}");
+        assert!(String::from_utf8_lossy(&text).contains(why), "{}", String::from_utf8_lossy(&text));
+    }
+    // Who names no process is dumped, and has its answer when it goes on.
+    let mut own = counter.client(0, "18013801").arg("stay").spawn().expect("perl");
+    assert_eq!(counter.answer(), DUMPED);
+    assert!(own.try_wait().expect("wait").is_none());
+    own.kill().expect("it runs");
+    own.wait().expect("wait");
+    assert!(read(counter.t.path("service.log")).contains("a client is served"));
+    service.kill().expect("it runs");
+    service.wait().expect("wait");
+}
+
+/// It is there when the command returns; a socket that a service has left is replaced, that of one that runs is not.
+fn service_as_a_daemon(counter: &mut Counter<'_>) {
+    let mut first = counter.service(&[]);
+    first.kill().expect("it runs");
+    first.wait().expect("wait");
+    assert!(counter.service(&["-d", "--pidfile", "pid"]).wait().expect("wait").success());
+    let pid: i32 = read(counter.t.path("pid")).parse().expect("a pid");
+    assert!(!counter.service(&[]).wait().expect("wait").success());
+    let asked = counter.client(counter.child.id(), "1801").status().expect("perl");
+    assert!(asked.success());
+    assert_eq!(counter.answer(), DUMPED);
+    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
+        .expect("it runs");
+}
+
+/// It goes on, and there are no images.
+fn script_that_fails(counter: &mut Counter<'_>) {
+    let script = "test $CRTOOLS_SCRIPT_ACTION != post-dump";
+    counter.dump(&["--action-script", script]).exits(1).refused(&["action-script", "post-dump"]);
+    assert!(!counter.images.join("inventory.img").exists());
+    counter.goes_on_from(counter.count());
+}
+
+fn option_that_is_refused(counter: &mut Counter<'_>) {
+    counter.dump(&["--lazy-pages"]).exits(1).refused(&["lazy-pages"]);
+    counter.dump(&["word"]).exits(1).refused(&["word"]);
+    counter.criu("dump", &["--tree", "0"]).exits(1).refused(&["tree 0", "pid"]);
+    counter.goes_on_from(counter.count());
+}
+
+impl Counter<'_> {
+    /// The first task, in /proc/PID/stat.
+    fn is_stopped(&self) -> bool {
+        read(format!("/proc/{}/stat", self.child.id())).contains(") T ")
+    }
+
+    fn go_on(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGCONT).expect("it runs");
+    }
+
+    /// Its first task and the children that it has at this moment get SIGCONT until it counts.
+    #[track_caller]
+    fn goes_on_when_told(&self, count: u64) {
+        wait_until("it counts when told to", || {
+            self.go_on();
+            let group = nix::unistd::Pid::from_raw(self.child.id() as i32);
+            let _ = nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGCONT);
+            self.count() > count + 3
+        });
+    }
+}
+
+/// The images are those of a task that runs.
+fn dump_leaves_stopped(counter: &mut Counter<'_>) {
+    counter.dump(&["-s"]).ok();
+    wait_until("it is stopped", || counter.is_stopped());
+    let count = counter.count();
+    assert!(counter.images.join("inventory.img").exists());
+    counter.goes_on_when_told(count);
+    counter.child.kill().expect("it runs");
+    counter.child.wait().expect("wait");
+    // Its child keeps the number of the group from the restore.
+    let group = nix::unistd::Pid::from_raw(counter.child.id() as i32);
+    wait_until("the group is gone", || {
+        nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).is_err()
+    });
+    counter.criu("restore", &["-d"]).ok();
+    counter.goes_on_from(count);
+    counter.end();
+}
+
+fn restore_leaves_stopped(counter: &mut Counter<'_>) {
+    counter.dump(&[]).ok();
+    let count = counter.is_gone();
+    counter.criu("restore", &["-d", "--leave-stopped"]).ok();
+    wait_until("it is stopped", || counter.is_stopped());
+    assert_eq!(counter.count(), count);
+    counter.goes_on_when_told(count);
+    counter.end();
+}
+
+fn restore_executes_a_command(counter: &mut Counter<'_>) {
+    counter.dump(&[]).ok();
+    let count = counter.is_gone();
+    counter.criu("restore", &["--exec-cmd"]).exits(1).refused(&["exec-cmd: a command is missing"]);
+    let pid = counter.child.id();
+    let script = format!("grep -q \"^PPid:[[:space:]]*$$\" /proc/{pid}/status && echo parent");
+    let said = counter.criu("restore", &["-d", "--exec-cmd", "--", "sh", "-c", &script]).ok();
+    assert_eq!(said.stdout, "parent\n");
+    counter.goes_on_from(count);
+    counter.end();
+}
+
+/// Letters together, beginnings of names, switches that are taken back; the log is there after every end.
+fn spellings_of_a_harness(counter: &mut Counter<'_>) {
+    let pid = counter.child.id().to_string();
+    let refused = counter.criu("dump", &["-o", "refused.log", "--tree", &pid, "--stream"]);
+    refused.exits(1).refused(&["stream: the option is not supported"]);
+    assert!(read(counter.images.join("refused.log")).contains("Error: stream"));
+    counter.criu("dump", &["--leave", "-o", "other.log"]).exits(1).refused(&["leave-running, leave-stopped"]);
+    let options = [
+        "-vvvv",
+        "-jRt",
+        &pid,
+        "-verbosity=4",
+        "--no-leave-running",
+        "--leave-r",
+        "--no-evasive",
+        "--display-stats",
+    ];
+    let said = counter.criu("dump", &options).ok();
+    assert!(said.stdout.contains("Displaying dump stats:\nFreezing time: "), "{}", said.stdout);
+    counter.goes_on_from(counter.count());
+}
+
+fn check_as_a_harness_does(counter: &mut Counter<'_>) {
+    let said = counter.criu("check", &["-verbosity=0", "--feature", "mnt_id", "-o", "check.log"]).ok();
+    assert_eq!(said.stdout, "Looks good.\n");
+    assert!(counter.images.join("check.log").exists());
+    counter.criu("check", &["--feature", "words"]).exits(1).refused(&["words: the feature is not known"]);
+    let all = counter.criu("check", &["--all"]);
+    assert!(all.stdout.contains("Looks good"), "{}", all.stdout);
+}
