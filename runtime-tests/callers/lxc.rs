@@ -46,17 +46,20 @@ pub(crate) fn caller() -> Caller {
             n=$(dump) && restore && goes_on $n && inside grep -c ' hugetlbfs ' /proc/mounts",
         )
         .prints("1"),
-        // It would not come back, so the container runs on.
         case(
             "veth",
-            "ip link show br0 >/dev/null 2>&1 || ip link add br0 type bridge
+            "ip link add br0 type bridge
             start 'lxc.net.0.type = veth
+                lxc.net.0.flags = up
                 lxc.net.0.link = br0
-                lxc.net.0.name = eth0'
-            lxc-checkpoint -s -v -D $PWD/images -n $N || goes_on $(cat rootfs/count) && ip link del br0 && exit 7",
+                lxc.net.0.name = eth0
+                lxc.net.0.veth.pair = outer0
+                lxc.net.0.ipv4.address = 192.0.2.2/24'
+            n=$(dump); until ! ip link show outer0 >/dev/null 2>&1; do sleep .05; done
+            restore && goes_on $n && ip -o link show master br0 up | grep -o outer0
+            inside ip -o addr show dev eth0 | grep -o 192.0.2.2/24; ip link del br0",
         )
-        .exits(7)
-        .complains("network device eth0"),
+        .prints("outer0\n192.0.2.2/24"),
         case(
             "left_running",
             "start; n=$(cat rootfs/count); lxc-checkpoint -v -D $PWD/images -n $N && goes_on $n && ls images/inventory.img",

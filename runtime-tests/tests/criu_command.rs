@@ -15,7 +15,7 @@ pub(crate) fn cases() -> Vec<Case> {
     if criu_directory().is_none() {
         return Vec::new();
     }
-    let bodies: [(&str, Body); 18] = [
+    let bodies: [(&str, Body); 19] = [
         ("dump_and_restore", dump_and_restore),
         ("dump_leaves_running", dump_leaves_running),
         ("restore_waits_for_the_end", restore_waits_for_the_end),
@@ -24,6 +24,7 @@ pub(crate) fn cases() -> Vec<Case> {
         ("auto_dedup", auto_dedup),
         ("network", network),
         ("network_across", network_across),
+        ("network_that_leads_outside", network_that_leads_outside),
         ("network_that_would_be_lost", network_that_would_be_lost),
         ("service", service),
         ("service_as_a_daemon", service_as_a_daemon),
@@ -345,6 +346,88 @@ fn network_across(counter: &mut Counter<'_>) {
     }
 }
 
+/// A veth and a macvlan whose other ends are elsewhere come back to what the restorer names, by floe and by CRIU.
+fn network_that_leads_outside(counter: &mut Counter<'_>) {
+    let criu = criu_directory().expect("asked for by cases").join("criu");
+    let outside = Shell::start(
+        counter,
+        "ip link add br0 type bridge
+        ip link add low type veth peer name end
+        for device in lo br0 low end; do ip link set $device up; done",
+    );
+    let call = |counter: &mut Counter<'_>, is_criu: bool, action: &str, options: &[&str]| {
+        let network = format!("--net=/proc/{}/ns/net", outside.pid);
+        let mut command = Command::new("nsenter");
+        command.arg(network).current_dir(&counter.t.dir).env_clear().env("PATH", PATH);
+        if is_criu {
+            command.arg(&criu).args([action, "--network-lock", "skip"]);
+        } else {
+            command.arg(counter.t.floe().get_program()).args(["criu", action]);
+        }
+        command.args(["--no-default-config", "-v4", "-o", "log", "-D"]).arg(&counter.images).args(options);
+        counter.t.run(command)
+    };
+    let inner = "ip -o link | sed 's/@[^:]*//; s/ link-netnsid .*//'; ip -o -4 addr; ip route | sort";
+    let outer =
+        "ip -o link show master br0 | cut -d: -f2 | cut -d@ -f1; ip -o link show v0 | grep -o 'state UP'";
+    // The kernel takes a namespace down some time after its last process.
+    let wait_for_the_end = |counter: &Counter<'_>| {
+        wait_until("the other end is gone", || !outside.sees(counter, "ip -o link").contains("v0"));
+    };
+    for (dumper_is_criu, restorer_is_criu) in [(false, false), (true, false), (false, true)] {
+        fs::remove_file(counter.t.path("made")).expect("remove");
+        let mut shell = Shell::start_in(counter, Some(&outside), "ip link set lo up");
+        let pid = shell.pid.to_string();
+        let make = "set -e
+            ip link add v0 type veth peer name eth0 netns PID
+            ip link set v0 master br0 up";
+        outside.sees(counter, &make.replace("PID", &pid));
+        shell.sees(
+            counter,
+            "set -e
+            ip link set eth0 mtu 1400 address 02:00:00:00:00:07 up
+            ip addr add 192.0.2.2/24 dev eth0
+            ip route add default via 192.0.2.1",
+        );
+        // CRIU 4.2 asks for a macvlan in a way that the kernel does not support, for its own images, too.
+        if !restorer_is_criu {
+            let make = "ip link add link low name mac0 netns PID type macvlan mode bridge";
+            outside.sees(counter, &make.replace("PID", &pid));
+            shell.sees(counter, "ip link set mac0 up && ip addr add 198.51.100.2/24 dev mac0");
+        }
+        wait_until("devices have a carrier", || !shell.sees(counter, inner).contains("NO-CARRIER"));
+        let before = (shell.sees(counter, inner), outside.sees(counter, outer));
+        assert_eq!(before.1, " v0\nstate UP\n");
+        let dumped = call(counter, dumper_is_criu, "dump", &["--tree", &pid]);
+        assert_eq!(dumped.code, 0, "dump: {}", read(counter.images.join("log")));
+        shell.child.wait().expect("wait");
+        wait_for_the_end(counter);
+        if !restorer_is_criu {
+            let named = call(counter, false, "restore", &["-d", "--external", "macvlan[mac0]:low"]);
+            named.refused(&["network device eth0", "--external veth[eth0]:PEER@BRIDGE"]);
+            let missing = ["-d", "--external", "veth[eth0]:v0@br1", "--external", "macvlan[mac0]:low"];
+            call(counter, false, "restore", &missing).refused(&["network device br1"]);
+        }
+        let links = ["--external", "veth[eth0]:v0@br0", "--external", "macvlan[mac0]:low"];
+        let options = [&["-d", "--pidfile", "pid"][..], &links].concat();
+        let restored = call(counter, restorer_is_criu, "restore", &options);
+        assert_eq!(restored.code, 0, "restore: {}", read(counter.images.join("log")));
+        shell.pid = read(counter.images.join("pid")).trim().parse().expect("a pid");
+        let deadline = Instant::now() + Duration::from_secs(10);
+        let seen = |counter: &Counter<'_>| (shell.sees(counter, inner), outside.sees(counter, outer));
+        let mut after = seen(counter);
+        while after != before && Instant::now() < deadline {
+            std::thread::sleep(Duration::from_millis(50));
+            after = seen(counter);
+        }
+        shell.end();
+        wait_for_the_end(counter);
+        assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}, restored by CRIU: {restorer_is_criu}");
+        fs::remove_dir_all(&counter.images).expect("remove");
+        fs::create_dir(&counter.images).expect("mkdir");
+    }
+}
+
 /// What of a network would not come back is not lost either, unless somebody says that it is made anew.
 fn network_that_would_be_lost(counter: &mut Counter<'_>) {
     let mut shell = Shell::start(
@@ -371,9 +454,18 @@ struct Shell {
 impl Shell {
     /// What it makes first may fail in part: not every kernel has every kind of device.
     fn start(counter: &Counter<'_>, makes: &str) -> Shell {
+        Shell::start_in(counter, None, makes)
+    }
+
+    /// From the network of another.
+    fn start_in(counter: &Counter<'_>, outside: Option<&Shell>, makes: &str) -> Shell {
         let script = format!("{makes}\necho >made; while :; do sleep .1; done");
-        let mut command = Command::new("setsid");
-        command.args(["unshare", "--net", "sh", "-c", &script]).current_dir(&counter.t.dir).env_clear();
+        let pid = outside.map_or("self".to_owned(), |shell| shell.pid.to_string());
+        let mut command = Command::new("nsenter");
+        command
+            .arg(format!("--net=/proc/{pid}/ns/net"))
+            .args(["setsid", "unshare", "--net", "sh", "-c", &script]);
+        command.current_dir(&counter.t.dir).env_clear();
         command.env("PATH", PATH).stdin(Stdio::null()).stdout(Stdio::null());
         let child = command.stderr(Stdio::null()).spawn().expect("spawn");
         wait_until("the network is made", || counter.t.path("made").exists());

@@ -52,7 +52,7 @@ pub use dedup::{dedup, give_up_pages};
 pub use dump::{Part, dump, dump_as_one};
 pub use error::{Error, Result};
 pub use network_lock::LockName;
-pub use policy::{Capabilities, Filter, Policy, User};
+pub use policy::{Capabilities, Filter, OuterLink, Policy, User};
 pub use restore::{ClockOffset, Nursery, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{

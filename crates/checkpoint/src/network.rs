@@ -5,14 +5,20 @@
 //! the kernel as they came. Of devices `netdev-ID.img` has what CRIU knows, and `floe-state.json` the rest. Devices keep
 //! their index, so that all messages mean the same again.
 //!
+//! A device may lead to another network namespace, which images do not have: a veth whose peer is there, a macvlan on top
+//! of a device. Whoever restores says what they lead to in its own ([`OuterLink`]).
+//!
 //! The order of a restore: sysctls for all devices → devices, those that others are on top of first → addresses → sysctls
 //! of devices → up → routes, which need devices that are up → rules.
 
 use crate::error::{At, Error, Result};
+use crate::policy::OuterLink;
 use crate::snapshot::{LinkSide, Net, Saved, Snapshot};
 use images::messages::{MacvlanLinkEntry, NdType, NetDeviceEntry, SysctlEntry, SysctlType};
+use nix::net::if_::if_nametoindex;
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::os::fd::AsRawFd;
 use sys::Errno;
 use sys::netlink::{
     MALFORMED, Reply, Socket, array, put_attribute, read_attributes, read_message, write_message,
@@ -120,6 +126,8 @@ const KINDS: [(&str, NdType, &[u16]); 6] = [
 const BRIDGE_VLAN_FILTERING: u16 = 7;
 const MACVLAN_MODE: u16 = 1;
 const MACVLAN_FLAGS: u16 = 2;
+/// linux/veth.h
+const VETH_INFO_PEER: u16 = 1;
 
 /// Devices that every network namespace has where the kernel makes them by itself (`net.core.fb_tunnels_only_for_init_net`).
 const MADE_BY_THE_KERNEL: [&str; 9] =
@@ -317,7 +325,8 @@ impl Link<'_> {
                 None => return Err(format!("the kind {kind} is not supported")),
             },
         };
-        if self.attribute(libc::IFLA_LINK_NETNSID).is_some() {
+        let is_outside = self.attribute(libc::IFLA_LINK_NETNSID).is_some();
+        if is_outside && !can_lead_outside(r#type) {
             return Err("it leads to another network namespace, which is not supported".to_owned());
         }
         let qdisc = self.attribute(libc::IFLA_QDISC).map_or("noop", text);
@@ -368,7 +377,7 @@ impl Link<'_> {
             conf6: sysctls(&IPV6, &format!("ipv6/conf/{}", self.name)),
             macvlan,
             peer_ifindex: Some(self.number(libc::IFLA_LINK).filter(|link| *link != 0).unwrap_or(self.index)),
-            peer_nsid: Some(id),
+            peer_nsid: Some(id).filter(|_| !is_outside),
             master: self.number(libc::IFLA_MASTER),
             ..NetDeviceEntry::default()
         };
@@ -380,7 +389,7 @@ impl Link<'_> {
 fn check_peers(devices: &[NetDeviceEntry], sides: &BTreeMap<u32, LinkSide>) -> Result<()> {
     let is_there = |index: u32| devices.iter().any(|device| device.ifindex == index);
     for device in devices {
-        let needed = [device.peer_ifindex, device.master];
+        let needed = [device.peer_ifindex.filter(|_| !is_outside(device)), device.master];
         if let Some(missing) = needed.into_iter().flatten().find(|index| !is_there(*index)) {
             return Err(refused(
                 text(&device.name),
@@ -388,6 +397,7 @@ fn check_peers(devices: &[NetDeviceEntry], sides: &BTreeMap<u32, LinkSide>) -> R
             ));
         }
         if kind(device, sides).is_some_and(|kind| needs_other(&kind))
+            && !is_outside(device)
             && device.peer_ifindex == Some(device.ifindex)
         {
             return Err(refused(text(&device.name), "the device that it needs is not there"));
@@ -398,6 +408,15 @@ fn check_peers(devices: &[NetDeviceEntry], sides: &BTreeMap<u32, LinkSide>) -> R
 
 fn needs_other(kind: &str) -> bool {
     ["veth", "macvlan", "vlan", "ipvlan"].contains(&kind)
+}
+
+fn can_lead_outside(r#type: NdType) -> bool {
+    matches!(r#type, NdType::Veth | NdType::Macvlan)
+}
+
+/// Whether what it leads to is in a network namespace that images do not have; they do not say in which, then.
+fn is_outside(device: &NetDeviceEntry) -> bool {
+    can_lead_outside(device.r#type()) && device.peer_nsid.is_none()
 }
 
 /// As `IFLA_INFO_KIND`; none of `lo` and of what no one here can make.
@@ -439,18 +458,51 @@ pub(crate) struct Network {
     sides: BTreeMap<u32, LinkSide>,
     /// Places of devices in `net`, in the order in which they can be made. A pair is made with its first end.
     order: Vec<usize>,
+    /// Of those that lead outside, by their index.
+    outer: BTreeMap<u32, Outer>,
+}
+
+/// What a device leads to in the network of whoever restores, with the indices that it has there.
+#[derive(Debug)]
+enum Outer {
+    Peer { name: String, bridge: Option<u32> },
+    Lower(u32),
+}
+
+impl Outer {
+    fn find(device: &str, r#type: NdType, links: &[(String, OuterLink)]) -> Result<Outer> {
+        let index =
+            |name: &str| if_nametoindex(name).map_err(Errno::from).at(|| format!("network device {name}"));
+        let mut given = links.iter().filter(|(inner, _)| inner == device).map(|(_, link)| link);
+        let found = given.find_map(|link| match (link, r#type) {
+            (OuterLink::Veth { peer, bridge }, NdType::Veth) => {
+                let bridge = bridge.as_deref().map(index).transpose();
+                Some(bridge.map(|bridge| Outer::Peer { name: peer.clone(), bridge }))
+            }
+            (OuterLink::Macvlan { lower }, NdType::Macvlan) => Some(index(lower).map(Outer::Lower)),
+            _ => None,
+        });
+        let option = if r#type == NdType::Veth { "veth[{}]:PEER@BRIDGE" } else { "macvlan[{}]:DEVICE" };
+        found.unwrap_or_else(|| {
+            Err(Error::new(format!(
+                "network device {device}: it leads outside; say to what with --external {}",
+                option.replace("{}", device)
+            )))
+        })
+    }
 }
 
 impl Network {
     /// That of the first task; none of images without devices, not even `lo`. The error names the device that cannot be
-    /// made.
-    pub(crate) fn of(snapshot: &Snapshot) -> Result<Option<Network>> {
+    /// made. `links` are what devices lead to, by their names.
+    pub(crate) fn of(snapshot: &Snapshot, links: &[(String, OuterLink)]) -> Result<Option<Network>> {
         let id = snapshot.tasks.first().and_then(|task| task.ids()?.net_ns_id);
         let net = id.and_then(|id| snapshot.namespaces.net.get(&id)).filter(|net| !net.devices.is_empty());
-        net.map(|net| Network::resolve(net, &snapshot.side.links)).transpose()
+        net.map(|net| Network::resolve(net, &snapshot.side.links, links)).transpose()
     }
 
-    fn resolve(net: &Net, sides: &BTreeMap<u32, LinkSide>) -> Result<Network> {
+    fn resolve(net: &Net, sides: &BTreeMap<u32, LinkSide>, links: &[(String, OuterLink)]) -> Result<Network> {
+        let mut outer = BTreeMap::new();
         if let Some(name) = &net.packet_filter {
             return Err(Error::new(format!("{name}: rules of nftables and iptables are not supported")));
         }
@@ -464,6 +516,9 @@ impl Network {
                 return Err(Error::new(format!(
                     "network device {name}: type {number} of images is not supported"
                 )));
+            }
+            if is_outside(device) {
+                outer.insert(device.ifindex, Outer::find(name, device.r#type(), links)?);
             }
         }
         let Saved { addresses, routes, routes6, rules } = &net.saved;
@@ -484,18 +539,19 @@ impl Network {
             let is_made = |index| order.iter().any(|at| net.devices[*at].ifindex == index);
             let next = (0..net.devices.len()).find(|at| {
                 let device = &net.devices[*at];
-                let lower = device.peer_ifindex.filter(|lower| *lower != device.ifindex);
+                let lower =
+                    device.peer_ifindex.filter(|lower| *lower != device.ifindex && !is_outside(device));
                 let waits = lower.is_some_and(|lower| !is_made(lower)) && device.r#type() != NdType::Veth;
                 !waits && !order.contains(at)
             });
             order.push(next.ok_or_else(|| Error::new("network: devices are on top of each other"))?);
         }
-        Ok(Network { net: net.clone(), sides: sides.clone(), order })
+        Ok(Network { net: net.clone(), sides: sides.clone(), order, outer })
     }
 
-    /// Makes all of it in the namespace that we are in, in which there is nothing but `lo`. Sysctls that this kernel does not
-    /// have may be left out.
-    pub(crate) fn make(&self, skips_missing_sysctls: bool) -> Result<()> {
+    /// Makes all of it in the namespace that we are in, in which there is nothing but `lo`; `outside` is of the namespace that
+    /// devices lead to. Sysctls that this kernel does not have may be left out.
+    pub(crate) fn make(&self, outside: &mut Socket, skips_missing_sysctls: bool) -> Result<()> {
         let write_sysctls =
             |names, directory: &str, values| write_sysctls(names, directory, values, skips_missing_sysctls);
         let entry = &self.net.entry;
@@ -514,7 +570,9 @@ impl Network {
         let mut made = Vec::new();
         for device in devices() {
             let what = || format!("network device {}: make", text(&device.name));
-            if device.r#type() != NdType::Loopback && !made.contains(&device.ifindex) {
+            if let Some(outer) = self.outer.get(&device.ifindex) {
+                self.make_outside(device, outer, outside)?;
+            } else if device.r#type() != NdType::Loopback && !made.contains(&device.ifindex) {
                 let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
                 socket.request(libc::RTM_NEWLINK, flags, &self.creation(device)).at(what)?;
                 made.extend(device.peer_ifindex.filter(|_| device.r#type() == NdType::Veth));
@@ -538,13 +596,40 @@ impl Network {
         self.make_rules(&mut socket)
     }
 
+    /// From outside, where the other end is or gets made.
+    fn make_outside(&self, device: &NetDeviceEntry, outer: &Outer, outside: &mut Socket) -> Result<()> {
+        /// linux/if_link.h
+        const IFLA_NET_NS_FD: u16 = 28;
+        let path = "/proc/thread-self/ns/net";
+        let namespace = File::open(path).at(|| format!("open {path}"))?;
+        let (mut body, mut data) = (own_attributes(device, ""), self.data(device));
+        put_attribute(&mut body, IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
+        match outer {
+            Outer::Peer { name, .. } => put_attribute(&mut data, VETH_INFO_PEER, &named(name)),
+            Outer::Lower(lower) => put_attribute(&mut body, libc::IFLA_LINK, &lower.to_ne_bytes()),
+        }
+        let kind = kind(device, &self.sides).expect("all devices were checked");
+        put_kind(&mut body, &kind, &data);
+        let make = || format!("network device {}: make", text(&device.name));
+        let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+        outside.request(libc::RTM_NEWLINK, flags, &body).at(make)?;
+        if let Outer::Peer { name, bridge: Some(bridge) } = outer {
+            let mut body = named(name);
+            let up = (libc::IFF_UP as u32).to_ne_bytes();
+            body[8..12].copy_from_slice(&up);
+            body[12..16].copy_from_slice(&up);
+            put_attribute(&mut body, libc::IFLA_MASTER, &bridge.to_ne_bytes());
+            let join = || format!("network device {name}: add to the bridge");
+            outside.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &body).at(join)?;
+        }
+        Ok(())
+    }
+
     fn device(&self, index: u32) -> Option<&NetDeviceEntry> {
         self.net.devices.iter().find(|device| device.ifindex == index)
     }
 
     fn creation(&self, device: &NetDeviceEntry) -> Vec<u8> {
-        /// linux/veth.h
-        const VETH_INFO_PEER: u16 = 1;
         let kind = kind(device, &self.sides).expect("all devices were checked");
         let mut body = own_attributes(device, &kind);
         let peer = device.peer_ifindex.filter(|_| needs_other(&kind));
@@ -556,10 +641,7 @@ impl Network {
             Some(lower) => put_attribute(&mut body, libc::IFLA_LINK, &lower.ifindex.to_ne_bytes()),
             None => {}
         }
-        let mut info = Vec::new();
-        put_attribute(&mut info, libc::IFLA_INFO_KIND, kind.as_bytes());
-        put_attribute(&mut info, libc::IFLA_INFO_DATA, &data);
-        put_attribute(&mut body, libc::IFLA_LINKINFO, &info);
+        put_kind(&mut body, &kind, &data);
         body
     }
 
@@ -683,6 +765,21 @@ fn link_header(index: u32, flags: u32, change: u32) -> Vec<u8> {
     for word in [index, flags, change] {
         body.extend(word.to_ne_bytes());
     }
+    body
+}
+
+/// `IFLA_LINKINFO`
+fn put_kind(body: &mut Vec<u8>, kind: &str, data: &[u8]) {
+    let mut info = Vec::new();
+    put_attribute(&mut info, libc::IFLA_INFO_KIND, kind.as_bytes());
+    put_attribute(&mut info, libc::IFLA_INFO_DATA, data);
+    put_attribute(body, libc::IFLA_LINKINFO, &info);
+}
+
+/// A device by its name alone, no flags changed.
+fn named(name: &str) -> Vec<u8> {
+    let mut body = link_header(0, 0, 0);
+    put_attribute(&mut body, libc::IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
     body
 }
 

@@ -40,10 +40,20 @@ pub struct Policy {
     pub tcp_close: bool,
     /// Packets of established connections are dropped until the tasks run.
     pub lock_network: bool,
-    /// The network namespace is new, and gets devices, addresses, routes, rules and sysctls from the images.
-    pub has_network: bool,
+    /// Where the network namespace is new, and gets devices, addresses, routes, rules and sysctls from the images: what
+    /// those of its devices that lead outside are to lead to, by their names.
+    pub network: Option<Vec<(String, OuterLink)>>,
     /// Sysctls that this kernel does not have are left out of it, instead of being an error.
     pub skips_missing_sysctls: bool,
+}
+
+/// What a device leads to in the network of whoever restores.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OuterLink {
+    /// A veth's peer, which is made, and becomes a port of a bridge that is there.
+    Veth { peer: String, bridge: Option<String> },
+    /// The device that a macvlan is on top of.
+    Macvlan { lower: String },
 }
 
 /// Ids as the container's user namespace has them.
@@ -146,7 +156,7 @@ mod tests {
             tcp_established: false,
             tcp_close: false,
             lock_network: true,
-            has_network: false,
+            network: None,
             skips_missing_sysctls: false,
         }
     }

@@ -50,6 +50,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::rc::Rc;
 use std::thread;
 use std::time::Instant;
+use sys::netlink::Socket;
 use tcp::Connections;
 pub(crate) use ttys::is_master;
 
@@ -97,7 +98,10 @@ impl Restore {
         aio::check(&snapshot)?;
         state::check(&snapshot)?;
         registers::check(&snapshot)?;
-        let network = if policy.has_network { Network::of(&snapshot)? } else { None };
+        let network = match &policy.network {
+            Some(links) => Network::of(&snapshot, links)?,
+            None => None,
+        };
         let ancestors = Ancestors::read(&images, &snapshot)?;
         let pages = Rc::new(PageFiles::open(&snapshot, &images, &ancestors)?);
         let jumps = vdso::adopt(&mut snapshot, &pages)?;
@@ -163,7 +167,9 @@ impl Restore {
     pub fn build(&mut self, init: i32, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<()> {
         // First: sockets are bound to its addresses.
         if let Some(network) = &self.network {
-            namespaces::inside(init, NamespaceKind::Net, || network.make(self.policy.skips_missing_sysctls))?;
+            let mut outside = Socket::route().at(|| "network: open a netlink socket".to_owned())?;
+            let skips = self.policy.skips_missing_sysctls;
+            namespaces::inside(init, NamespaceKind::Net, || network.make(&mut outside, skips))?;
         }
         let (snapshot, policy, images) = (&self.snapshot, &self.policy, &self.images);
         let (pages, directories) = (&*self.pages, [images].into_iter().chain(self.ancestors.directories()));

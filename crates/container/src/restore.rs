@@ -225,7 +225,7 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         tcp_close: restore.tcp_close,
         lock_network: restore.lock_network,
         // The runtime makes it, and whoever calls it what is in it.
-        has_network: false,
+        network: None,
         skips_missing_sysctls: false,
     })
 }

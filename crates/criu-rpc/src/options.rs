@@ -7,7 +7,7 @@
 
 use crate::messages::{Opts, Pair};
 use crate::words;
-use checkpoint::{ExternalFile, FileIdentity, LogFile, WorkDirectory};
+use checkpoint::{ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -55,6 +55,8 @@ pub struct Options {
     pub(crate) namespaces: Vec<(String, u64, String)>,
     pub(crate) files: Vec<ExternalFile>,
     pub(crate) inherit: Vec<(String, RawFd)>,
+    /// What devices lead to outside, by their names. A dump does without.
+    pub(crate) outer_links: Vec<(String, OuterLink)>,
     /// A kind and a file.
     pub(crate) join: Vec<(String, PathBuf)>,
 }
@@ -213,6 +215,11 @@ impl Options {
             "skip-mnt" => self.skipped_mounts.push(value.into()),
             "enable-fs" => self.mounted_anew.push(value.to_owned()),
             "external" => self.external(value)?,
+            // The form before `external`.
+            "veth-pair" => match value.split_once('=') {
+                Some((inner, outer)) => self.outer_link("veth", inner, outer),
+                None => return refused("INNER=OUTER is needed"),
+            },
             "inherit-fd" => {
                 let fd = value.strip_prefix("fd[").and_then(|rest| rest.split_once("]:"));
                 match fd.and_then(|(fd, key)| Some((fd.parse().ok()?, key))) {
@@ -303,13 +310,26 @@ impl Options {
                 };
                 self.files.push(ExternalFile { identity, key: format!("{kind}[{what}]") });
             }
+            "veth" | "macvlan" => self.outer_link(kind, what, name),
             _ => {
                 return refused(
-                    "mounts (mnt), namespaces (net, pid), terminals (tty) and files (file) can be external",
+                    "mounts (mnt), namespaces (net, pid), terminals (tty), files (file) and devices (veth, macvlan) can be external",
                 );
             }
         }
         Ok(())
+    }
+
+    /// `outer` is `PEER`, `PEER@BRIDGE`, or what a macvlan is on top of.
+    fn outer_link(&mut self, kind: &str, inner: &str, outer: &str) {
+        let link = match (kind, outer.split_once('@')) {
+            ("macvlan", _) => OuterLink::Macvlan { lower: outer.to_owned() },
+            (_, Some((peer, bridge))) => {
+                OuterLink::Veth { peer: peer.to_owned(), bridge: Some(bridge.to_owned()) }
+            }
+            (_, None) => OuterLink::Veth { peer: outer.to_owned(), bridge: None },
+        };
+        self.outer_links.push((inner.to_owned(), link));
     }
 }
 
@@ -394,7 +414,7 @@ fn settings(opts: &Opts) -> Result<Vec<(&'static str, String)>> {
             .filter_map(|(name, text)| Some((name, text.clone().filter(|text| !text.is_empty())?))),
     );
     all.extend(lists.into_iter().flat_map(|(name, list)| list.iter().map(move |text| (name, text.clone()))));
-    all.extend(opts.veths.iter().map(|veth| ("veth-pair", pair(veth))));
+    all.extend(opts.veths.iter().map(|veth| ("veth-pair", format!("{}={}", veth.first, veth.second))));
     all.extend((opts.auto_ext_mnt == Some(true)).then(|| ("ext-mount-map", "auto".to_owned())));
     all.extend(opts.ext_mnt.iter().map(|mount| ("ext-mount-map", pair(mount))));
     for join in &opts.join_ns {
@@ -566,8 +586,8 @@ mod tests {
         let refused = |opts: Opts| Options::of(&opts, &[]).expect_err("refused");
         let lazy_pages = Opts { lazy_pages: Some(true), ..Opts::default() };
         assert_eq!(refused(lazy_pages), "lazy-pages: the option is not supported");
-        let external = Opts { external: vec!["veth[eth0]:veth1@br0".to_owned()], ..Opts::default() };
-        assert!(refused(external).starts_with("external veth[eth0]:veth1@br0: mounts (mnt)"));
+        let external = Opts { external: vec!["tap[eth0]:tap1".to_owned()], ..Opts::default() };
+        assert!(refused(external).starts_with("external tap[eth0]:tap1: mounts (mnt)"));
         let log = Opts { log_file: Some("../log".to_owned()), ..Opts::default() };
         assert_eq!(refused(log), "log-file: a name in the work directory is needed");
         let mode = Opts { manage_cgroups_mode: Some(5), ..Opts::default() };

@@ -239,7 +239,8 @@ impl Place {
             tcp_established: options.tcp_established,
             tcp_close: options.tcp_close,
             lock_network: !options.skips_network_lock,
-            has_network: self.owns(NamespaceKind::Net) && !options.empties_network,
+            network: (self.owns(NamespaceKind::Net) && !options.empties_network)
+                .then(|| options.outer_links.clone()),
             skips_missing_sysctls: options.weak_sysctls,
         })
     }
