@@ -19,6 +19,7 @@ mod pages;
 mod privileges;
 mod queues;
 mod registers;
+mod socket_options;
 mod sockets;
 mod state;
 mod sysv;

@@ -4,6 +4,14 @@
 use crate::{Errno, Result};
 use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
+/// Makes a socket, of whatever kind (socket(2)).
+pub fn open(family: i32, kind: i32, protocol: i32) -> Result<OwnedFd> {
+    // SAFETY: no pointers are passed.
+    let fd = Errno::check(unsafe { libc::socket(family, kind | libc::SOCK_CLOEXEC, protocol) }.into())?;
+    // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
 /// An option that is at most `len` bytes, as the kernel has written it.
 pub fn option(fd: BorrowedFd<'_>, level: i32, name: i32, len: usize) -> Result<Vec<u8>> {
     let mut bytes = vec![0u8; len];
@@ -14,6 +22,17 @@ pub fn option(fd: BorrowedFd<'_>, level: i32, name: i32, len: usize) -> Result<V
     Errno::check(result.into())?;
     bytes.truncate(written as usize);
     Ok(bytes)
+}
+
+/// An option of which `bytes` say what is asked for; the answer takes their place.
+pub fn option_with(fd: BorrowedFd<'_>, level: i32, name: i32, bytes: &mut Vec<u8>) -> Result<()> {
+    let mut written = bytes.len() as libc::socklen_t;
+    let at = bytes.as_mut_ptr().cast();
+    // SAFETY: the kernel reads and writes `written` bytes at most, and then how many there are.
+    let result = unsafe { libc::getsockopt(fd.as_raw_fd(), level, name, at, &raw mut written) };
+    Errno::check(result.into())?;
+    bytes.truncate(written as usize);
+    Ok(())
 }
 
 /// An option that is an int.

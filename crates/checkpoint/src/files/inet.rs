@@ -148,7 +148,7 @@ impl Files<'_> {
 }
 
 /// Whom a socket is or was connected to; getpeername(2) tells only the first.
-fn peer_address(fd: BorrowedFd<'_>, family: i32) -> Option<Vec<u8>> {
+pub(super) fn peer_address(fd: BorrowedFd<'_>, family: i32) -> Option<Vec<u8>> {
     // The kernel takes no more than the address has.
     let len = match family {
         libc::AF_INET => size_of::<libc::sockaddr_in>(),
@@ -167,9 +167,21 @@ fn ip_options(fd: BorrowedFd<'_>, socket: Socket) -> sys::Result<IpOptsEntry> {
     let is_set =
         |name| Ok::<_, sys::Errno>(Some(option_number(fd, level, name)? != 0).filter(|is_set| *is_set));
     let number = |name| Ok::<_, sys::Errno>(Some(option_number(fd, level, name)? as u32));
-    let raw = match socket.kind {
-        libc::SOCK_RAW if is_v4 => {
-            Some(IpOptsRawEntry { hdrincl: is_set(libc::IP_HDRINCL)?, ..IpOptsRawEntry::default() })
+    let raw = match (socket.kind, socket.protocol) {
+        (libc::SOCK_RAW, protocol) => {
+            let filter = icmp_filter(socket.family, protocol);
+            let filter =
+                filter.map_or(Ok(Vec::new()), |(level, name, words)| option(fd, level, name, words * 4))?;
+            let word = |bytes: &[u8]| u32::from_le_bytes(bytes.try_into().expect("four bytes"));
+            let filter = filter.chunks_exact(4).map(word).collect();
+            let header = if is_v4 { libc::IP_HDRINCL } else { libc::IPV6_HDRINCL };
+            let nodefrag = if is_v4 { is_set(libc::IP_NODEFRAG)? } else { None };
+            Some(IpOptsRawEntry {
+                hdrincl: is_set(header)?,
+                nodefrag,
+                icmpv_filter: filter,
+                ..IpOptsRawEntry::default()
+            })
         }
         _ => None,
     };
@@ -180,6 +192,15 @@ fn ip_options(fd: BorrowedFd<'_>, socket: Socket) -> sys::Result<IpOptsEntry> {
         tos: if is_v4 { number(libc::IP_TOS)?.filter(|tos| *tos != 0) } else { None },
         ttl: if is_v4 { number(libc::IP_TTL)? } else { None },
     })
+}
+
+/// The level and the name of the option that says which messages of ICMP a raw socket takes, and its words (raw(7)).
+pub(crate) fn icmp_filter(family: i32, protocol: i32) -> Option<(i32, i32, usize)> {
+    match (family, protocol) {
+        (libc::AF_INET, libc::IPPROTO_ICMP) => Some((libc::SOL_RAW, 1, 1)),
+        (libc::AF_INET6, libc::IPPROTO_ICMPV6) => Some((libc::IPPROTO_ICMPV6, 1, 8)),
+        _ => None,
+    }
 }
 
 fn tcp_options(fd: BorrowedFd<'_>) -> sys::Result<TcpOptsEntry> {

@@ -11,12 +11,14 @@ mod memfds;
 mod pipes;
 mod queues;
 mod regular;
+mod socket_options;
 mod sockets;
 mod terminals;
 mod unix;
 mod watches;
 
 pub(crate) use anonymous::{Eventfd, look_at_eventfd};
+pub(crate) use inet::icmp_filter;
 pub(crate) use kind::Kind;
 pub(crate) use sockets::{SocketRefused, filter_of_kernel, keeps_connection, socket_refused};
 pub(crate) use terminals::Controlling;
@@ -81,6 +83,8 @@ pub(crate) struct Files<'a> {
     pub(crate) links: Links,
     /// What images have no place for.
     pub(crate) side: Side,
+    /// Sockets to compare others with, once there is one.
+    references: Option<socket_options::References>,
     /// Shared memory of mappings and memfds.
     pub(crate) shared: SharedMemory,
     last_id: u32,
@@ -156,6 +160,7 @@ impl<'a> Files<'a> {
             can_put: None,
             links: Links::default(),
             side: Side::default(),
+            references: None,
             shared: SharedMemory::new(),
             in_flight: Vec::new(),
             surroundings,

@@ -116,6 +116,7 @@ impl Files<'_> {
         if let Some(reason) = socket.refused() {
             return Err(Error::new(format!("{}: {reason}", open.owner)));
         }
+        self.socket_side(open, socket)?;
         match socket.family {
             libc::AF_UNIX => self.unix_socket(open),
             libc::AF_NETLINK => self.netlink_socket(open, socket),

@@ -2,7 +2,7 @@
 //! and put each one where they had it. So what was one open file for many is one again, its offset included.
 
 use super::build::Build;
-use super::{queues, sockets, ttys};
+use super::{queues, socket_options, sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
 use crate::policy;
@@ -54,6 +54,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         }
     }
     sockets::deliver_all(build)?;
+    socket_options::set_all(build)?;
     open_mapped(build)
 }
 

@@ -5,7 +5,7 @@ use super::build::Build;
 use super::files::describe;
 use super::tcp;
 use crate::error::{Error, Result};
-use crate::files::filter_of_kernel;
+use crate::files::{filter_of_kernel, icmp_filter};
 use crate::snapshot::Sender;
 use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
 use inject::{Arg, Batch, Place};
@@ -592,6 +592,22 @@ fn protocol_options(batch: &mut Batch, fd: Arg, entry: &InetSkEntry) {
         for (level, option, value) in numbers {
             if let Some(value) = value.filter(|value| *value != 0) {
                 set(batch, fd, level, option, value);
+            }
+        }
+        if let Some(raw) = &ip.raw {
+            let header = if is_v6 { libc::IPV6_HDRINCL } else { libc::IP_HDRINCL };
+            for (option, value) in [(header, raw.hdrincl), (libc::IP_NODEFRAG, raw.nodefrag)] {
+                if value == Some(true) {
+                    set(batch, fd, level, option, 1);
+                }
+            }
+            let filter = icmp_filter(entry.family as i32, entry.proto as i32);
+            if let Some((level, name, words)) = filter.filter(|(.., words)| raw.icmpv_filter.len() == *words)
+            {
+                let bytes: Vec<u8> = raw.icmpv_filter.iter().flat_map(|word| word.to_le_bytes()).collect();
+                let value = batch.bytes(&bytes);
+                let arguments = [fd, level.into(), name.into(), value.into(), (words * 4).into()];
+                batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
             }
         }
     }

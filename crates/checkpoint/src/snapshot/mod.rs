@@ -9,6 +9,7 @@ mod check;
 pub(crate) mod names;
 mod read;
 mod side;
+mod sockets;
 mod write;
 
 pub(crate) use ancestors::MOST_ANCESTORS;
@@ -19,6 +20,8 @@ pub use side::{
     LinkSide, PosixMessage, PosixQueue, ProcessSide, Protected, QueueFile, Sender, Side, ThreadSide, Tiles,
     Undo,
 };
+pub(crate) use sockets::{KnownOption, Of};
+pub use sockets::{Membership, SocketOption, SocketSide};
 pub use write::write_ghost;
 
 use images::messages::{

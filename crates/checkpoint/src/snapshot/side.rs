@@ -4,7 +4,7 @@
 //! JSON, because it is small and people read it. What an image says is not said here again; what is as a restore leaves it
 //! anyway is left out, and a file without content is not written.
 
-use super::{Snapshot, Task};
+use super::{Snapshot, SocketSide, Task};
 use images::{Directory, DirectoryWriter, Error, Result, STATE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -52,6 +52,9 @@ pub struct Side {
     /// Open files that are such queues.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub queue_files: BTreeMap<u32, QueueFile>,
+    /// Sockets, by the ids of their files.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub sockets: BTreeMap<u32, SocketSide>,
     /// Devices of the network namespace, by their index.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub links: BTreeMap<u32, LinkSide>,
@@ -185,15 +188,20 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// Bytes as hexadecimal digits.
-mod hex {
+pub(super) mod hex {
     use serde::{Deserialize, Deserializer, Serializer, de};
 
-    pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
+    pub(in crate::snapshot) fn serialize<S: Serializer>(
+        bytes: &[u8],
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
         let text: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
         serializer.serialize_str(&text)
     }
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<u8>, D::Error> {
+    pub(in crate::snapshot) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<u8>, D::Error> {
         let text = String::deserialize(deserializer)?;
         let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
         let bytes = text.as_bytes().chunks(2).map(|pair| match pair {
@@ -288,6 +296,15 @@ impl Side {
             if !snapshot.files.iter().any(|file| file.id == *id && file.efd.is_some()) {
                 return refused(format!("semaphores: file {id} is no eventfd"));
             }
+        }
+        for (id, socket) in &self.sockets {
+            let is_socket = |file: &&images::messages::FileEntry| {
+                file.isk.is_some() || file.usk.is_some() || file.nlsk.is_some()
+            };
+            if !snapshot.files.iter().filter(is_socket).any(|file| file.id == *id) {
+                return refused(format!("sockets.{id}: there is no such socket"));
+            }
+            socket.check().or_else(|why| refused(format!("sockets.{id}: {why}")))?;
         }
         for (packet, sender) in &self.senders {
             if *packet as usize >= snapshot.queues.len() || !(1..=i32::MAX as u32).contains(&sender.pid) {
