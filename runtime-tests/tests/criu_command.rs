@@ -45,15 +45,15 @@ pub(crate) fn cases() -> Vec<Case> {
 }
 
 /// A shell in a session of its own that counts in a file, with a child at most times.
-struct Counter<'a> {
-    t: &'a mut Test,
-    child: Child,
+pub(crate) struct Counter<'a> {
+    pub(crate) t: &'a mut Test,
+    pub(crate) child: Child,
     file: PathBuf,
-    images: PathBuf,
+    pub(crate) images: PathBuf,
 }
 
 impl<'a> Counter<'a> {
-    fn start(t: &'a mut Test) -> Counter<'a> {
+    pub(crate) fn start(t: &'a mut Test) -> Counter<'a> {
         let (file, images) = (t.path("count"), t.path("images"));
         fs::create_dir(&images).expect("mkdir");
         let mut command = Command::new("setsid");
@@ -66,7 +66,7 @@ impl<'a> Counter<'a> {
         counter
     }
 
-    fn count(&self) -> u64 {
+    pub(crate) fn count(&self) -> u64 {
         read(&self.file).trim().parse().unwrap_or(0)
     }
 
@@ -86,7 +86,7 @@ impl<'a> Counter<'a> {
     }
 
     /// The dump has ended it.
-    fn is_gone(&mut self) -> u64 {
+    pub(crate) fn is_gone(&mut self) -> u64 {
         assert!(!self.child.wait().expect("wait").success());
         let count = self.count();
         std::thread::sleep(Duration::from_millis(100));
@@ -95,12 +95,12 @@ impl<'a> Counter<'a> {
     }
 
     #[track_caller]
-    fn goes_on_from(&self, count: u64) {
+    pub(crate) fn goes_on_from(&self, count: u64) {
         wait_until("it counts again", || self.count() > count + 3);
         assert!(self.count() < count + 1000, "it has begun anew or run on: {count}, {}", self.count());
     }
 
-    fn end(&self) {
+    pub(crate) fn end(&self) {
         let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
         nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
     }
@@ -167,7 +167,7 @@ fn pre_dump_of_a_moving_tree(counter: &mut Counter<'_>) {
 }
 
 /// Bytes of the files of pages in a directory, and bytes that they take.
-fn pages(directory: &Path) -> (u64, u64) {
+pub(crate) fn pages(directory: &Path) -> (u64, u64) {
     let names = fs::read_dir(directory).expect("images").map(|entry| entry.expect("a file"));
     let pages = names.filter(|entry| entry.file_name().to_string_lossy().starts_with("pages-"));
     let metadata = pages.map(|entry| entry.metadata().expect("metadata"));
@@ -501,24 +501,24 @@ const PATH: &str = "/usr/sbin:/usr/bin:/sbin:/bin";
 /// What perl says to a service at `socket` in the test's directory; it ends when it has the answer.
 const CLIENT: &str = r#"
     use Socket;
-    my ($images, $pid, $options) = @ARGV;
+    my ($images, $type, $pid, $options) = @ARGV;
     opendir(my $dir, $images) or die "$images: $!";
     socket(my $socket, AF_UNIX, SOCK_SEQPACKET, 0) or die "socket: $!";
     connect($socket, sockaddr_un("socket")) or die "connect: $!";
     sub varint { my $n = shift; $n < 128 ? chr $n : chr($n & 127 | 128) . varint($n >> 7) }
     my $opts = "" . varint(fileno $dir) . ($pid ? "" . varint($pid) : "") . pack("H*", $options);
-    # criu_req: type DUMP, opts
-    send($socket, "" . varint(length $opts) . $opts, 0) or die "send: $!";
+    # criu_req: type, opts
+    send($socket, "" . chr($type) . "" . varint(length $opts) . $opts, 0) or die "send: $!";
     recv($socket, my $answer, 4096, 0);
     open(my $file, ">", "answer") or die "answer: $!";
     print $file unpack("H*", $answer);
     close $file;
-    sleep 1 while @ARGV > 3;
+    sleep 1 while @ARGV > 4;
 "#;
 
 impl Counter<'_> {
     /// `criu service OPTIONS...`
-    fn service(&mut self, options: &[&str]) -> Child {
+    pub(crate) fn service(&mut self, options: &[&str]) -> Child {
         let mut command = Command::new(self.t.floe().get_program());
         command.args(["criu", "service", "--no-default-config", "--address", "socket"]).args(options);
         command.current_dir(&self.t.dir).env_clear().env("PATH", "/usr/bin:/bin");
@@ -528,14 +528,23 @@ impl Counter<'_> {
     }
 
     fn client(&self, pid: u32, options: &str) -> Command {
+        self.client_of(1, pid, options)
+    }
+
+    /// One that asks for something else than a dump, by the number of its type.
+    pub(crate) fn client_of(&self, kind: u32, pid: u32, options: &str) -> Command {
         let mut command = Command::new("setsid");
-        command.args(["perl", "-e", CLIENT]).arg(&self.images).args([&pid.to_string(), options]);
+        command.args(["perl", "-e", CLIENT]).arg(&self.images).args([
+            &kind.to_string(),
+            &pid.to_string(),
+            options,
+        ]);
         command.current_dir(&self.t.dir).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         command
     }
 
     /// What the service has answered, in hexadecimal.
-    fn answer(&self) -> String {
+    pub(crate) fn answer(&self) -> String {
         let path = self.t.path("answer");
         wait_until("there is an answer", || !read(&path).is_empty());
         let answer = read(&path);

@@ -32,6 +32,7 @@ mod mounts;
 mod namespaces;
 mod nested;
 mod network;
+mod page_server;
 mod pods;
 mod process;
 mod programs;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         contract::cases(),
         contract_of_checkpoints::cases(),
         criu_command::cases(),
+        page_server::cases(),
         check::cases(),
         checkpoint::cases(),
         as_criu::cases(),

@@ -31,6 +31,7 @@ use images::messages::{
     CoreEntry, FdinfoEntry, FsEntry, InventoryEntry, Lsmtype, MmEntry, PagemapEntry, PluginsEntry,
     PstreeEntry, TaskKobjIdsEntry,
 };
+use images::page_server::Memory;
 use inject::{Outcome, Signals};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -214,6 +215,7 @@ impl Collection {
         for (member, task, runs) in of_tasks {
             let pid = member.pid;
             let what = || format!("task {pid}: copy its memory");
+            let of = Memory::OfTask(task.entry.pid);
             let stretches = stretches(Source::Still(member.process().memory()), &runs);
             if let Some(live) = &mut live
                 && live.copy_written(task.entry.pid, &stretches, &mut progress)?
@@ -221,12 +223,13 @@ impl Collection {
                 task.pages = Some(PageMap { pages_id: 0, runs });
                 continue;
             }
-            task.pages = Some(write_pages(pages_id, &stretches, runs, directory, &mut progress, what)?);
+            task.pages = Some(write_pages(pages_id, of, &stretches, runs, directory, &mut progress, what)?);
         }
         for (id, file, runs) in of_shared {
             let what = || format!("shared memory {id}: copy");
             let stretches = stretches(Source::Still(file), &runs);
-            let map = write_pages(pages_id, &stretches, runs, directory, &mut progress, what)?;
+            let of = Memory::Shared(id);
+            let map = write_pages(pages_id, of, &stretches, runs, directory, &mut progress, what)?;
             self.snapshot.shmem.insert(id, map);
         }
         for (id, (ghost, file)) in &self.ghosts {
@@ -281,6 +284,7 @@ impl Collection {
 /// Writes the pages of a map, which are found in `stretches`.
 pub(crate) fn write_pages(
     pages_id: &mut u32,
+    of: Memory,
     stretches: &[Stretch<'_>],
     runs: Vec<PagemapEntry>,
     directory: &mut DirectoryWriter,
@@ -289,6 +293,10 @@ pub(crate) fn write_pages(
 ) -> Result<PageMap> {
     *pages_id += 1;
     let map = PageMap { pages_id: *pages_id, runs };
+    if let Some(server) = directory.page_server() {
+        pages::send(stretches, of, &map.runs, server, progress, what)?;
+        return Ok(map);
+    }
     let size = map.size().ok_or_else(|| Error::new(format!("{}: it is too large", what())))?;
     let writer = directory.pages(*pages_id, size)?;
     pages::copy(stretches, |nth, bytes| writer.write(nth, bytes), progress).at(what)?;

@@ -68,6 +68,10 @@ pub fn dump(
     progress: &mut Progress<'_>,
     notify: &mut Notify<'_>,
 ) -> Result<DumpStatsEntry> {
+    if options.page_server.is_some() && (options.pre_dump || options.parent.is_some()) {
+        // Nothing here would know what the server has.
+        return Err(Error::new("a page server takes whole dumps only, no pre-dump and none with a parent"));
+    }
     if options.pre_dump {
         return pre_dump(target, images, options, log);
     }
@@ -78,7 +82,10 @@ pub fn dump(
     let parent = parent.filter(|parent| parent.is_tracked);
     let part = Part { name: "", target, images };
     part.check(options, log)?;
-    let directory = begin(target, images)?;
+    let mut directory = begin(target, images)?;
+    if let Some(server) = options.page_server {
+        directory.send_pages_to(server)?;
+    }
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     let mut clock = Clock::default();
     let live = Live::begin(target, options, images, &supervisor, &mut clock);
@@ -98,7 +105,7 @@ pub fn dump(
 }
 
 /// The same for several containers, as of one moment, at which none of them runs. After an error all of them are as they
-/// were. None can have `pre_dump` or a parent.
+/// were. None can have `pre_dump`, a parent or a page server.
 pub fn dump_as_one(
     parts: &[Part<'_>],
     options: &DumpOptions<'_>,
@@ -106,7 +113,8 @@ pub fn dump_as_one(
     progress: &mut Progress<'_>,
     notify: &mut Notify<'_>,
 ) -> Result<Vec<DumpStatsEntry>> {
-    assert!(!options.pre_dump && options.parent.is_none(), "these are a single container's");
+    let is_alone = options.pre_dump || options.parent.is_some() || options.page_server.is_some();
+    assert!(!is_alone, "these are a single container's");
     parts.iter().try_for_each(|part| part.check(options, log))?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     let mut dumps = Vec::new();

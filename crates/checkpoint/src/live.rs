@@ -20,6 +20,7 @@ use crate::tracking::{self, Tracking};
 use crate::tree;
 use images::DirectoryWriter;
 use images::messages::PagemapEntry;
+use images::page_server::Memory;
 use inject::Supervisor;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -144,7 +145,7 @@ impl Live {
             }
         }
         let what = || format!("task {pid}: put its memory together");
-        *pages = write_pages(pages_id, &all, runs, directory, &mut |_| {}, what)?;
+        *pages = write_pages(pages_id, Memory::OfTask(pid), &all, runs, directory, &mut |_| {}, what)?;
         Ok(())
     }
 

@@ -4,10 +4,12 @@
 //! their writes wait for each other. It is we who write and not the task itself: that asks nothing of the task, not its
 //! memory limit, nor its descriptors, nor its security module.
 
+use crate::error::{At, Error, Result};
 use crate::parallel;
 use crate::snapshot::{PAGE_SIZE, is_present, run_size};
 use images::PIECE;
 use images::messages::PagemapEntry;
+use images::page_server::{Memory, PagesSender};
 use std::fs::File;
 use std::io;
 use std::os::fd::BorrowedFd;
@@ -50,14 +52,7 @@ pub(crate) fn copy(
     write: impl Fn(usize, &[u8]) -> io::Result<()> + Sync,
     progress: &mut dyn FnMut(usize),
 ) -> sys::Result<()> {
-    // Where each ends in the file.
-    let ends: Vec<u64> = stretches
-        .iter()
-        .scan(0, |end, stretch| {
-            *end += stretch.size;
-            Some(*end)
-        })
-        .collect();
+    let ends = ends(stretches);
     let size = ends.last().copied().unwrap_or(0);
     let (written, mut told) = (AtomicU64::new(0), 0);
     // A kernel may let nobody but the thread that traces a task read what the task itself cannot
@@ -91,6 +86,44 @@ pub(crate) fn copy(
         tell();
     }
     Ok(())
+}
+
+/// Sends a map of pages, whose pages lie in the stretches one behind the other, to a page server: in their order, as it takes
+/// them.
+pub(crate) fn send(
+    stretches: &[Stretch<'_>],
+    of: Memory,
+    runs: &[PagemapEntry],
+    server: &mut PagesSender,
+    progress: &mut dyn FnMut(usize),
+    what: impl Fn() -> String,
+) -> Result<()> {
+    let ends = ends(stretches);
+    let mut buffer = vec![0; PIECE as usize];
+    let mut at = 0;
+    server.open(of)?;
+    for run in runs {
+        let size = run_size(run).ok_or_else(|| Error::new(format!("{}: it is too large", what())))?;
+        server.run(of, run.flags.unwrap_or_default(), run.vaddr, size / PAGE_SIZE)?;
+        let end = if is_present(run) { at + size } else { at };
+        while at < end {
+            let piece = &mut buffer[..(end - at).min(PIECE) as usize];
+            read(stretches, &ends, at, piece).at(&what)?;
+            server.pages(piece)?;
+            at += piece.len() as u64;
+            progress(piece.len());
+        }
+    }
+    Ok(())
+}
+
+/// Where each stretch ends in the file.
+fn ends(stretches: &[Stretch<'_>]) -> Vec<u64> {
+    let next = |end: &mut u64, stretch: &Stretch<'_>| {
+        *end += stretch.size;
+        Some(*end)
+    };
+    stretches.iter().scan(0, next).collect()
 }
 
 /// Reads what belongs into the file from its byte `at` on.

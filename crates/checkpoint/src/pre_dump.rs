@@ -16,6 +16,7 @@ use crate::target::{DumpOptions, Target};
 use crate::tracking::{self, Tracking};
 use crate::tree::{Member, Tree};
 use images::messages::{DumpStatsEntry, InventoryEntry, PagemapHead};
+use images::page_server::Memory;
 use images::{Directory, format};
 use inject::Supervisor;
 use std::fs::File;
@@ -117,9 +118,10 @@ pub(crate) fn pre_dump(
         let pid = source.host_pid;
         let what = || format!("task {pid}: copy its memory");
         let runs = std::mem::take(&mut source.own.runs);
+        let of = Memory::OfTask(source.pid);
         let running = pages::Source::Running(&source.memory, source.userfaultfd.as_fd());
         let stretches = pages::stretches(running, &runs);
-        let map = write_pages(&mut pages_id, &stretches, runs, &mut directory, &mut |_| {}, what)?;
+        let map = write_pages(&mut pages_id, of, &stretches, runs, &mut directory, &mut |_| {}, what)?;
         directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))

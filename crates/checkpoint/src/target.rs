@@ -1,6 +1,7 @@
 //! What is to be dumped, told by those who know what a container is.
 
 use cgroup::Cgroup;
+use images::page_server::PageServer;
 use std::fmt;
 use std::fs::Metadata;
 use std::os::fd::BorrowedFd;
@@ -145,6 +146,8 @@ pub struct DumpOptions<'a> {
     pub pre_dump: bool,
     /// The directory of an earlier dump, relative to that of the images: pages that were not written since then stay there.
     pub parent: Option<&'a Path>,
+    /// Where pages and their maps go, instead of the directory of the images. Not with a pre-dump or a parent.
+    pub page_server: Option<&'a PageServer>,
     /// Established connections are dumped with what is on its way in them.
     pub tcp_established: bool,
     /// Connections that wait to be accepted are left out.

@@ -13,6 +13,7 @@ use checkpoint::{
     NamespaceKind, Origin, OtherMounts, Part, Progress, Target, WorkDirectory, make_directory,
 };
 use images::messages::{DumpStatsEntry, StatsEntry};
+use images::page_server::PageServer;
 use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
@@ -123,10 +124,15 @@ fn dump(
     if several && options.stream.is_some() {
         return Err(Error::new("--stream is for one container alone"));
     }
+    if several && options.page_server.is_some() {
+        return Err(Error::new("--page-server is for one container alone"));
+    }
     if several && (options.pre_dump || options.parent_path.is_some()) {
         let flag = if options.pre_dump { "--pre-dump" } else { "--parent-path" };
         return Err(Error::new(format!("{flag} is for one container alone")));
     }
+    let page_server = options.page_server.map(PageServer::connect).transpose();
+    let page_server = page_server.map_err(|error| Error::new(error.to_string()))?;
     let (mut targets, mut logs) = (Vec::new(), Vec::new());
     for Job { id, subject, images, log, .. } in jobs {
         let (subject, images) = (&*subject, &*images);
@@ -156,7 +162,7 @@ fn dump(
         }
         _ => Ok(()),
     };
-    let dump_options = dump_options(options);
+    let dump_options = DumpOptions { page_server: page_server.as_ref(), ..dump_options(options) };
     let dumped = match &parts[..] {
         [only] => {
             let Part { target, images, .. } = *only;
@@ -208,6 +214,7 @@ fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
         afterwards: if options.leave_running { Afterwards::Running } else { Afterwards::Killed },
         pre_dump: options.pre_dump,
         parent: options.parent_path.as_deref(),
+        page_server: None,
         tcp_established: options.tcp_established,
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,

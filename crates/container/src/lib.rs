@@ -46,6 +46,7 @@ use oci_spec::runtime::LinuxResources;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// Who makes a container's cgroup. What exists is driven as its state says.
@@ -118,6 +119,8 @@ pub struct CheckpointOptions {
     pub log_file: Option<PathBuf>,
     /// Directory of an earlier pre-dump, relative to `image_path`.
     pub parent_path: Option<PathBuf>,
+    /// Memory goes there, instead of `image_path`. Not with `pre_dump` or `parent_path`.
+    pub page_server: Option<SocketAddr>,
     pub leave_running: bool,
     /// Memory only, for a later checkpoint to build on; the container runs on.
     pub pre_dump: bool,

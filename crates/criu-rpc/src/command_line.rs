@@ -3,11 +3,11 @@
 
 use crate::options::{Options, Result, lines};
 use crate::words::Words;
-use crate::{Host, check, dump, restore, service};
+use crate::{Host, check, dump, page_server, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
 use images::messages::{DumpStatsEntry, RestoreStatsEntry};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -23,6 +23,8 @@ enum Action {
     Dedup,
     /// Do what clients of a socket ask for.
     Service,
+    /// Take the pages of a dump.
+    PageServer,
 }
 
 impl Action {
@@ -35,6 +37,7 @@ impl Action {
             "restore" => (Action::Restore, 1),
             "dedup" => (Action::Dedup, 1),
             "service" => (Action::Service, 1),
+            "page-server" => (Action::PageServer, 1),
             _ => return None,
         })
     }
@@ -56,8 +59,8 @@ pub(crate) struct Line {
     pub(crate) work: Option<PathBuf>,
     pub(crate) detached: bool,
     pub(crate) pidfile: Option<PathBuf>,
-    /// Of the service's socket.
-    pub(crate) address: Option<PathBuf>,
+    /// Where a page server says that it can be connected to.
+    pub(crate) status_fd: Option<RawFd>,
     scripts: Vec<String>,
     pub(crate) asked: check::Asked,
     /// The command of `--exec-cmd`: a restore ends as that.
@@ -101,6 +104,9 @@ pub fn run(
         made_sense?;
         let foreign =
             taken.options.iter().find(|(name, _)| of_requests && !OF_SERVICE.contains(&name.as_str()));
+        if line.status_fd.is_some() && action != Action::PageServer {
+            return Err("status-fd: only with page-server".to_owned());
+        }
         let rest = &taken.operands[length..];
         if line.executes && action == Action::Restore {
             line.command = rest.to_vec();
@@ -166,7 +172,10 @@ impl Line {
             "work-dir" => self.work = Some(value.into()),
             "restore-detached" | "daemon" => self.detached = true,
             "no-restore-detached" | "no-daemon" => self.detached = false,
-            "address" => self.address = Some(value.into()),
+            "status-fd" => match value.parse() {
+                Ok(fd) if fd >= 0 => self.status_fd = Some(fd),
+                _ => return Err(format!("status-fd {value}: not a descriptor")),
+            },
             "pidfile" => self.pidfile = Some(value.into()),
             "action-script" => self.scripts.push(value.to_owned()),
             "feature" => self.asked.features.push(value.to_owned()),
@@ -226,6 +235,11 @@ impl Line {
                 done.map(|()| Answer::default())
             }
             Action::Service => service::run(self, files, host).map(|()| Answer::default()),
+            Action::PageServer => {
+                let (images, log) = (directory(self.images())?, self.log("")?);
+                self.enter_work()?;
+                page_server::run(self, images.as_fd(), log).map(|()| Answer::default())
+            }
         }
     }
 

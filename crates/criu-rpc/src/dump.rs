@@ -2,6 +2,7 @@
 //! names.
 
 use crate::options::{Options, Result};
+use crate::page_server;
 use cgroup::Cgroup;
 use checkpoint::{
     Afterwards, DumpOptions, Event, ExternalMount, Externals, NamespaceKind, Origin, OtherMounts, Target,
@@ -33,6 +34,7 @@ pub(crate) fn dump(
     let cgroup = cgroup(options, init);
     let is_paused = cgroup.as_ref().map_or(Ok(false), Cgroup::is_frozen).map_err(text)?;
     let tracking = tracking(init)?;
+    let page_server = page_server::connect(options)?;
     let namespaces = namespaces(options, init)?;
     // Scripts cut a network off from outside; that of the host is nobody's to cut off.
     let has_own_network = !namespaces.contains(&(NamespaceKind::Net, Origin::Host));
@@ -64,6 +66,7 @@ pub(crate) fn dump(
         },
         pre_dump,
         parent: options.parent.as_deref(),
+        page_server: page_server.as_ref(),
         tcp_established: options.tcp_established,
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,

@@ -14,6 +14,7 @@ mod command_line;
 mod dump;
 mod messages;
 mod options;
+mod page_server;
 mod restore;
 mod service;
 mod words;
@@ -21,7 +22,7 @@ mod words;
 use checkpoint::WorkDirectory;
 use client::Client;
 pub use command_line::{Answer, run};
-use messages::{Dumped, Features, Opts, Request, Response, Restored, Type, Version};
+use messages::{Dumped, Features, Opts, PageServer, Request, Response, Restored, Type, Version};
 use nix::errno::Errno;
 pub use options::Options;
 use std::fmt;
@@ -151,6 +152,13 @@ fn answer(
                 Err(why) => refuse(why),
             }
         }
+        Ok(Type::PageServer) => {
+            let Some(opts) = &request.opts else { return refuse("criu_req.opts: missing".to_owned()) };
+            match start_page_server(opts, peer, client, files) {
+                Ok(server) => Response { ps: Some(server), ..done },
+                Err(why) => refuse(why),
+            }
+        }
         _ => refused(request.r#type, Errno::EOPNOTSUPP, "the request is not supported"),
     }
 }
@@ -166,12 +174,7 @@ fn act(
     if peer == Peer::Client {
         of_client(&mut options, client)?;
     }
-    let descriptor = |name: &str, number: i32| {
-        client.descriptor(number).map_err(|error| format!("{name} {number}: {error}"))
-    };
-    let images = descriptor("images_dir_fd", opts.images_dir_fd)?;
-    let work = descriptor("work_dir_fd", opts.work_dir_fd.unwrap_or(opts.images_dir_fd))?;
-    let work = WorkDirectory::from(work);
+    let (images, work) = directories(opts, client)?;
     let wants_notes = opts.notify_scripts == Some(true);
     if kind != Type::Restore {
         let mut notify = |script: &str| if wants_notes { client.notify(script, None, None) } else { Ok(()) };
@@ -185,12 +188,46 @@ fn act(
     Ok(Some(Restored { pid }))
 }
 
-/// A client that names no process is the one to dump. What only a child of its could do is refused.
-fn of_client(options: &mut Options, client: &Client<'_>) -> Result<(), String> {
-    if options.restore_sibling || !options.inherit.is_empty() {
-        let name = if options.restore_sibling { "restore-sibling" } else { "inherit-fd" };
-        return Err(format!("{name}: only with swrk, which is the child of who asks"));
+fn start_page_server(
+    opts: &Opts,
+    peer: Peer,
+    client: &Client<'_>,
+    files: &[(PathBuf, String)],
+) -> Result<PageServer, String> {
+    let options = Options::of(opts, files)?;
+    if peer == Peer::Client {
+        refuse_for_clients(&options)?;
     }
+    let (images, work) = directories(opts, client)?;
+    page_server::start(&options, images.as_fd(), &work)
+}
+
+/// Those of the images and of the log.
+fn directories(opts: &Opts, client: &Client<'_>) -> Result<(OwnedFd, WorkDirectory), String> {
+    let descriptor = |name: &str, number: i32| {
+        client.descriptor(number).map_err(|error| format!("{name} {number}: {error}"))
+    };
+    let images = descriptor("images_dir_fd", opts.images_dir_fd)?;
+    let work = descriptor("work_dir_fd", opts.work_dir_fd.unwrap_or(opts.images_dir_fd))?;
+    Ok((images, WorkDirectory::from(work)))
+}
+
+/// What only a child of who asks could do is refused.
+fn refuse_for_clients(options: &Options) -> Result<(), String> {
+    let names = [
+        ("restore-sibling", options.restore_sibling),
+        ("inherit-fd", !options.inherit.is_empty()),
+        ("ps-socket", options.ps_socket.is_some()),
+    ];
+    match names.iter().find(|(_, is_given)| *is_given) {
+        Some((name, _)) => Err(format!("{name}: only with swrk, which is the child of who asks")),
+        None => Ok(()),
+    }
+}
+
+/// A client that names no process is the one to dump.
+fn of_client(options: &mut Options, client: &Client<'_>) -> Result<(), String> {
+    refuse_for_clients(options)?;
     if options.tree.is_none() {
         options.tree = Some(client.pid().map_err(|error| format!("find who asks: {error}"))?);
         // Its end of our connection is among its files.
@@ -269,8 +306,8 @@ mod tests {
         };
         let dump = response(b"\x08\x01", &HERE);
         assert_eq!((dump.r#type, dump.success, dump.cr_errno), (1, false, Some(56)));
-        let page_server = response(b"\x08\x05", &HERE);
-        assert_eq!((page_server.r#type, page_server.success, page_server.cr_errno), (5, false, Some(95)));
+        let page_server = response(b"\x08\x0c", &HERE);
+        assert_eq!((page_server.r#type, page_server.success, page_server.cr_errno), (12, false, Some(95)));
         assert!(!response(b"no message", &HERE).success);
         assert!(response(b"\x08\x03", &HERE).success);
         let without = Here { missing: vec!["ptrace (scope 3)".to_owned()], ..HERE };

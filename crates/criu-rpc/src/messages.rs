@@ -9,6 +9,7 @@ pub(crate) enum Type {
     Restore = 2,
     Check = 3,
     PreDump = 4,
+    PageServer = 5,
     Notify = 6,
     FeatureCheck = 9,
     Version = 10,
@@ -42,6 +43,8 @@ pub(crate) struct Response {
     pub(crate) restore: Option<Restored>,
     #[prost(message, optional, tag = "5")]
     pub(crate) notify: Option<Notification>,
+    #[prost(message, optional, tag = "6")]
+    pub(crate) ps: Option<PageServer>,
     #[prost(int32, optional, tag = "7")]
     pub(crate) cr_errno: Option<i32>,
     #[prost(message, optional, tag = "8")]
@@ -129,11 +132,19 @@ pub(crate) struct UnixSocket {
     pub(crate) inode: u32,
 }
 
-/// Whose memory is to be sent where.
+/// Where memory is to be sent, or taken.
 #[derive(Clone, PartialEq, Eq, prost::Message)]
 pub(crate) struct PageServer {
     #[prost(string, optional, tag = "1")]
     pub(crate) address: Option<String>,
+    #[prost(int32, optional, tag = "2")]
+    pub(crate) port: Option<i32>,
+    /// Of the server, in a response.
+    #[prost(int32, optional, tag = "3")]
+    pub(crate) pid: Option<i32>,
+    /// A socket that is connected to it.
+    #[prost(int32, optional, tag = "4")]
+    pub(crate) fd: Option<i32>,
 }
 
 #[derive(Clone, PartialEq, prost::Message)]

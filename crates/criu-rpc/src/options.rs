@@ -19,6 +19,12 @@ pub struct Options {
     pub log_file: Option<PathBuf>,
     pub(crate) root: Option<PathBuf>,
     pub(crate) parent: Option<PathBuf>,
+    /// Pages go to the server at the address, or at the other end of the socket.
+    pub(crate) page_server: bool,
+    /// Of a page server, or the path of a service's socket.
+    pub(crate) address: Option<String>,
+    pub(crate) port: Option<u16>,
+    pub(crate) ps_socket: Option<RawFd>,
     /// Pages are given up: at a dump by those before it, at a restore by all.
     pub auto_dedup: bool,
     pub leave_running: bool,
@@ -186,6 +192,15 @@ impl Options {
                 _ => return refused("not a pid"),
             },
             "log-file" => self.log_file = Some(value.into()),
+            "address" => self.address = Some(value.to_owned()),
+            "port" => match value.parse() {
+                Ok(port) => self.port = Some(port),
+                Err(_) => return refused("not a port"),
+            },
+            "ps-socket" => match value.parse() {
+                Ok(fd) if fd >= 0 => self.ps_socket = Some(fd),
+                _ => return refused("not a descriptor"),
+            },
             "root" => self.root = Some(value.into()),
             "prev-images-dir" => self.parent = Some(value.into()),
             "network-lock" => match value {
@@ -262,6 +277,7 @@ impl Options {
         Some(match name {
             "leave-running" => &mut self.leave_running,
             "auto-dedup" => &mut self.auto_dedup,
+            "page-server" => &mut self.page_server,
             "leave-stopped" => &mut self.leave_stopped,
             "weak-sysctls" => &mut self.weak_sysctls,
             "display-stats" => &mut self.display_stats,
@@ -431,7 +447,12 @@ fn settings(opts: &Opts) -> Result<Vec<(&'static str, String)>> {
         controller => ("cgroup-root", format!("{controller}:{}", root.path)),
     }));
     all.extend(opts.unix_sk_ino.iter().map(|socket| ("external", format!("unix[{}]", socket.inode))));
-    all.extend(opts.ps.iter().map(|_| ("page-server", String::new())));
+    if let Some(server) = &opts.ps {
+        all.push(("page-server", String::new()));
+        all.extend(server.address.iter().map(|address| ("address", address.clone())));
+        all.extend(server.port.map(|port| ("port", port.to_string())));
+        all.extend(server.fd.map(|fd| ("ps-socket", fd.to_string())));
+    }
     all.extend(number(opts.timeout).map(|seconds| ("timeout", seconds.to_string())));
     all.extend(opts.cpu_cap.filter(|set| *set != u32::MAX).map(|set| ("cpu-cap", set.to_string())));
     all.extend(opts.status_fd.map(|fd| ("status-fd", fd.to_string())));
@@ -554,6 +575,26 @@ mod tests {
     }
 
     #[test]
+    fn page_servers() {
+        let server = |port| messages::PageServer {
+            address: Some("10.0.0.1".to_owned()),
+            port: Some(port),
+            ..messages::PageServer::default()
+        };
+        let expected = Options {
+            page_server: true,
+            address: Some("10.0.0.1".to_owned()),
+            port: Some(40_000),
+            ..Options::default()
+        };
+        let opts = |port| Opts { ps: Some(server(port)), ..Opts::default() };
+        assert_eq!(Options::of(&opts(40_000), &[]), Ok(expected));
+        assert_eq!(Options::of(&opts(-1), &[]).expect_err("no port"), "port -1: not a port");
+        let why = Options::default().set("ps-socket", "-1").expect_err("no descriptor");
+        assert_eq!(why, "ps-socket -1: not a descriptor");
+    }
+
+    #[test]
     fn what_changes_nothing() {
         let mut options = Options::default();
         for (name, value) in [
@@ -596,5 +637,5 @@ mod tests {
         assert_eq!(refused(empty), "empty-ns 0x1: only net can be left empty");
     }
 
-    use crate::messages::{CgroupRoot, InheritFd};
+    use crate::messages::{self, CgroupRoot, InheritFd};
 }

@@ -37,6 +37,9 @@ pub(crate) fn restore(
     work: &WorkDirectory,
     notify: &mut Notify<'_>,
 ) -> Result<(i32, RestoreStatsEntry)> {
+    if options.page_server {
+        return Err("page-server: memory is restored from the directory of the images".to_owned());
+    }
     // Whoever sees our first task's file cannot write to it; without privilege over our mounts it stays as it is.
     let _binary = sys::exe::protect();
     let mut log = options.log(work, "restore.log")?;

@@ -20,7 +20,7 @@ const ADDRESS: &str = "criu_service.socket";
 /// Listens until it is killed; with `--daemon`, in a process of its own.
 pub(crate) fn run(line: &Line, files: &[(PathBuf, String)], host: &dyn Host) -> Result<()> {
     let work = line.work.as_deref().unwrap_or(line.images());
-    let address = work.join(line.address.as_deref().unwrap_or(Path::new(ADDRESS)));
+    let address = work.join(line.options.address.as_deref().unwrap_or(ADDRESS));
     let mut log = line.log("")?;
     let listener =
         listen_at(&address).map_err(|error| format!("listen at {}: {error}", address.display()))?;
@@ -56,7 +56,7 @@ fn listen_at(address: &Path) -> sys::Result<UnixListener> {
     Ok(listener.into())
 }
 
-fn leave_terminal() -> sys::Result<()> {
+pub(crate) fn leave_terminal() -> sys::Result<()> {
     nix::unistd::setsid()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;

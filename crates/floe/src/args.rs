@@ -244,8 +244,8 @@ pub struct Checkpoint {
     pub outside: Outside,
     #[command(flatten)]
     pub criu: Criu,
-    /// Not supported: ADDRESS:PORT of a page server
-    #[arg(long, value_name = "ADDRESS", hide = true)]
+    /// ADDRESS:PORT of a page server, which gets the memory
+    #[arg(long, value_name = "ADDRESS")]
     pub page_server: Option<String>,
     /// Not supported: it announces --lazy-pages
     #[arg(long, value_name = "FD", hide = true)]

@@ -148,8 +148,9 @@ fn flags_of_a_checkpoint_are_refused_by_name() {
     }
     for (arguments, expected) in [
         (
-            ["checkpoint", "--page-server", "10.0.0.1:80"],
-            "checkpoint web1: --page-server 10.0.0.1:80 is not supported; use --image-path",
+            ["checkpoint", "--page-server", "example.org:80"],
+            "checkpoint web1: --page-server example.org:80: ADDRESS:PORT is needed, as numbers: invalid socket \
+             address syntax",
         ),
         (
             ["checkpoint", "--status-fd", "3"],

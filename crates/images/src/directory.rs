@@ -171,7 +171,7 @@ impl Directory {
     /// be there. Without a manifest there is nothing to check.
     pub fn verify(&self) -> Result<()> {
         let Some(manifest) = &self.manifest else { return Ok(()) };
-        let is_unlisted = |name: &String| name.ends_with(".img") && !manifest.files.contains_key(name);
+        let is_unlisted = |name: &String| name.ends_with(".img") && !manifest.allows(name);
         if let Some(name) = self.names()?.iter().find(|name| is_unlisted(name)) {
             return Err(unlisted(name));
         }
@@ -202,7 +202,7 @@ impl Directory {
         match (&self.manifest, self.content(name), &file) {
             (_, Some(content), Some((_, size))) => content.check_size(name, *size)?,
             (_, Some(_), None) => return Err(Error::refused(name, "missing")),
-            (Some(_), None, Some(_)) => return Err(unlisted(name)),
+            (Some(manifest), None, Some(_)) if !manifest.allows(name) => return Err(unlisted(name)),
             _ => {}
         }
         Ok(file)

@@ -6,6 +6,7 @@ use crate::error::{Error, Result};
 use crate::format::{self, Type};
 use crate::manifest::{Content, Digester, MANIFEST, Manifest};
 use crate::messages::InventoryEntry;
+use crate::page_server::{PageServer, PagesSender};
 use crate::pages::PagesWriter;
 use crate::reader::{has_magic, is_without_magics};
 use crate::writer::Writer;
@@ -40,6 +41,8 @@ pub struct DirectoryWriter {
     /// Those that are whole.
     files: BTreeMap<String, Content>,
     parent: Option<Digest>,
+    /// Where pages and their maps go instead.
+    page_server: Option<PagesSender>,
     /// All that were made, for removal.
     made: Vec<String>,
     is_complete: bool,
@@ -61,7 +64,9 @@ impl DirectoryWriter {
     /// A file that is named like an image and is none is an error; others stay.
     pub fn new(dir: OwnedFd) -> Result<DirectoryWriter> {
         let (files, made) = (BTreeMap::new(), Vec::new());
-        let writer = DirectoryWriter { dir, group: None, files, parent: None, made, is_complete: false };
+        let (parent, page_server) = (None, None);
+        let writer =
+            DirectoryWriter { dir, group: None, files, parent, page_server, made, is_complete: false };
         // First, because from here on the old dump is not complete.
         writer.unlink(INVENTORY)?;
         writer.unlink(MANIFEST)?;
@@ -84,6 +89,17 @@ impl DirectoryWriter {
         self.group = Some(Gid::from_raw(gid));
     }
 
+    /// Has pages and their maps go to a page server.
+    pub fn send_pages_to(&mut self, server: &PageServer) -> Result<()> {
+        self.page_server = Some(server.sender()?);
+        Ok(())
+    }
+
+    /// Where pages and their maps go, if not here.
+    pub fn page_server(&mut self) -> Option<&mut PagesSender> {
+        self.page_server.as_mut()
+    }
+
     /// Writes the image `name` of the type `image`; `write` adds its entries.
     pub fn image(
         &mut self,
@@ -104,6 +120,20 @@ impl DirectoryWriter {
             write(&mut output)?;
             Ok(output)
         })
+    }
+
+    /// Begins the file `name`; `finish` takes it back.
+    pub fn begin(&mut self, name: &str) -> Result<Output> {
+        let file = self.create(name)?;
+        Ok(Output(BufWriter::new(Digested { file, digester: Digester::default() })))
+    }
+
+    /// Takes a file that is written.
+    pub fn finish(&mut self, name: &str, output: Output) -> Result<()> {
+        let written =
+            output.0.into_inner().map_err(|error| Error::of_io(format!("write {name}"), error.error()))?;
+        self.files.insert(name.to_owned(), written.digester.content());
+        Ok(())
     }
 
     /// Makes `pages-ID.img` of `size` bytes; `finish_pages` takes it back.
@@ -130,18 +160,29 @@ impl DirectoryWriter {
         Ok(())
     }
 
-    /// Writes the manifest and then, at once, `inventory.img`: the dump is complete. Returns what tells it from others.
+    /// Leaves the files for a dump whose inventory is another's to write.
+    pub fn keep(mut self) {
+        self.is_complete = true;
+    }
+
+    /// Writes the manifest and then, at once, `inventory.img`: the dump is complete. A page server has all pages before that.
+    /// Returns what tells it from others.
     pub fn commit(mut self, inventory: &InventoryEntry) -> Result<Digest> {
         let is_missing = |name: &&String| *name != PARENT && !self.files.contains_key(*name);
         if let Some(name) = self.made.iter().find(is_missing) {
             return Err(Error::refused(name, "not finished"));
         }
+        let page_server = self.page_server.take();
+        let has_pages_elsewhere = page_server.is_some();
+        page_server.map(PagesSender::close).transpose()?;
         self.file(INVENTORY, INVENTORY_PART, |output| {
             let mut writer = Writer::new(output, &format::INVENTORY)?;
             writer.entry(inventory)?;
             writer.finish()
         })?;
-        let (manifest, digest) = Manifest::new(std::mem::take(&mut self.files), self.parent).text();
+        let mut manifest = Manifest::new(std::mem::take(&mut self.files), self.parent);
+        manifest.page_server = has_pages_elsewhere;
+        let (manifest, digest) = manifest.text();
         let mut file = self.create(MANIFEST)?;
         file.write_all(manifest.as_bytes())
             .map_err(|error| Error::of_io(format!("write {MANIFEST}"), &error))?;
@@ -165,12 +206,9 @@ impl DirectoryWriter {
         path: &str,
         write: impl FnOnce(Output) -> io::Result<Output>,
     ) -> Result<()> {
-        let file = self.create(path)?;
-        let output = Output(BufWriter::new(Digested { file, digester: Digester::default() }));
-        let written = write(output).and_then(|output| Ok(output.0.into_inner()?));
-        let written = written.map_err(|error| Error::of_io(format!("write {name}"), &error))?;
-        self.files.insert(name.to_owned(), written.digester.content());
-        Ok(())
+        let output = self.begin(path)?;
+        let output = write(output).map_err(|error| Error::of_io(format!("write {name}"), &error))?;
+        self.finish(name, output)
     }
 
     /// Makes an empty file in place of what has its name.

@@ -12,6 +12,7 @@ pub mod format;
 mod generated;
 mod holes;
 mod manifest;
+pub mod page_server;
 mod pages;
 mod reader;
 pub mod schema;

@@ -27,6 +27,9 @@ pub(crate) struct Manifest {
     /// Version of the floe that wrote it; for people.
     floe: String,
     pub(crate) files: BTreeMap<String, Content>,
+    /// Pages and their maps went to a page server: they are not in `files`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) page_server: bool,
     /// `xxh3` of the manifest in the parent directory, where some pages are.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) parent: Option<Digest>,
@@ -50,7 +53,7 @@ pub(crate) struct Content {
 impl Manifest {
     pub(crate) fn new(files: BTreeMap<String, Content>, parent: Option<Digest>) -> Manifest {
         let floe = env!("CARGO_PKG_VERSION").to_owned();
-        Manifest { version: VERSION, floe, files, parent, original: None, xxh3: None }
+        Manifest { version: VERSION, floe, files, page_server: false, parent, original: None, xxh3: None }
     }
 
     /// The canonical text, and the digest in it.
@@ -59,6 +62,12 @@ impl Manifest {
         let digest = Digest::of(self.json().as_bytes());
         self.xxh3 = Some(digest);
         (self.json(), digest)
+    }
+
+    /// Whether a file of this name may belong to the dump.
+    pub(crate) fn allows(&self, name: &str) -> bool {
+        let is_of_pages = name.starts_with("pages-") || name.starts_with("pagemap-");
+        self.files.contains_key(name) || (self.page_server && is_of_pages)
     }
 
     /// What tells this dump from every other.

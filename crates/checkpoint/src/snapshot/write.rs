@@ -126,7 +126,7 @@ impl Images<'_> {
     }
 
     fn page_map(&mut self, name: &str, map: Option<&PageMap>) -> Result<()> {
-        let Some(map) = map else { return Ok(()) };
+        let Some(map) = map.filter(|_| self.directory.page_server().is_none()) else { return Ok(()) };
         self.directory.image(name, &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))

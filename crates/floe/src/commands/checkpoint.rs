@@ -6,6 +6,7 @@ use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
 use container::{CheckpointOptions, Runtime, Stream};
 use std::io::{self, IsTerminal};
+use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -34,8 +35,15 @@ impl Checkpoint {
 
 fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     refuse_foreign(&args.criu)?;
-    if let Some(address) = &args.page_server {
-        bail!("--page-server {address} is not supported; use --image-path");
+    let page_server = args.page_server.as_ref().map(|address| {
+        let parsed: Result<SocketAddr, _> = address.parse();
+        parsed.with_context(|| format!("--page-server {address}: ADDRESS:PORT is needed, as numbers"))
+    });
+    let page_server = page_server.transpose()?;
+    if page_server.is_some() && (args.pre_dump || args.parent_path.is_some()) {
+        bail!(
+            "--page-server: not with --pre-dump or --parent-path: nothing here would know what the server has"
+        );
     }
     // -1 is runc's default.
     if let Some(number) = args.status_fd.as_ref().filter(|number| *number != "-1") {
@@ -44,6 +52,9 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     let stream = stream(&args.stream, io::stdout().as_fd())?;
     if stream.is_some() && (args.images.image_path.is_some() || args.pre_dump || args.parent_path.is_some()) {
         bail!("--stream: it goes without --image-path, --pre-dump and --parent-path");
+    }
+    if stream.is_some() && page_server.is_some() {
+        bail!("--stream: it goes without --page-server");
     }
     let (image_path, work_path) = paths(&args.images)?;
     // Several are dumped with the same options.
@@ -62,6 +73,7 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         work_path,
         log_file: criu.log_file,
         parent_path: args.parent_path.clone(),
+        page_server,
         leave_running: criu.leave_running,
         pre_dump: args.pre_dump,
         tcp_established: criu.tcp_established,

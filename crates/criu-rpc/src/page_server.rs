@@ -1,0 +1,168 @@
+//! The page server, which takes the pages of one dump: `criu page-server` and the request of that name. And the connection
+//! of a dump to one.
+
+use crate::command_line::Line;
+use crate::messages;
+use crate::options::{Options, Result};
+use crate::service::leave_terminal;
+use checkpoint::{LogFile, PageReceiver, WorkDirectory};
+use images::page_server::PageServer;
+use nix::unistd::write;
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
+use sys::clone::{Child, CloneArgs, spawn};
+
+/// The server that pages of a dump go to, if the options name one.
+pub(crate) fn connect(options: &Options) -> Result<Option<PageServer>> {
+    if !options.page_server {
+        return Ok(None);
+    }
+    let connected = match options.ps_socket {
+        Some(number) => {
+            PageServer::connected(own("ps-socket", number)?, format!("page server at descriptor {number}"))
+        }
+        None => {
+            let address = options.address.as_deref().ok_or("page-server: an address is needed")?;
+            let port = options.port.filter(|port| *port > 0).ok_or("page-server: a port is needed")?;
+            PageServer::connect(SocketAddr::new(ip(address)?, port))
+        }
+    };
+    connected.map(Some).map_err(|error| error.to_string())
+}
+
+/// Serves one dump; with `--daemon`, in a process of its own.
+pub(crate) fn run(line: &Line, images: BorrowedFd<'_>, mut log: Option<LogFile>) -> Result<()> {
+    let server = Server::prepare(&line.options, images).and_then(|mut server| {
+        server.status = line.status_fd.map(|number| own("status-fd", number)).transpose()?;
+        Ok(server)
+    });
+    let server = noted(server, log.as_mut())?;
+    if let Some(log) = &mut log {
+        log.line(&format!("pages come from {}", server.place()));
+    }
+    let pid = |pid: u32| match &line.pidfile {
+        Some(path) => {
+            fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))
+        }
+        None => Ok(()),
+    };
+    if line.detached {
+        pid(server.spawn(log)?.pid as u32)
+    } else {
+        pid(std::process::id()).and_then(|()| server.serve(log))
+    }
+}
+
+/// Starts a process that serves one dump, and tells where.
+pub(crate) fn start(
+    options: &Options,
+    images: BorrowedFd<'_>,
+    work: &WorkDirectory,
+) -> Result<messages::PageServer> {
+    let mut log = options.log(work, "page-server.log")?;
+    let server = noted(Server::prepare(options, images), Some(&mut log))?;
+    log.line(&format!("pages come from {}", server.place()));
+    let port = server.port();
+    let pid = server.spawn(Some(log))?.pid;
+    Ok(messages::PageServer { address: None, port: port.map(i32::from), pid: Some(pid), fd: None })
+}
+
+struct Server {
+    receiver: PageReceiver,
+    source: Source,
+    images: OwnedFd,
+    status: Option<OwnedFd>,
+    auto_dedup: bool,
+}
+
+/// Where pages come from.
+enum Source {
+    Listener(TcpListener, SocketAddr),
+    /// Any kind of socket that is a stream.
+    Connection(TcpStream),
+}
+
+impl Server {
+    fn prepare(options: &Options, images: BorrowedFd<'_>) -> Result<Server> {
+        let source = match options.ps_socket {
+            Some(number) => Source::Connection(own("ps-socket", number)?.into()),
+            None => {
+                let ip = options.address.as_deref().map_or(Ok(Ipv4Addr::UNSPECIFIED.into()), ip)?;
+                let address = SocketAddr::new(ip, options.port.unwrap_or(0));
+                let bound = TcpListener::bind(address)
+                    .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
+                let (listener, address) = bound.map_err(|error| format!("listen at {address}: {error}"))?;
+                Source::Listener(listener, address)
+            }
+        };
+        let copy = || images.try_clone_to_owned().map_err(|error| format!("images-dir: {error}"));
+        let receiver = PageReceiver::new(copy()?, options.parent.as_deref());
+        let receiver = receiver.map_err(|error| error.to_string())?;
+        Ok(Server { receiver, source, images: copy()?, status: None, auto_dedup: options.auto_dedup })
+    }
+
+    fn port(&self) -> Option<u16> {
+        match &self.source {
+            Source::Listener(_, address) => Some(address.port()),
+            Source::Connection(_) => None,
+        }
+    }
+
+    fn place(&self) -> String {
+        match &self.source {
+            Source::Listener(_, address) => address.to_string(),
+            Source::Connection(_) => "a connection that was given".to_owned(),
+        }
+    }
+
+    fn spawn(self, log: Option<LogFile>) -> Result<Child> {
+        let serve = || match leave_terminal() {
+            Ok(()) => i32::from(self.serve(log).is_err()),
+            Err(_) => 1,
+        };
+        spawn(&CloneArgs::default(), serve).map_err(|error| format!("make the server's process: {error}"))
+    }
+
+    fn serve(self, mut log: Option<LogFile>) -> Result<()> {
+        noted(self.take_pages(), log.as_mut())
+    }
+
+    fn take_pages(self) -> Result<()> {
+        if let Some(status) = self.status {
+            write(&status, &[0]).map_err(|error| format!("status-fd: {error}"))?;
+        }
+        let mut stream = match self.source {
+            Source::Connection(stream) => stream,
+            Source::Listener(listener, address) => {
+                listener.accept().map_err(|error| format!("accept at {address}: {error}"))?.0
+            }
+        };
+        // Answers are waited for. A socket of another family has no such delay.
+        let _ = stream.set_nodelay(true);
+        self.receiver.receive(&mut stream).map_err(|error| error.to_string())?;
+        match self.auto_dedup {
+            true => checkpoint::dedup(self.images.as_fd()).map_err(|error| format!("auto-dedup: {error}")),
+            false => Ok(()),
+        }
+    }
+}
+
+/// Errors are in the log, too.
+fn noted<T>(result: Result<T>, log: Option<&mut LogFile>) -> Result<T> {
+    if let (Err(error), Some(log)) = (&result, log) {
+        log.error(error);
+    }
+    result
+}
+
+fn ip(address: &str) -> Result<IpAddr> {
+    address.parse().map_err(|_| format!("address {address}: not an IP address"))
+}
+
+/// A descriptor that we were given.
+fn own(option: &str, number: RawFd) -> Result<OwnedFd> {
+    let own = sys::process::pidfd_open(std::process::id() as i32);
+    let copy = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
+    copy.map_err(|error| format!("{option} {number}: {error}"))
+}
