@@ -28,6 +28,7 @@ mod parallel;
 mod policy;
 mod pre_dump;
 mod proc;
+mod processor;
 mod release;
 mod restore;
 mod seccomp;
@@ -53,6 +54,7 @@ pub use dump::{Part, dump, dump_as_one};
 pub use error::{Error, Result};
 pub use network_lock::LockName;
 pub use policy::{Capabilities, Filter, Policy, User};
+pub use processor::{Compared, check_processor, processor, write_processor};
 pub use restore::{ClockOffset, Nursery, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{

@@ -10,6 +10,8 @@ pub(crate) enum Type {
     Check = 3,
     PreDump = 4,
     Notify = 6,
+    CpuinfoDump = 7,
+    CpuinfoCheck = 8,
     FeatureCheck = 9,
     Version = 10,
     SinglePreDump = 13,
