@@ -3,6 +3,8 @@
 
 use crate::harness::subject::criu_directory;
 use crate::harness::*;
+use images::messages::{CpuinfoEntry, CpuinfoX86Entry};
+use images::{Reader, Writer, format};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -15,7 +17,7 @@ pub(crate) fn cases() -> Vec<Case> {
     if criu_directory().is_none() {
         return Vec::new();
     }
-    let bodies: [(&str, Body); 19] = [
+    let bodies: [(&str, Body); 21] = [
         ("dump_and_restore", dump_and_restore),
         ("dump_leaves_running", dump_leaves_running),
         ("restore_waits_for_the_end", restore_waits_for_the_end),
@@ -35,6 +37,8 @@ pub(crate) fn cases() -> Vec<Case> {
         ("restore_executes_a_command", restore_executes_a_command),
         ("spellings_of_a_harness", spellings_of_a_harness),
         ("check_as_a_harness_does", check_as_a_harness_does),
+        ("processors", processors),
+        ("processor_of_a_dump", processor_of_a_dump),
     ];
     let case = |(name, body): (&str, Body)| {
         Case::new(format!("as_criu::command::{name}"), move |t| {
@@ -712,4 +716,67 @@ fn check_as_a_harness_does(counter: &mut Counter<'_>) {
     counter.criu("check", &["--feature", "words"]).exits(1).refused(&["words: the feature is not known"]);
     let all = counter.criu("check", &["--all"]);
     assert!(all.stdout.contains("Looks good"), "{}", all.stdout);
+}
+
+/// Asks CRIU itself.
+fn criu(counter: &mut Counter<'_>, words: &[&str]) -> Output {
+    let mut command = Command::new(criu_directory().expect("FLOE_CRIU").join("criu"));
+    command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&counter.t.dir);
+    command.args(words).args(["--no-default-config", "--images-dir"]).arg(&counter.images);
+    counter.t.run(command)
+}
+
+/// CRIU writes the same image, and both come to the same verdict about others.
+fn processors(counter: &mut Counter<'_>) {
+    let file = counter.images.join("cpuinfo.img");
+    criu(counter, &["cpuinfo", "dump"]).ok();
+    let theirs = fs::read(&file).expect("cpuinfo.img");
+    fs::remove_file(&file).expect("removed");
+    counter.criu("cpuinfo", &["check"]).exits(1).refused(&["cpuinfo.img: missing"]);
+    counter.criu("cpuinfo", &["dump"]).ok();
+    assert_eq!(fs::read(&file).expect("cpuinfo.img"), theirs);
+
+    type Change = fn(&mut CpuinfoX86Entry);
+    let changes: [(Change, &str); 5] = [
+        (|_| {}, ""),
+        // tbm, which only old processors have.
+        (|there| there.capability[6] |= 1 << 21, "this processor lacks tbm"),
+        // LWP, which no program has instructions of any more.
+        (|there| there.capability[6] ^= 1 << 15, "bit 15 of word 6"),
+        (|there| there.xsave_size = there.xsave_size.map(|size| size + 64), "the enabled state of XSAVE was"),
+        (|there| there.xfeatures_mask = there.xfeatures_mask.map(|set| set | 1 << 40), "lacks the states"),
+    ];
+    for (change, words) in changes {
+        let image = Reader::new("cpuinfo.img", theirs.as_slice()).expect("an image");
+        let mut entry: CpuinfoEntry = image.message().expect("an entry");
+        change(&mut entry.x86_entry[0]);
+        let mut image = Writer::new(Vec::new(), &format::CPUINFO).expect("an image");
+        image.entry(&entry).expect("an entry");
+        fs::write(&file, image.finish().expect("an image")).expect("write");
+        for option in
+            [&[][..], &["--cpu-cap"], &["--cpu-cap=none,fpu"], &["--cpu-cap=none,ins"], &["--cpu-cap=cpu"]]
+        {
+            let theirs = criu(counter, &[&["cpuinfo", "check"], option].concat());
+            let ours = counter.criu("cpuinfo", &[&["check"], option].concat());
+            assert_eq!(ours.code == 0, theirs.code == 0, "{option:?} {words}: {}", ours.stderr);
+            if ours.code != 0 {
+                assert!(!words.is_empty());
+                ours.exits(1).refused(&[words]);
+            }
+        }
+    }
+}
+
+/// A dump has its processor where it is asked for, and a restore compares it.
+fn processor_of_a_dump(counter: &mut Counter<'_>) {
+    counter.dump(&["--leave-running"]).ok();
+    assert!(!counter.images.join("cpuinfo.img").exists());
+    counter.criu("restore", &["-d", "--cpu-cap"]).exits(1).refused(&["cpuinfo.img: missing"]);
+    counter.dump(&["--cpu-cap=ins"]).ok();
+    let count = counter.is_gone();
+    criu(counter, &["cpuinfo", "check", "--cpu-cap"]).ok();
+    counter.criu("cpuinfo", &["dump"]).exits(1).refused(&["cpuinfo.img: the dump"]);
+    counter.criu("restore", &["-d", "--cpu-cap"]).ok();
+    counter.goes_on_from(count);
+    counter.end();
 }

@@ -153,6 +153,7 @@ pub(crate) fn collect(
         tty_data: terminal_data,
         seccomp: Some(filters.into_entry()),
         cgroup: sets.into_entry(ids.own(NamespaceKind::Cgroup, &host).is_some())?,
+        cpuinfo: options.processor.cloned(),
         namespaces,
         side,
         ..Snapshot::default()

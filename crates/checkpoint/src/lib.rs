@@ -29,6 +29,7 @@ mod parallel;
 mod policy;
 mod pre_dump;
 mod proc;
+mod processor;
 mod release;
 mod restore;
 mod seccomp;
@@ -55,6 +56,7 @@ pub use error::{Error, Result};
 pub use network_lock::LockName;
 pub use page_server::PageReceiver;
 pub use policy::{Capabilities, Filter, OuterLink, Policy, User};
+pub use processor::{Compared, check_processor, processor, write_processor};
 pub use restore::{ClockOffset, Nursery, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{

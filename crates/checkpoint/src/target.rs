@@ -1,6 +1,7 @@
 //! What is to be dumped, told by those who know what a container is.
 
 use cgroup::Cgroup;
+use images::messages::CpuinfoEntry;
 use images::page_server::PageServer;
 use std::fmt;
 use std::fs::Metadata;
@@ -162,6 +163,8 @@ pub struct DumpOptions<'a> {
     pub file_locks: bool,
     /// Unlinked files that have another name somewhere are linked to a temporary one.
     pub link_remap: bool,
+    /// The processor, for images that are compared with that of the restore.
+    pub processor: Option<&'a CpuinfoEntry>,
 }
 
 /// Something that keeps a container from being dumped.

@@ -223,6 +223,7 @@ fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
         shell_job: options.shell_job,
         file_locks: options.file_locks,
         link_remap: options.link_remap,
+        processor: None,
     }
 }
 

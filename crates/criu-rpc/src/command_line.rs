@@ -3,7 +3,7 @@
 
 use crate::options::{Options, Result, lines};
 use crate::words::Words;
-use crate::{Host, check, dump, page_server, restore, service};
+use crate::{Host, check, cpuinfo, dump, page_server, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
 use images::messages::{DumpStatsEntry, RestoreStatsEntry};
 use std::fs::{self, File};
@@ -25,12 +25,19 @@ enum Action {
     Service,
     /// Take the pages of a dump.
     PageServer,
+    /// Write down what the processor can do.
+    CpuinfoDump,
+    /// Compare it with what was written down.
+    CpuinfoCheck,
 }
 
 impl Action {
     /// The action that these operands name, and how many of them do.
     fn of(operands: &[String]) -> Option<(Action, usize)> {
+        let second = operands.get(1).map(String::as_str);
         Some(match operands.first()?.as_str() {
+            "cpuinfo" if second == Some("dump") => (Action::CpuinfoDump, 2),
+            "cpuinfo" if second == Some("check") => (Action::CpuinfoCheck, 2),
             "check" => (Action::Check, 1),
             "dump" => (Action::Dump, 1),
             "pre-dump" => (Action::PreDump, 1),
@@ -226,14 +233,10 @@ impl Line {
             Action::PreDump => self.dump(true),
             Action::Restore => self.restore(),
             Action::Dedup => {
-                let mut log = self.log("")?;
-                let done = directory(self.images())
-                    .and_then(|images| checkpoint::dedup(images.as_fd()).map_err(|error| error.to_string()));
-                if let (Some(log), Err(why)) = (&mut log, &done) {
-                    log.error(why);
-                }
-                done.map(|()| Answer::default())
+                self.logged(|images| checkpoint::dedup(images).map_err(|error| error.to_string()))
             }
+            Action::CpuinfoDump => self.logged(cpuinfo::dump),
+            Action::CpuinfoCheck => self.logged(|images| cpuinfo::check(&self.options, images)),
             Action::Service => service::run(self, files, host).map(|()| Answer::default()),
             Action::PageServer => {
                 let (images, log) = (directory(self.images())?, self.log("")?);
@@ -241,6 +244,16 @@ impl Line {
                 page_server::run(self, images.as_fd(), log).map(|()| Answer::default())
             }
         }
+    }
+
+    /// What needs the images alone; only its error is in the log.
+    fn logged(&self, act: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<Answer> {
+        let mut log = self.log("")?;
+        let done = directory(self.images()).and_then(|images| act(images.as_fd()));
+        if let (Some(log), Err(why)) = (&mut log, &done) {
+            log.error(why);
+        }
+        done.map(|()| Answer::default())
     }
 
     fn dump(&self, pre_dump: bool) -> Result<Answer> {

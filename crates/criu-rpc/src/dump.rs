@@ -58,6 +58,8 @@ pub(crate) fn dump(
             has_console: false,
         },
     };
+    let processor = options.has_processor.then(checkpoint::processor).transpose();
+    let processor = processor.map_err(|error| error.to_string())?;
     let dump_options = DumpOptions {
         afterwards: match (options.leave_stopped, options.leave_running) {
             (true, _) => Afterwards::Stopped,
@@ -75,6 +77,7 @@ pub(crate) fn dump(
         shell_job: options.shell_job,
         file_locks: options.file_locks,
         link_remap: options.link_remap,
+        processor: processor.as_ref(),
     };
     let mut log = options.log(work, "dump.log")?;
     let mut line = |line: &str| log.line(line);

@@ -11,6 +11,7 @@
 mod check;
 mod client;
 mod command_line;
+mod cpuinfo;
 mod dump;
 mod messages;
 mod options;
@@ -159,6 +160,13 @@ fn answer(
                 Err(why) => refuse(why),
             }
         }
+        Ok(kind @ (Type::CpuinfoDump | Type::CpuinfoCheck)) => {
+            let Some(opts) = &request.opts else { return refuse("criu_req.opts: missing".to_owned()) };
+            match of_processor(kind, opts, client, files) {
+                Ok(()) => done,
+                Err(why) => refuse(why),
+            }
+        }
         _ => refused(request.r#type, Errno::EOPNOTSUPP, "the request is not supported"),
     }
 }
@@ -186,6 +194,21 @@ fn act(
     };
     let (pid, _) = restore::restore(&options, images.as_fd(), &work, &mut notify)?;
     Ok(Some(Restored { pid }))
+}
+
+fn of_processor(
+    kind: Type,
+    opts: &Opts,
+    client: &Client<'_>,
+    files: &[(PathBuf, String)],
+) -> Result<(), String> {
+    let options = Options::of(opts, files)?;
+    let images = client.descriptor(opts.images_dir_fd);
+    let images = images.map_err(|error| format!("images_dir_fd {}: {error}", opts.images_dir_fd))?;
+    match kind {
+        Type::CpuinfoDump => cpuinfo::dump(images.as_fd()),
+        _ => cpuinfo::check(&options, images.as_fd()),
+    }
 }
 
 fn start_page_server(

@@ -11,6 +11,8 @@ pub(crate) enum Type {
     PreDump = 4,
     PageServer = 5,
     Notify = 6,
+    CpuinfoDump = 7,
+    CpuinfoCheck = 8,
     FeatureCheck = 9,
     Version = 10,
     SinglePreDump = 13,

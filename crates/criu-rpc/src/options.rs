@@ -7,7 +7,7 @@
 
 use crate::messages::{Opts, Pair};
 use crate::words;
-use checkpoint::{ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
+use checkpoint::{Compared, ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -65,7 +65,13 @@ pub struct Options {
     pub(crate) outer_links: Vec<(String, OuterLink)>,
     /// A kind and a file.
     pub(crate) join: Vec<(String, PathBuf)>,
+    /// A dump says what its processor is, a restore compares that with its own.
+    pub(crate) has_processor: bool,
+    pub(crate) processor: Compared,
 }
+
+/// Nothing of two processors.
+pub(crate) const NOTHING: Compared = Compared { fpu: false, instructions: false, all: false };
 
 /// Why an option is refused, with its name.
 pub(crate) type Result<T> = std::result::Result<T, String>;
@@ -253,6 +259,7 @@ impl Options {
                 _ => return refused("ipc, uts, net or time, and a pid or a file, are needed"),
             },
             "empty-ns" => self.empties_network = true,
+            "cpu-cap" => self.cpu_cap(value)?,
             "pre-dump-mode" if !["splice", "read"].contains(&value) => {
                 return refused("splice or read is needed");
             }
@@ -292,6 +299,25 @@ impl Options {
             "restore-sibling" => &mut self.restore_sibling,
             _ => return None,
         })
+    }
+
+    /// `CAP[,CAP]`, where `^CAP` takes one back; empty for all. They add to what is compared in any case.
+    fn cpu_cap(&mut self, value: &str) -> Result<()> {
+        let words = if value.is_empty() { "all" } else { value };
+        for word in words.split(',') {
+            let (name, is_set) = word.strip_prefix('^').map_or((word, true), |name| (name, false));
+            let compared = &mut self.processor;
+            match name {
+                "fpu" => compared.fpu = is_set,
+                "ins" => compared.instructions = is_set,
+                "cpu" => compared.all = is_set,
+                "all" => *compared = Compared { fpu: is_set, instructions: is_set, all: is_set },
+                "none" => *compared = Compared { fpu: !is_set, instructions: !is_set, all: !is_set },
+                _ => return Err(format!("cpu-cap {value}: cpu, fpu, ins, all and none are supported")),
+            }
+        }
+        self.has_processor = self.processor != NOTHING;
+        Ok(())
     }
 
     /// `KIND[WHAT]:NAME`
@@ -454,7 +480,10 @@ fn settings(opts: &Opts) -> Result<Vec<(&'static str, String)>> {
         all.extend(server.fd.map(|fd| ("ps-socket", fd.to_string())));
     }
     all.extend(number(opts.timeout).map(|seconds| ("timeout", seconds.to_string())));
-    all.extend(opts.cpu_cap.filter(|set| *set != u32::MAX).map(|set| ("cpu-cap", set.to_string())));
+    all.extend(opts.cpu_cap.map(|set| {
+        let words = ["fpu", "cpu", "ins"].into_iter().enumerate().filter(|(bit, _)| set & 1 << bit != 0);
+        ("cpu-cap", words.fold("none".to_owned(), |text, (_, word)| text + "," + word))
+    }));
     all.extend(opts.status_fd.map(|fd| ("status-fd", fd.to_string())));
     all.extend(opts.pidfd_store_sk.map(|fd| ("pidfd-store", fd.to_string())));
     all.extend(number(opts.empty_ns).map(|set| match set {
@@ -610,6 +639,26 @@ mod tests {
         let why = options.set("stream", "").expect_err("refused");
         assert_eq!(why, "stream: the option is not supported: images are files of a directory");
         assert!(options.set("pre-dump-mode", "some").is_err() && options.set("file-validation", "").is_err());
+    }
+
+    #[test]
+    fn what_is_compared_of_processors() {
+        let compared = |values: &[&str]| {
+            let mut options = Options::default();
+            values.iter().try_for_each(|value| options.set("cpu-cap", value))?;
+            let Compared { fpu, instructions, all } = options.processor;
+            Ok::<_, String>((options.has_processor, [fpu, instructions, all]))
+        };
+        assert_eq!(compared(&[]), Ok((false, [true, true, false])));
+        assert_eq!(compared(&[""]), Ok((true, [true, true, true])));
+        assert_eq!(compared(&["cpu,^ins"]), Ok((true, [true, false, true])));
+        assert_eq!(compared(&["none"]), Ok((false, [false, false, false])));
+        assert_eq!(compared(&["none,ins", "fpu"]), Ok((true, [true, true, false])));
+        let why = compared(&["ins,avx"]).expect_err("no such word");
+        assert_eq!(why, "cpu-cap ins,avx: cpu, fpu, ins, all and none are supported");
+        let opts = Opts { cpu_cap: Some(4), ..Opts::default() };
+        let options = Options::of(&opts, &[]).expect("options");
+        assert_eq!(options.processor, Compared { instructions: true, ..NOTHING });
     }
 
     #[test]

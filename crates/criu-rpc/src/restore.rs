@@ -64,6 +64,9 @@ fn bring_up(
 ) -> Result<(i32, RestoreStatsEntry)> {
     let engine = |error: checkpoint::Error| error.to_string();
     let mut line = |line: &str| log.line(line);
+    if options.has_processor {
+        checkpoint::check_processor(images, options.processor).map_err(engine)?;
+    }
     let place = Place::new(options, Setting::read(images).map_err(engine)?)?;
     let mut tasks = Restore::open(images, place.policy(options)?, &mut line).map_err(engine)?;
     notify("pre-restore", None, None)?;

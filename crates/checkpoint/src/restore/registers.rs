@@ -2,6 +2,7 @@
 
 use super::memory::vdso_code;
 use crate::error::{At, Error, Result};
+use crate::processor;
 use crate::snapshot::{Snapshot, Task, TaskState, Tiles};
 use images::messages::{CoreEntry, UserX86FpregsEntry};
 use inject::{CALL_INSTRUCTION, Registers, Thread};
@@ -14,10 +15,8 @@ const STOP: Duration = Duration::from_secs(10);
 
 /// Refuses registers that this processor cannot hold.
 pub(super) fn check(snapshot: &Snapshot) -> Result<()> {
-    // EAX and EDX are the components that it has, ECX the bytes of an area with all of them (Intel SDM vol. 2, CPUID 0DH).
-    let processor = std::arch::x86_64::__cpuid_count(0xd, 0);
-    let supported = u64::from(processor.edx) << 32 | u64::from(processor.eax);
-    let mut area = vec![0; processor.ecx as usize];
+    let (supported, _, size) = processor::xsave();
+    let mut area = vec![0; size as usize];
     for task in snapshot.tasks.iter().filter(|task| !task.is_zombie()) {
         for (core, tid) in task.threads.iter().zip(&task.entry.threads) {
             let Some(info) = &core.thread_info else { continue };
