@@ -53,7 +53,7 @@ pub use dump::{Part, dump, dump_as_one};
 pub use error::{Error, Result};
 pub use network_lock::LockName;
 pub use policy::{Capabilities, Filter, Policy, User};
-pub use restore::{ClockOffset, Nursery, Restore, unlock};
+pub use restore::{ClockOffset, LazyPages, Nursery, Pager, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{
     Afterwards, Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, FileIdentity, NamespaceKind,

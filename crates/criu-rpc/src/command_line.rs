@@ -3,11 +3,11 @@
 
 use crate::options::{Options, Result, lines};
 use crate::words::Words;
-use crate::{Host, check, dump, restore, service};
+use crate::{Host, check, dump, lazy_pages, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
 use images::messages::{DumpStatsEntry, RestoreStatsEntry};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -19,6 +19,8 @@ enum Action {
     Dump,
     PreDump,
     Restore,
+    /// Fill the memory of a restore.
+    LazyPages,
     /// Give up pages that a later dump has, too.
     Dedup,
     /// Do what clients of a socket ask for.
@@ -33,6 +35,7 @@ impl Action {
             "dump" => (Action::Dump, 1),
             "pre-dump" => (Action::PreDump, 1),
             "restore" => (Action::Restore, 1),
+            "lazy-pages" => (Action::LazyPages, 1),
             "dedup" => (Action::Dedup, 1),
             "service" => (Action::Service, 1),
             _ => return None,
@@ -58,6 +61,8 @@ pub(crate) struct Line {
     pub(crate) pidfile: Option<PathBuf>,
     /// Of the service's socket.
     pub(crate) address: Option<PathBuf>,
+    /// Where it is said that a daemon listens.
+    pub(crate) status_fd: Option<RawFd>,
     scripts: Vec<String>,
     pub(crate) asked: check::Asked,
     /// The command of `--exec-cmd`: a restore ends as that.
@@ -99,6 +104,7 @@ pub fn run(
         let of_requests = action == Action::Service;
         line.read(&taken, if of_requests { &[] } else { &files })?;
         made_sense?;
+        line.check(action)?;
         let foreign =
             taken.options.iter().find(|(name, _)| of_requests && !OF_SERVICE.contains(&name.as_str()));
         let rest = &taken.operands[length..];
@@ -167,6 +173,10 @@ impl Line {
             "restore-detached" | "daemon" => self.detached = true,
             "no-restore-detached" | "no-daemon" => self.detached = false,
             "address" => self.address = Some(value.into()),
+            "status-fd" => {
+                let number = value.parse().ok().filter(|number| *number >= 0);
+                self.status_fd = Some(number.ok_or_else(|| format!("status-fd {value}: not a descriptor"))?);
+            }
             "pidfile" => self.pidfile = Some(value.into()),
             "action-script" => self.scripts.push(value.to_owned()),
             "feature" => self.asked.features.push(value.to_owned()),
@@ -177,6 +187,18 @@ impl Line {
             _ => self.options.set(name, value)?,
         }
         Ok(())
+    }
+
+    /// Refuses what only another action could hold to.
+    fn check(&self, action: Action) -> Result<()> {
+        match action {
+            Action::LazyPages if self.address.is_some() => {
+                Err("address: pages are those of the images directory; no page server is asked".to_owned())
+            }
+            Action::LazyPages => Ok(()),
+            _ if self.status_fd.is_some() => Err("status-fd: only lazy-pages listens".to_owned()),
+            _ => Ok(()),
+        }
     }
 
     pub(crate) fn images(&self) -> &Path {
@@ -216,6 +238,11 @@ impl Line {
             Action::Dump => self.dump(false),
             Action::PreDump => self.dump(true),
             Action::Restore => self.restore(),
+            Action::LazyPages => {
+                let images = directory(self.images())?;
+                let work = self.enter_work()?;
+                lazy_pages::run(self, &images, &work).map(|()| Answer::default())
+            }
             Action::Dedup => {
                 let mut log = self.log("")?;
                 let done = directory(self.images())

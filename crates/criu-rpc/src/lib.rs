@@ -12,6 +12,7 @@ mod check;
 mod client;
 mod command_line;
 mod dump;
+mod lazy_pages;
 mod messages;
 mod options;
 mod restore;
@@ -37,6 +38,8 @@ pub trait Host {
     fn missing(&self) -> Vec<String>;
     /// Whether writes to memory can be tracked, as `--pre-dump` needs.
     fn tracks_writes(&self) -> bool;
+    /// Whether memory can be filled while its tasks run, as `--lazy-pages` needs.
+    fn fills_lazily(&self) -> bool;
 }
 
 /// An error as *object + cause*.
@@ -130,6 +133,7 @@ fn answer(
             let asked = request.features.unwrap_or_default();
             let features = Features {
                 mem_track: asked.mem_track.map(|_| host.tracks_writes()),
+                // Asked before a dump that serves pages, which is refused.
                 lazy_pages: asked.lazy_pages.map(|_| false),
                 pidfd_store: asked.pidfd_store.map(|_| true),
             };
@@ -219,6 +223,10 @@ mod tests {
 
         fn tracks_writes(&self) -> bool {
             self.tracks_writes
+        }
+
+        fn fills_lazily(&self) -> bool {
+            true
         }
     }
 

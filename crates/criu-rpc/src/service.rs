@@ -56,7 +56,7 @@ fn listen_at(address: &Path) -> sys::Result<UnixListener> {
     Ok(listener.into())
 }
 
-fn leave_terminal() -> sys::Result<()> {
+pub(crate) fn leave_terminal() -> sys::Result<()> {
     nix::unistd::setsid()?;
     let null = File::options().read(true).write(true).open("/dev/null")?;
     nix::unistd::dup2_stdin(&null)?;

@@ -34,6 +34,9 @@ impl Checkpoint {
 
 fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     refuse_foreign(&args.criu)?;
+    if args.criu.lazy_pages {
+        bail!("--lazy-pages is not supported; restore has it");
+    }
     if let Some(address) = &args.page_server {
         bail!("--page-server {address} is not supported; use --image-path");
     }
@@ -57,6 +60,9 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         ("auto-dedup", args.criu.auto_dedup),
     ];
     let criu = configured(&args.outside, &own, &args.criu, named.map(String::as_str))?;
+    if criu.lazy_pages {
+        bail!("lazy-pages: a checkpoint that serves pages is not supported");
+    }
     Ok(CheckpointOptions {
         image_path,
         work_path,
@@ -141,9 +147,6 @@ pub(super) fn paths(images: &Images) -> Result<(PathBuf, Option<PathBuf>)> {
 
 /// Refuses what floe cannot do, and values that have no meaning to anybody.
 pub(super) fn refuse_foreign(criu: &Criu) -> Result<()> {
-    if criu.lazy_pages {
-        bail!("--lazy-pages is not supported");
-    }
     if !matches!(criu.manage_cgroups_mode.as_str(), "soft" | "full" | "strict" | "ignore") {
         bail!(
             "invalid manage-cgroups-mode {:?}; soft, full, strict and ignore are known",
