@@ -45,7 +45,7 @@ test-vm-all: ## both sets in virtual machines with all kernels (root, network)
 		$(MAKE) --no-print-directory test-vm KERNEL=$$kernel SET=$$set || exit 1; done; done
 
 test-criu: root deps peers ## programs to checkpoint, with CRIU, and by runc and crun with floe as criu (root, network)
-	for ways in criu:: ::runc:: ::runc_to_floe:: ::runc_pre_dumped:: ::crun; do FLOE_CRIU=$(FLOE_PEERS)/bin \
+	for ways in criu:: ::runc:: ::lazy_runc:: ::runc_to_floe:: ::runc_pre_dumped:: ::crun; do FLOE_CRIU=$(FLOE_PEERS)/bin \
 		cargo test --locked --package runtime-tests --test containers -- $$ways || exit 1; done
 
 # Which of runtime-tests/tests/workloads.rs; twenty_times takes most of the time.

@@ -268,7 +268,7 @@ fn configuration_files_of_criu(t: &mut Test) {
     assert_eq!(logs(&runc), [false, false, false, true]);
 
     for (text, refused) in [
-        ("lazy-pages", "own.conf: lazy-pages: the option is not supported"),
+        ("tls", "own.conf: tls: the option is not supported"),
         ("enable-fs tracefs", "own.conf: enable-fs: that is config.json's to say"),
     ] {
         fs::write(&own, text).expect("write");

@@ -17,13 +17,15 @@ pub(crate) fn cases() -> Vec<Case> {
     if criu_directory().is_none() {
         return Vec::new();
     }
-    let bodies: [(&str, Body); 21] = [
+    let bodies: [(&str, Body); 23] = [
         ("dump_and_restore", dump_and_restore),
         ("dump_leaves_running", dump_leaves_running),
         ("restore_waits_for_the_end", restore_waits_for_the_end),
         ("pre_dump_of_a_moving_tree", pre_dump_of_a_moving_tree),
         ("dedup", dedup),
         ("auto_dedup", auto_dedup),
+        ("lazy_pages_by_a_daemon", lazy_pages_by_a_daemon),
+        ("lazy_pages_without_a_daemon", lazy_pages_without_a_daemon),
         ("network", network),
         ("network_across", network_across),
         ("network_that_leads_outside", network_that_leads_outside),
@@ -614,6 +616,36 @@ fn script_that_fails(counter: &mut Counter<'_>) {
     counter.dump(&["--action-script", script]).exits(1).refused(&["action-script", "post-dump"]);
     assert!(!counter.images.join("inventory.img").exists());
     counter.goes_on_from(counter.count());
+}
+
+/// It says that it listens, and ends by itself.
+fn lazy_pages_by_a_daemon(counter: &mut Counter<'_>) {
+    counter.dump(&[]).ok();
+    let count = counter.is_gone();
+    let said = counter
+        .criu("lazy-pages", &["--daemon", "--pidfile", "lazy.pid", "--status-fd", "1", "-o", "lazy.log"]);
+    assert_eq!(said.ok().stdout, "\0");
+    let daemon = read(counter.images.join("lazy.pid"));
+    assert!(Path::new("/proc").join(&daemon).exists());
+    counter.criu("restore", &["-d", "--lazy-pages", "-o", "r.log"]).ok();
+    counter.goes_on_from(count);
+    wait_until("nothing is missing", || {
+        read(counter.images.join("lazy.log")).contains("no memory is missing")
+    });
+    counter.end();
+}
+
+/// Nothing is restored.
+fn lazy_pages_without_a_daemon(counter: &mut Counter<'_>) {
+    counter.dump(&[]).ok();
+    counter.is_gone();
+    let refused = "lazy pages: connect to lazy-pages.socket: no such file or directory (ENOENT)";
+    counter.criu("restore", &["-d", "--lazy-pages"]).exits(1).refused(&[refused]);
+    counter.criu("restore", &["-d", "--lazy-pages", "--auto-dedup"]).exits(1).refused(&["auto-dedup"]);
+    counter.criu("restore", &["-d", "--status-fd", "1"]).exits(1).refused(&["status-fd"]);
+    counter.criu("lazy-pages", &["--address", "10.0.0.1"]).exits(1).refused(&["address"]);
+    counter.criu("restore", &["-d"]).ok();
+    counter.end();
 }
 
 fn option_that_is_refused(counter: &mut Counter<'_>) {

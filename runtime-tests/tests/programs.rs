@@ -33,6 +33,12 @@ const PRE_DUMP_WAYS: [Way; 4] =
 /// For memory that is large enough to be copied before the pause.
 const LIVE_WAYS: [Way; 2] = [subject::LIVE, subject::LIVE_TO_CRIU];
 
+/// For memory, and for what has it in common.
+const LAZY_WAYS: [Way; 1] = [subject::LAZY];
+/// For memory of many pages, of which some are wanted at once.
+const LAZY_WAYS_OF_OTHERS: [Way; 4] =
+    [subject::LAZY_BY_CRIU, subject::LAZY_WITH_CRIU, subject::LAZY_FROM_CRIU, subject::LAZY_RUNC];
+
 /// For programs that look at the clock, that know where the vdso was, and that have inherited it.
 const ELSEWHERE: [&str; 5] = ["clocks", "memory_copy_on_write", "memory_layout", "threads", "tree"];
 
@@ -57,6 +63,12 @@ pub(crate) fn cases() -> Vec<Case> {
     let mut cases = subject::cases("programs", &WAYS, &names, UNSUPPORTED, run);
     names.retain(|name| ["memory", "blocked", "busy", "tree"].iter().any(|part| name.starts_with(part)));
     cases.extend(subject::cases("programs", &PRE_DUMP_WAYS, &names, UNSUPPORTED, run));
+    let is_memory = |name: &&String| ["memory", "busy", "tree"].iter().any(|part| name.starts_with(part));
+    let lazy: Vec<String> = names.iter().filter(is_memory).cloned().chain(["threads".to_owned()]).collect();
+    cases.extend(subject::cases("programs", &LAZY_WAYS, &lazy, UNSUPPORTED, run));
+    let moved = ["memory_changed", "memory_large"].map(str::to_owned);
+    cases.extend(subject::cases("programs", &LAZY_WAYS_OF_OTHERS, &moved, UNSUPPORTED, run));
+    cases.push(Case::new("programs::lazy::daemon_is_killed", daemon_is_killed));
     let large = names.iter().filter(|name| ["memory_large", "memory_written"].contains(&name.as_str()));
     let large: Vec<String> = large.cloned().collect();
     cases.extend(subject::cases("programs", &LIVE_WAYS, &large, UNSUPPORTED, run));
@@ -141,6 +153,22 @@ fn run(t: &mut Test, way: &Way, program: &str) {
     }
     subject.call(&["kill"]).ok();
     wait_for(&state, "result");
+    subject.finish();
+}
+
+/// What is missing then never reads as zeros: the container is killed, and the log says why.
+fn daemon_is_killed(t: &mut Test) {
+    let Program { bundle, state } = Program::prepare(t, "memory_large");
+    let mut subject = Subject::start(t, bundle, subject::LAZY.first);
+    wait_for(&state, "ready");
+    subject.go(&subject::LAZY, |_| {});
+    let mut daemon = subject.daemon.take().expect("a daemon");
+    daemon.kill().expect("kill");
+    assert!(!daemon.wait().expect("wait").success(), "it was done already");
+    wait_until("the container has ended", || subject.call(&["state"]).json()["status"] == "stopped");
+    let log = read(subject.images().join("restore.log"));
+    assert!(log.contains("Error: lazy pages: the daemon ended before all memory was there"), "{log}");
+    assert_eq!(result(&state), None);
     subject.finish();
 }
 

@@ -57,7 +57,7 @@ pub use network_lock::LockName;
 pub use page_server::PageReceiver;
 pub use policy::{Capabilities, Filter, OuterLink, Policy, User};
 pub use processor::{Compared, check_processor, processor, write_processor};
-pub use restore::{ClockOffset, Nursery, Restore, unlock};
+pub use restore::{ClockOffset, LazyPages, Nursery, Pager, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{
     Afterwards, Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, FileIdentity, NamespaceKind,

@@ -12,9 +12,11 @@ mod credentials;
 mod files;
 mod keys;
 mod layout;
+mod lazy;
 mod locks;
 mod memory;
 mod mounts;
+mod pager;
 mod pages;
 mod privileges;
 mod queues;
@@ -44,7 +46,10 @@ use images::Directory;
 use images::messages::{RestoreStatsEntry, Timespec};
 use inject::{Entrance, Supervisor, Thread};
 use layout::Layout;
+use lazy::Guarded;
+pub use lazy::LazyPages;
 pub(crate) use mounts::attributes;
+pub use pager::Pager;
 use pages::PageFiles;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -77,6 +82,8 @@ pub struct Restore {
     connections: Connections,
     /// The master of a terminal that the tasks had from outside.
     console: Option<OwnedFd>,
+    /// Who fills memory late.
+    lazy: Option<LazyPages>,
     /// The first task in our pid namespace, once there is one.
     init: i32,
     began: Instant,
@@ -125,9 +132,15 @@ impl Restore {
             threads: Vec::new(),
             connections: Connections::default(),
             console: None,
+            lazy: None,
             init: 0,
             began,
         })
+    }
+
+    /// Has a daemon fill private memory while the tasks run.
+    pub fn fill_lazily(&mut self, daemon: LazyPages) {
+        self.lazy = Some(daemon);
     }
 
     /// The first task's pid in its pid namespace. In one of its own it is 1; in another, whoever clones the task must give
@@ -176,14 +189,22 @@ impl Restore {
         let (pages, directories) = (&*self.pages, [images].into_iter().chain(self.ancestors.directories()));
         let mut build =
             Build::new(snapshot, policy, images, &mut self.nursery, &self.layout, &self.pages, init)?;
-        self.threads = thread::scope(|scope| {
-            let verified = scope.spawn(|| pages.verify(directories));
-            let made = make(&mut build, cgroup, log);
+        build.is_lazy = self.lazy.is_some();
+        let lazy = self.lazy.as_ref();
+        let is_verified = lazy.is_some_and(|daemon| daemon.has_verified(images.digest()));
+        let (threads, guarded) = thread::scope(|scope| {
+            let verify = || if is_verified { Ok(()) } else { pages.verify(directories) };
+            let verified = scope.spawn(verify);
+            let made = make(&mut build, cgroup, lazy, log);
             verified.join().expect("the verification does not panic")?;
             made
         })?;
+        self.threads = threads;
         self.connections = build.connections;
         self.console = build.console;
+        if let (Some(daemon), Some(guarded)) = (&mut self.lazy, guarded) {
+            guarded.guard(daemon)?;
+        }
         self.init = init;
         log("tasks: complete");
         Ok(())
@@ -247,7 +268,7 @@ impl Restore {
     }
 
     /// The commit. The first task comes last: as long as it dies with us, all others die with it.
-    fn release(&self) -> Result<()> {
+    fn release(&mut self) -> Result<()> {
         for thread in self.threads.iter().rev() {
             thread.release()?;
         }
@@ -257,6 +278,9 @@ impl Restore {
                 Err(error) if error.has_ended() => {}
                 detached => detached?,
             }
+        }
+        if let Some(daemon) = &mut self.lazy {
+            daemon.are_running();
         }
         Ok(())
     }
@@ -276,7 +300,12 @@ impl Restore {
 }
 
 /// All steps up to the last; all threads of all tasks.
-fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<Vec<Thread>> {
+fn make<'a>(
+    build: &mut Build<'_>,
+    cgroup: Option<&'a Cgroup>,
+    lazy: Option<&LazyPages>,
+    log: &mut Log<'_>,
+) -> Result<(Vec<Thread>, Option<Guarded<'a>>)> {
     // Before anybody could answer that there is no connection.
     tcp::lock(build)?;
     build.take_over()?;
@@ -314,10 +343,12 @@ fn make(build: &mut Build<'_>, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Re
     keys::restore(build)?;
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
+    // No task has children from here on; and who is attached may write to any memory.
+    let guarded = lazy.map(|daemon| lazy::hand_over(build, daemon, cgroup)).transpose()?;
     credentials::restore(build)?;
     files::open_of_tasks(build)?;
     state::arm(build)?;
-    Ok(threads)
+    Ok((threads, guarded))
 }
 
 /// Takes the lock away that `Restore::resume_frozen` has left, in the network of task `init`.

@@ -6,7 +6,7 @@ use images::messages::StatsEntry;
 use nix::sys::stat::{SFlag, fstat};
 use std::fs::{self, File};
 use std::io::Write;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 use std::time::Instant;
@@ -43,6 +43,10 @@ impl WorkDirectory {
     /// One that is open.
     pub fn of(directory: &OwnedFd) -> Result<WorkDirectory> {
         directory.try_clone().map(WorkDirectory).at(|| "duplicate a directory".to_owned())
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
     }
 
     /// Begins a log in this directory, or at an absolute path. A file that is there stays itself and is emptied: Podman and
@@ -89,6 +93,15 @@ pub struct LogFile {
 }
 
 impl LogFile {
+    /// The same log, for another process.
+    pub(crate) fn try_clone(&self) -> std::io::Result<LogFile> {
+        Ok(LogFile { file: self.file.try_clone()?, started: self.started })
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.file.as_fd()
+    }
+
     pub fn line(&mut self, text: &str) {
         let time = self.started.elapsed();
         let line = format!("({:02}.{:06}) {text}\n", time.as_secs(), time.subsec_micros());

@@ -155,6 +155,8 @@ pub struct RestoreOptions {
     pub lsm_mount_context: Option<String>,
     /// Leave it in state `created`: all tasks are there, frozen, until `start`. Takes a cgroup of its own.
     pub no_start: bool,
+    /// A daemon that listens in the work directory fills memory while the container runs.
+    pub lazy_pages: bool,
 }
 
 /// Where the images of a restore come from.

@@ -12,7 +12,9 @@ use crate::stream::{Stream, directory};
 use crate::{
     CgroupDriver, CreateOptions, ImageSource, RestoreOptions, RunOptions, Runtime, descriptors, notify,
 };
-use checkpoint::{Capabilities, Filter, LogFile, Policy, Restore, User, WorkDirectory, open_directory};
+use checkpoint::{
+    Capabilities, Filter, LazyPages, LogFile, Policy, Restore, User, WorkDirectory, open_directory,
+};
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -33,12 +35,14 @@ pub(crate) fn restore(
         return Err(no_freezer());
     }
     check_labels(&plan, restore)?;
-    let images = Images::open(source)?;
+    let mut images = Images::open(source)?;
     let work = match &restore.work_path {
         Some(path) => WorkDirectory::open(path)?,
         None => WorkDirectory::of(&images.directory)?,
     };
     let mut log = work.log(restore.log_file.as_deref().unwrap_or(Path::new("restore.log")))?;
+    let connect = || restore.lazy_pages.then(|| LazyPages::connect(&work, &log)).transpose();
+    images.daemon = connect().inspect_err(|e| log.error(e))?;
     let restored =
         bring_up(rt, &plan, binary, run, restore, images, &mut log).inspect_err(|e| log.error(e))?;
     let Restored { mut making, child, attached, statistics } = restored;
@@ -60,20 +64,23 @@ pub(crate) fn restore(
     Ok(status)
 }
 
-/// The images, and whoever waits to hear that they have been taken.
+/// The images, whoever waits to hear that they have been taken, and who fills memory from them late.
 struct Images {
     directory: OwnedFd,
     stream: Option<Stream>,
+    daemon: Option<LazyPages>,
 }
 
 impl Images {
     fn open(source: ImageSource) -> Result<Images> {
         match source {
-            ImageSource::Directory(path) => Ok(Images { directory: open_directory(&path)?, stream: None }),
+            ImageSource::Directory(path) => {
+                Ok(Images { directory: open_directory(&path)?, stream: None, daemon: None })
+            }
             ImageSource::Stream(stream) => {
                 let directory = directory()?;
                 stream.receive(directory.as_fd())?;
-                Ok(Images { directory, stream: Some(stream) })
+                Ok(Images { directory, stream: Some(stream), daemon: None })
             }
         }
     }
@@ -93,13 +100,16 @@ fn bring_up<'a>(
     binary: Option<OwnedFd>,
     run: &RunOptions,
     restore: &RestoreOptions,
-    Images { directory, stream }: Images,
+    Images { directory, stream, daemon }: Images,
     log: &mut LogFile,
 ) -> Result<Restored<'a>> {
     let images = directory.as_fd();
     let policy = policy(plan, restore, images)?;
     let mut log = |line: &str| log.line(line);
     let mut tasks = Restore::open(images, policy, &mut log)?;
+    if let Some(daemon) = daemon {
+        tasks.fill_lazily(daemon);
+    }
     let (attachment, console) = Attachment::new(plan, run)?;
     let (mut making, child) = Making::start(rt, plan, binary, Starter::Restore(&tasks), console)?;
     let mut lock = None;

@@ -46,8 +46,11 @@ const ALWAYS: [&str; 26] = [
 /// Those that come with tracking of writes.
 const OF_TRACKING: [&str; 2] = ["mem_dirty_track", "pagemap_scan"];
 
+/// That of a restore with lazy pages.
+const OF_LAZY_PAGES: &str = "uffd";
+
 /// Features of CRIU's that floe has no use for, or does not have.
-const OTHERS: [&str; 19] = [
+const OTHERS: [&str; 18] = [
     "apparmor_stacking",
     "autofs",
     "breakpoints",
@@ -65,7 +68,7 @@ const OTHERS: [&str; 19] = [
     "timer_cr_ids",
     "tun",
     "tun_ns",
-    "uffd",
+    // Asked before a dump that serves lazy pages.
     "uffd-noncoop",
 ];
 
@@ -76,13 +79,14 @@ pub(crate) fn check(asked: &Asked, host: &dyn Host) -> Result<Answer> {
     for feature in &asked.features {
         match feature.as_str() {
             "list" => {
-                let mut names = [ALWAYS.as_slice(), &OF_TRACKING, &OTHERS].concat();
+                let mut names = [ALWAYS.as_slice(), &OF_TRACKING, &[OF_LAZY_PAGES], &OTHERS].concat();
                 names.sort_unstable();
                 return answer(names.join("\n") + "\n", 0);
             }
             name if ALWAYS.contains(&name) => {}
             name if OF_TRACKING.contains(&name) && host.tracks_writes() => {}
-            name if OF_TRACKING.contains(&name) || OTHERS.contains(&name) => {
+            OF_LAZY_PAGES if host.fills_lazily() => {}
+            name if name == OF_LAZY_PAGES || OF_TRACKING.contains(&name) || OTHERS.contains(&name) => {
                 return Err(format!("check: missing: {name}"));
             }
             name => return Err(format!("check: {name}: the feature is not known")),
@@ -117,6 +121,10 @@ mod tests {
         fn tracks_writes(&self) -> bool {
             self.0
         }
+
+        fn fills_lazily(&self) -> bool {
+            self.0
+        }
     }
 
     #[test]
@@ -134,7 +142,9 @@ mod tests {
         assert_eq!(ask(false, &["mnt_id", "mem_dirty_track"], Here(true, &["ptrace"])), good(0));
         let why = |features, host| ask(false, features, host).expect_err("refused");
         assert_eq!(why(&["mem_dirty_track"], Here(false, &[])), "check: missing: mem_dirty_track");
-        assert_eq!(why(&["uffd"], Here(true, &[])), "check: missing: uffd");
+        assert_eq!(ask(false, &["uffd"], Here(true, &[])), good(0));
+        assert_eq!(why(&["uffd"], Here(false, &[])), "check: missing: uffd");
+        assert_eq!(why(&["uffd-noncoop"], Here(true, &[])), "check: missing: uffd-noncoop");
         assert_eq!(why(&["mnt_id", "words"], Here(true, &[])), "check: words: the feature is not known");
     }
 
@@ -142,6 +152,6 @@ mod tests {
     fn list() {
         let asked = Asked { extra: false, features: vec!["list".to_owned()] };
         let answer = check(&asked, &Here(false, &[])).expect("a list");
-        assert_eq!((answer.status, answer.text.lines().count()), (0, ALWAYS.len() + 2 + OTHERS.len()));
+        assert_eq!((answer.status, answer.text.lines().count()), (0, ALWAYS.len() + 2 + 1 + OTHERS.len()));
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::options::{Options, Result, lines};
 use crate::words::Words;
-use crate::{Host, check, cpuinfo, dump, page_server, restore, service};
+use crate::{Host, check, cpuinfo, dump, lazy_pages, page_server, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
 use images::messages::{DumpStatsEntry, RestoreStatsEntry};
 use std::fs::{self, File};
@@ -19,6 +19,8 @@ enum Action {
     Dump,
     PreDump,
     Restore,
+    /// Fill the memory of a restore.
+    LazyPages,
     /// Give up pages that a later dump has, too.
     Dedup,
     /// Do what clients of a socket ask for.
@@ -42,6 +44,7 @@ impl Action {
             "dump" => (Action::Dump, 1),
             "pre-dump" => (Action::PreDump, 1),
             "restore" => (Action::Restore, 1),
+            "lazy-pages" => (Action::LazyPages, 1),
             "dedup" => (Action::Dedup, 1),
             "service" => (Action::Service, 1),
             "page-server" => (Action::PageServer, 1),
@@ -66,7 +69,7 @@ pub(crate) struct Line {
     pub(crate) work: Option<PathBuf>,
     pub(crate) detached: bool,
     pub(crate) pidfile: Option<PathBuf>,
-    /// Where a page server says that it can be connected to.
+    /// Where it is said that a page server or a daemon listens.
     pub(crate) status_fd: Option<RawFd>,
     scripts: Vec<String>,
     pub(crate) asked: check::Asked,
@@ -109,11 +112,9 @@ pub fn run(
         let of_requests = action == Action::Service;
         line.read(&taken, if of_requests { &[] } else { &files })?;
         made_sense?;
+        line.check(action)?;
         let foreign =
             taken.options.iter().find(|(name, _)| of_requests && !OF_SERVICE.contains(&name.as_str()));
-        if line.status_fd.is_some() && action != Action::PageServer {
-            return Err("status-fd: only with page-server".to_owned());
-        }
         let rest = &taken.operands[length..];
         if line.executes && action == Action::Restore {
             line.command = rest.to_vec();
@@ -195,6 +196,21 @@ impl Line {
         Ok(())
     }
 
+    /// Refuses what only another action could hold to.
+    fn check(&self, action: Action) -> Result<()> {
+        match action {
+            Action::LazyPages if self.options.page_server || self.options.address.is_some() => {
+                Err("page-server: pages are those of the images directory; no page server is asked"
+                    .to_owned())
+            }
+            Action::LazyPages | Action::PageServer => Ok(()),
+            _ if self.status_fd.is_some() => {
+                Err("status-fd: only page-server and lazy-pages say that they listen".to_owned())
+            }
+            _ => Ok(()),
+        }
+    }
+
     pub(crate) fn images(&self) -> &Path {
         self.images.as_deref().unwrap_or(Path::new("."))
     }
@@ -232,6 +248,11 @@ impl Line {
             Action::Dump => self.dump(false),
             Action::PreDump => self.dump(true),
             Action::Restore => self.restore(),
+            Action::LazyPages => {
+                let images = directory(self.images())?;
+                let work = self.enter_work()?;
+                lazy_pages::run(self, &images, &work).map(|()| Answer::default())
+            }
             Action::Dedup => {
                 self.logged(|images| checkpoint::dedup(images).map_err(|error| error.to_string()))
             }

@@ -27,6 +27,9 @@ pub(crate) fn dump(
     work: &WorkDirectory,
     notify: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<DumpStatsEntry> {
+    if options.lazy_pages {
+        return Err("lazy-pages: a dump that serves pages is not supported".to_owned());
+    }
     let init = options.tree.ok_or("tree: the pid of a process is needed: who asks cannot be dumped")?;
     let what = |error: sys::Errno| format!("task {init}: {error}");
     let pidfd = sys::process::pidfd_open(init).map_err(what)?;

@@ -13,6 +13,7 @@ mod client;
 mod command_line;
 mod cpuinfo;
 mod dump;
+mod lazy_pages;
 mod messages;
 mod options;
 mod page_server;
@@ -39,6 +40,8 @@ pub trait Host {
     fn missing(&self) -> Vec<String>;
     /// Whether writes to memory can be tracked, as `--pre-dump` needs.
     fn tracks_writes(&self) -> bool;
+    /// Whether memory can be filled while its tasks run, as `--lazy-pages` needs.
+    fn fills_lazily(&self) -> bool;
 }
 
 /// An error as *object + cause*.
@@ -132,6 +135,7 @@ fn answer(
             let asked = request.features.unwrap_or_default();
             let features = Features {
                 mem_track: asked.mem_track.map(|_| host.tracks_writes()),
+                // Asked before a dump that serves pages, which is refused.
                 lazy_pages: asked.lazy_pages.map(|_| false),
                 pidfd_store: asked.pidfd_store.map(|_| true),
             };
@@ -279,6 +283,10 @@ mod tests {
 
         fn tracks_writes(&self) -> bool {
             self.tracks_writes
+        }
+
+        fn fills_lazily(&self) -> bool {
+            true
         }
     }
 

@@ -31,6 +31,8 @@ pub struct Options {
     /// By SIGSTOP. It counts for more than `leave_running`.
     pub(crate) leave_stopped: bool,
     pub(crate) display_stats: bool,
+    /// Of a restore: memory is filled by a daemon while the tasks run.
+    pub lazy_pages: bool,
     pub shell_job: bool,
     pub ext_unix_sk: bool,
     pub tcp_established: bool,
@@ -116,9 +118,10 @@ const REFUSED: [(&str, &str); 8] = [
 ];
 
 /// Options that say how a container is dumped or restored, and, at the end, what a container's own engine has no need of.
-const OF_CONTAINERS: [&str; 14] = [
+const OF_CONTAINERS: [&str; 15] = [
     "leave-running",
     "auto-dedup",
+    "lazy-pages",
     "tcp-established",
     "tcp-close",
     "skip-in-flight",
@@ -288,6 +291,7 @@ impl Options {
             "leave-stopped" => &mut self.leave_stopped,
             "weak-sysctls" => &mut self.weak_sysctls,
             "display-stats" => &mut self.display_stats,
+            "lazy-pages" => &mut self.lazy_pages,
             "shell-job" => &mut self.shell_job,
             "ext-unix-sk" => &mut self.ext_unix_sk,
             "tcp-established" => &mut self.tcp_established,
@@ -569,8 +573,8 @@ mod tests {
         assert_eq!(options.log_file.as_deref(), Some(Path::new("a.log")));
         // The request comes later.
         assert!(options.tcp_close);
-        let refused = read("lazy-pages").expect_err("not supported");
-        assert_eq!(refused, "/etc/criu/default.conf: lazy-pages: the option is not supported");
+        let refused = read("tls").expect_err("not supported");
+        assert_eq!(refused, "/etc/criu/default.conf: tls: the option is not supported");
     }
 
     #[test]
@@ -674,8 +678,8 @@ mod tests {
     #[test]
     fn refused_by_name() {
         let refused = |opts: Opts| Options::of(&opts, &[]).expect_err("refused");
-        let lazy_pages = Opts { lazy_pages: Some(true), ..Opts::default() };
-        assert_eq!(refused(lazy_pages), "lazy-pages: the option is not supported");
+        let tls = Opts { tls: Some(true), ..Opts::default() };
+        assert_eq!(refused(tls), "tls: the option is not supported");
         let external = Opts { external: vec!["tap[eth0]:tap1".to_owned()], ..Opts::default() };
         assert!(refused(external).starts_with("external tap[eth0]:tap1: mounts (mnt)"));
         let log = Opts { log_file: Some("../log".to_owned()), ..Opts::default() };

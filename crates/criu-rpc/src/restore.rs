@@ -9,8 +9,8 @@ use crate::dump::KINDS;
 use crate::options::{Options, Result};
 use cgroup::{Cgroup, Created, Resources};
 use checkpoint::{
-    Capabilities, ClockOffset, LogFile, NamespaceKind, Nursery, Origin, Policy, Restore, Setting, User,
-    WorkDirectory,
+    Capabilities, ClockOffset, LazyPages, LogFile, NamespaceKind, Nursery, Origin, Policy, Restore, Setting,
+    User, WorkDirectory,
 };
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -40,10 +40,16 @@ pub(crate) fn restore(
     if options.page_server {
         return Err("page-server: memory is restored from the directory of the images".to_owned());
     }
+    if options.lazy_pages && options.auto_dedup {
+        return Err(
+            "auto-dedup: pages that are still to be read are not given up; use it without lazy-pages"
+                .to_owned(),
+        );
+    }
     // Whoever sees our first task's file cannot write to it; without privilege over our mounts it stays as it is.
     let _binary = sys::exe::protect();
     let mut log = options.log(work, "restore.log")?;
-    let restored = bring_up(options, images, &mut log, notify).inspect_err(|error| log.error(error));
+    let restored = bring_up(options, images, work, &mut log, notify).inspect_err(|error| log.error(error));
     let (pid, restored) = restored?;
     if options.auto_dedup
         && let Err(error) = checkpoint::give_up_pages(images)
@@ -59,16 +65,21 @@ pub(crate) fn restore(
 fn bring_up(
     options: &Options,
     images: BorrowedFd<'_>,
+    work: &WorkDirectory,
     log: &mut LogFile,
     notify: &mut Notify<'_>,
 ) -> Result<(i32, RestoreStatsEntry)> {
     let engine = |error: checkpoint::Error| error.to_string();
+    let daemon = options.lazy_pages.then(|| LazyPages::connect(work, log)).transpose().map_err(engine)?;
     let mut line = |line: &str| log.line(line);
     if options.has_processor {
         checkpoint::check_processor(images, options.processor).map_err(engine)?;
     }
     let place = Place::new(options, Setting::read(images).map_err(engine)?)?;
     let mut tasks = Restore::open(images, place.policy(options)?, &mut line).map_err(engine)?;
+    if let Some(daemon) = daemon {
+        tasks.fill_lazily(daemon);
+    }
     notify("pre-restore", None, None)?;
     let made = Made::new(&place, options, &tasks)?;
     let pid = made.child.pid;

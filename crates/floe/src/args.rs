@@ -346,8 +346,8 @@ pub struct Criu {
     /// Without effect: connections are locked one by one
     #[arg(long, value_name = "METHOD", hide = true)]
     pub network_lock: Option<String>,
-    /// Not supported
-    #[arg(long, hide = true)]
+    /// Of restore: a daemon, `floe criu lazy-pages`, fills memory while the container runs
+    #[arg(long)]
     pub lazy_pages: bool,
 }
 

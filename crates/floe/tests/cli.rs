@@ -132,7 +132,6 @@ fn a_users_systemd_is_looked_for_only_where_it_is_needed() {
 #[test]
 fn flags_of_a_checkpoint_are_refused_by_name() {
     for (flag, expected) in [
-        ("--lazy-pages", "--lazy-pages is not supported"),
         (
             "--manage-cgroups-mode=some",
             "invalid manage-cgroups-mode \"some\"; soft, full, strict and ignore are known",
@@ -151,6 +150,10 @@ fn flags_of_a_checkpoint_are_refused_by_name() {
             ["checkpoint", "--page-server", "example.org:80"],
             "checkpoint web1: --page-server example.org:80: ADDRESS:PORT is needed, as numbers: invalid socket \
              address syntax",
+        ),
+        (
+            ["checkpoint", "--lazy-pages", "--"],
+            "checkpoint web1: --lazy-pages is not supported; restore has it",
         ),
         (
             ["checkpoint", "--status-fd", "3"],

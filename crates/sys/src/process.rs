@@ -44,6 +44,25 @@ pub fn pidfd_is_running(pidfd: BorrowedFd<'_>) -> Result<bool> {
     Ok(Errno::check(unsafe { libc::poll(&raw mut poll, 1, 0) }.into())? == 0)
 }
 
+/// How a process has ended that need not be a child of ours, as wait(2) encodes it; `None` until somebody has waited for it
+/// (`PIDFD_GET_INFO`, Linux 6.15).
+///
+/// # Errors
+/// `ENOTTY`: a kernel that does not tell.
+pub fn pidfd_exit_code(pidfd: BorrowedFd<'_>) -> Result<Option<i32>> {
+    const PIDFD_GET_INFO: libc::Ioctl = 0xc040_ff0b;
+    const PIDFD_INFO_EXIT: u64 = 1 << 3;
+    let mut info = [0_u64; 8];
+    info[0] = PIDFD_INFO_EXIT;
+    // SAFETY: `info` is a pidfd_info of 64 bytes, as the number of the request says, and outlives the call.
+    let result = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_INFO, info.as_mut_ptr()) };
+    match Errno::check(result.into()) {
+        // Waited for, with a kernel that does not remember how it ended.
+        Err(errno) if errno.raw() == libc::ESRCH => Err(Errno::from_raw(libc::ENOTTY)),
+        result => result.map(|_| (info[0] & PIDFD_INFO_EXIT != 0).then_some((info[7] >> 32) as i32)),
+    }
+}
+
 /// Waits for a child; `None` when it still runs and `block` is false.
 pub fn wait_pidfd(pidfd: BorrowedFd<'_>, block: bool) -> Result<Option<ExitStatus>> {
     loop {

@@ -9,7 +9,7 @@ use super::{Bundle, Case, Output, Test, need_kernel, read, wait_until};
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 #[derive(Clone, Copy, PartialEq)]
@@ -39,6 +39,11 @@ pub(crate) enum Then {
     PreDumpAndRestore(Runtime),
     /// With images of another kernel; what was restored is dumped and restored once more.
     DumpElsewhereAndRestore,
+    /// By `by` with memory that `daemon` fills while it runs.
+    DumpAndRestoreLazily {
+        by: Runtime,
+        daemon: Runtime,
+    },
     /// Left running by the dump, and killed.
     DumpLiveAndRestore(Runtime),
     KillDumps,
@@ -49,6 +54,7 @@ impl Way {
         self.first != Runtime::Floe
             || match self.then {
                 Then::DumpAndRestore(runtimes) => runtimes.iter().any(|runtime| *runtime != Runtime::Floe),
+                Then::DumpAndRestoreLazily { by, daemon } => (by, daemon) != (Runtime::Floe, Runtime::Floe),
                 Then::PreDumpAndRestore(runtime) | Then::DumpLiveAndRestore(runtime) => {
                     runtime != Runtime::Floe
                 }
@@ -73,6 +79,15 @@ pub(crate) const PRE_DUMPED: Way = way("pre_dumped", Floe, Then::PreDumpAndResto
 pub(crate) const PRE_DUMPED_TO_CRIU: Way = way("pre_dumped_to_criu", Floe, Then::PreDumpAndRestore(Criu));
 pub(crate) const LIVE: Way = way("live", Floe, Then::DumpLiveAndRestore(Floe));
 pub(crate) const LIVE_TO_CRIU: Way = way("live_to_criu", Floe, Then::DumpLiveAndRestore(Criu));
+pub(crate) const LAZY: Way = way("lazy", Floe, Then::DumpAndRestoreLazily { by: Floe, daemon: Floe });
+pub(crate) const LAZY_BY_CRIU: Way =
+    way("lazy_by_criu", Floe, Then::DumpAndRestoreLazily { by: Criu, daemon: Floe });
+pub(crate) const LAZY_WITH_CRIU: Way =
+    way("lazy_with_criu", Floe, Then::DumpAndRestoreLazily { by: Floe, daemon: Criu });
+pub(crate) const LAZY_FROM_CRIU: Way =
+    way("lazy_from_criu", Criu, Then::DumpAndRestoreLazily { by: Floe, daemon: Floe });
+pub(crate) const LAZY_RUNC: Way =
+    way("lazy_runc", Runc, Then::DumpAndRestoreLazily { by: Runc, daemon: Floe });
 pub(crate) const OTHER_KERNEL: Way = way("other_kernel", Floe, Then::DumpElsewhereAndRestore);
 /// Dumped by a floe that is killed at any moment, `FLOE_KILLS` times (60).
 pub(crate) const KILLED: Way = way("killed", Floe, Then::KillDumps);
@@ -197,13 +212,15 @@ pub(crate) struct Subject<'a> {
     bundle: Bundle,
     runtime: Runtime,
     dumps: u32,
+    /// Who fills its memory.
+    pub(crate) daemon: Option<Child>,
 }
 
 impl<'a> Subject<'a> {
     /// Starts the container.
     pub(crate) fn start(t: &'a mut Test, bundle: Bundle, runtime: Runtime) -> Subject<'a> {
         bundle.write();
-        let mut subject = Subject { t, bundle, runtime, dumps: 0 };
+        let mut subject = Subject { t, bundle, runtime, dumps: 0, daemon: None };
         subject.call_detached("run", &[]);
         subject
     }
@@ -249,6 +266,14 @@ impl<'a> Subject<'a> {
                 self.call(&["delete", "--force"]).ok();
                 self.runtime = runtime;
                 self.restore();
+                look(self);
+            }
+            Then::DumpAndRestoreLazily { by, daemon } => {
+                // As in a restore by CRIU that is not lazy.
+                let is_foreign = (self.runtime, by) == (Floe, Criu);
+                self.dump(if is_foreign { &["--network-lock", "skip"] } else { &[] });
+                self.runtime = by;
+                self.restore_lazily(daemon);
                 look(self);
             }
             Then::DumpElsewhereAndRestore => {
@@ -325,6 +350,10 @@ impl<'a> Subject<'a> {
 
     /// Ends with the container: it stops by itself, and is deleted.
     pub(crate) fn finish(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            let status = daemon.wait().expect("wait");
+            assert!(status.success(), "the daemon: {status}\n{}", read(self.images().join("lazy-pages.log")));
+        }
         wait_until("the program has ended", || self.call(&["state"]).json()["status"] == "stopped");
         self.call(&["delete"]).ok();
     }
@@ -340,7 +369,7 @@ impl<'a> Subject<'a> {
         assert!(code == 0, "{verb}: exit {code}\n{}\n{}", read(&log), self.engine_log());
     }
 
-    fn images(&self) -> PathBuf {
+    pub(crate) fn images(&self) -> PathBuf {
         self.t.path(format!("images-{}", self.dumps))
     }
 
@@ -374,6 +403,29 @@ impl<'a> Subject<'a> {
         let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
         self.call_detached("restore", &options);
         fs::remove_dir_all(&images).expect("remove images");
+    }
+
+    /// Restores the last dump with memory that a daemon fills, which may not be done yet.
+    fn restore_lazily(&mut self, daemon: Runtime) {
+        let images = self.images();
+        let mut command = match daemon {
+            Criu => {
+                need_kernel(6, 15, "PIDFD_INFO_EXIT");
+                Command::new(criu_directory().expect("FLOE_CRIU").join("criu"))
+            }
+            _ => {
+                let mut command = Command::new(self.t.floe().get_program());
+                command.arg("criu");
+                command
+            }
+        };
+        command.args(["lazy-pages", "--no-default-config", "--log-file", "lazy-pages.log", "--images-dir"]);
+        command.arg(&images).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.daemon = Some(command.spawn().expect("spawn"));
+        wait_until("the daemon listens", || images.join("lazy-pages.socket").exists());
+        let path = images.to_str().expect("utf-8");
+        let options = ["--image-path", path, "--work-path", path, "--tcp-established", "--file-locks"];
+        self.call_detached("restore", &[&options[..], &["--lazy-pages"]].concat());
     }
 
     /// Begins dumps that leave the container running, and kills floe at moments from the first to the last of one.

@@ -1,9 +1,9 @@
 //! What all steps of a restore work with: the snapshot, and tasks that do what they are told.
 
 use super::layout::{Layout, mappings};
-use super::pages::PageFiles;
+use super::pages::{PageFiles, Pages};
 use super::tcp::Connections;
-use super::{credentials, privileges};
+use super::{credentials, lazy, privileges};
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
@@ -25,6 +25,8 @@ pub(super) struct Build<'a> {
     pub(super) images: &'a Directory,
     pub(super) layout: &'a Layout,
     pub(super) pages: &'a PageFiles,
+    /// Pages that can come late are left to a daemon.
+    pub(super) is_lazy: bool,
     nursery: &'a mut inject::Nursery,
     /// The first task in our pid namespace.
     pub(super) init: i32,
@@ -67,6 +69,7 @@ impl<'a> Build<'a> {
             images,
             layout,
             pages,
+            is_lazy: false,
             nursery,
             init,
             pidfd,
@@ -85,6 +88,12 @@ impl<'a> Build<'a> {
     /// A descriptor of the first task behind those of the image's files.
     pub(super) fn next_number(&self) -> i32 {
         self.layout.files + (self.snapshot.files.len() + self.mapped.len() + self.huge.len()) as i32
+    }
+
+    /// The pages of a task that it has before it runs.
+    pub(super) fn pages_at_once(&self, task: &Task) -> Pages<'a> {
+        let all = self.pages.of_task(task);
+        if self.is_lazy { all.without(&lazy::ranges(task)) } else { all }
     }
 
     pub(super) fn tasks(&self) -> impl Iterator<Item = (usize, &'a Task)> + use<'a> {
@@ -306,7 +315,7 @@ pub(super) fn open_procfs(batch: &mut Batch) -> Call {
 }
 
 /// `Build::host_tids` of the descendants of a process.
-fn host_tids(init: i32) -> Result<BTreeMap<u32, i32>> {
+pub(super) fn host_tids(init: i32) -> Result<BTreeMap<u32, i32>> {
     let mut found = BTreeMap::new();
     let mut processes = vec![init];
     while let Some(pid) = processes.pop() {

@@ -347,8 +347,8 @@ fn protect(batch: &mut Batch, range: &Range<u64>, prot: u32) {
 fn fill(build: &mut Build<'_>, index: usize, parent: Option<usize>, kept: &[Kept]) -> Result<()> {
     let task = &build.snapshot.tasks[index];
     let Some(mm) = &task.mm else { return Ok(()) };
-    let own = build.pages.of_task(task);
-    let theirs = parent.map(|parent| build.pages.of_task(&build.snapshot.tasks[parent]));
+    let own = build.pages_at_once(task);
+    let theirs = parent.map(|parent| build.pages_at_once(&build.snapshot.tasks[parent]));
     let mut runs = Vec::new();
     let mut dropped = Vec::new();
     let huge_pages = std::fs::read_to_string("/sys/kernel/mm/transparent_hugepage/enabled");
@@ -417,7 +417,7 @@ fn gets_huge_pages(mapping: &VmaEntry, is_always: bool) -> bool {
 }
 
 /// Whether a mapping has pages of its own in the images.
-fn is_filled(mapping: &VmaEntry) -> bool {
+pub(super) fn is_filled(mapping: &VmaEntry) -> bool {
     let others = VSYSCALL | VDSO | VVAR | AIO_RING | vma::GUARD | vma::SYSVIPC | vma::ANON_SHARED;
     mapping.status & REGULAR != 0 && mapping.status & others == 0 && mapping.flags & MAP_SHARED == 0
 }

@@ -155,6 +155,14 @@ impl<'a> Pages<'a> {
         Ok((content, found))
     }
 
+    /// Those that lie in none of these ranges, which come by ascending address.
+    pub(super) fn without(&self, ranges: &[Range<u64>]) -> Pages<'a> {
+        let starts = [0].into_iter().chain(ranges.iter().map(|range| range.end));
+        let ends = ranges.iter().map(|range| range.start).chain([u64::MAX]);
+        let gaps: Vec<Range<u64>> = starts.zip(ends).map(|(start, end)| start..end).collect();
+        Pages { runs: gaps.iter().flat_map(|gap| self.within(gap)).collect() }
+    }
+
     /// The runs, or parts of them, that lie in a range.
     pub(super) fn within(&self, range: &Range<u64>) -> impl Iterator<Item = Run<'a>> {
         let first = self.runs.partition_point(|run| run.start + run.size <= range.start);

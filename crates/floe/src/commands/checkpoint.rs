@@ -35,6 +35,9 @@ impl Checkpoint {
 
 fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     refuse_foreign(&args.criu)?;
+    if args.criu.lazy_pages {
+        bail!("--lazy-pages is not supported; restore has it");
+    }
     let page_server = args.page_server.as_ref().map(|address| {
         let parsed: Result<SocketAddr, _> = address.parse();
         parsed.with_context(|| format!("--page-server {address}: ADDRESS:PORT is needed, as numbers"))
@@ -68,6 +71,9 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         ("auto-dedup", args.criu.auto_dedup),
     ];
     let criu = configured(&args.outside, &own, &args.criu, named.map(String::as_str))?;
+    if criu.lazy_pages {
+        bail!("lazy-pages: a checkpoint that serves pages is not supported");
+    }
     Ok(CheckpointOptions {
         image_path,
         work_path,
@@ -153,9 +159,6 @@ pub(super) fn paths(images: &Images) -> Result<(PathBuf, Option<PathBuf>)> {
 
 /// Refuses what floe cannot do, and values that have no meaning to anybody.
 pub(super) fn refuse_foreign(criu: &Criu) -> Result<()> {
-    if criu.lazy_pages {
-        bail!("--lazy-pages is not supported");
-    }
     if !matches!(criu.manage_cgroups_mode.as_str(), "soft" | "full" | "strict" | "ignore") {
         bail!(
             "invalid manage-cgroups-mode {:?}; soft, full, strict and ignore are known",

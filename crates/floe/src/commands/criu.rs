@@ -62,4 +62,8 @@ impl Host for ThisHost {
     fn tracks_writes(&self) -> bool {
         host::tracks_writes()
     }
+
+    fn fills_lazily(&self) -> bool {
+        host::fills_lazily()
+    }
 }

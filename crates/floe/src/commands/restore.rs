@@ -30,7 +30,11 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
     // say what there is. A connection is more than a program could have made of itself.
     let mut options = options_of_flags(&args.container)?;
     let named = annotation(&options);
-    let criu = configured(&args.outside, &[], &args.criu, named.as_deref())?;
+    let criu =
+        configured(&args.outside, &[("lazy-pages", args.criu.lazy_pages)], &args.criu, named.as_deref())?;
+    if criu.lazy_pages && args.stream.stream {
+        bail!("--lazy-pages: the daemon reads a directory; it goes without --stream");
+    }
     let restore = RestoreOptions {
         work_path,
         log_file: criu.log_file,
@@ -40,6 +44,7 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
         lsm_profile: args.lsm_profile.clone(),
         lsm_mount_context: args.lsm_mount_context.clone(),
         no_start: args.no_start,
+        lazy_pages: criu.lazy_pages,
     };
     let run = RunOptions {
         detach: args.detach || args.no_start,

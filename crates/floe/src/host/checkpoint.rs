@@ -41,6 +41,13 @@ pub fn tracks_writes() -> bool {
     on("/proc/self/pagemap", probe::pagemap_scan).and_then(|()| write_protection()).is_ok()
 }
 
+/// What `--lazy-pages` needs: to hear of all faults, and of what becomes of memory.
+pub fn fills_lazily() -> bool {
+    let begun = sys::userfault::userfaultfd_of_all_faults()
+        .and_then(|userfaultfd| sys::userfault::begin_with_events(userfaultfd.as_fd()));
+    begun.is_ok()
+}
+
 fn on(file: &str, ask: fn(std::os::fd::BorrowedFd<'_>) -> Outcome) -> Outcome {
     ask(File::open(file)?.as_fd())
 }

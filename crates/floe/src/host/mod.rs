@@ -11,7 +11,7 @@ mod processes;
 mod rootless;
 mod security;
 
-pub use checkpoint::{look as for_checkpoints, tracks_writes};
+pub use checkpoint::{fills_lazily, look as for_checkpoints, tracks_writes};
 use container::Runtime;
 use serde::Serialize;
 use std::io::{PipeReader, PipeWriter, Read, Write};

@@ -1,0 +1,81 @@
+//! `criu lazy-pages`: a daemon that fills the memory of a restore whose tasks run already. It serves one restore and ends.
+
+use crate::command_line::Line;
+use crate::options::Result;
+use crate::service::leave_terminal;
+use checkpoint::{LogFile, Pager, WorkDirectory};
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd, RawFd};
+use std::os::unix::net::UnixListener;
+use sys::clone::{CloneArgs, spawn};
+
+/// Fills memory until none is missing; with `--daemon`, in a process of its own. The working directory is the work
+/// directory, where it listens.
+pub(crate) fn run(line: &Line, images: &OwnedFd, work: &WorkDirectory) -> Result<()> {
+    let named = line.options.log_file.as_ref();
+    let mut log = named.map(|_| line.options.log(work, "")).transpose()?;
+    let mut status = line.status_fd.map(status).transpose()?;
+    // All that can fail before a restore has begun.
+    let ready = Pager::open(images.as_fd()).and_then(|pager| Ok((pager, Pager::listen()?)));
+    let (pager, listener) = match ready {
+        Ok(ready) => ready,
+        Err(error) => {
+            if let Some(log) = &mut log {
+                log.error(&error);
+            }
+            return Err(error.to_string());
+        }
+    };
+    if !line.detached {
+        pidfile(line, std::process::id())?;
+        announce(status)?;
+        return serve(&pager, listener, log.as_mut());
+    }
+    let mut listener = Some(listener);
+    let daemon = spawn(&CloneArgs::default(), || {
+        // Who reads there may wait for the end.
+        drop(status.take());
+        match (leave_terminal(), listener.take()) {
+            (Ok(()), Some(listener)) => i32::from(serve(&pager, listener, log.as_mut()).is_err()),
+            _ => 1,
+        }
+    });
+    pidfile(line, daemon.map_err(|error| format!("make the daemon: {error}"))?.pid as u32)?;
+    announce(status)
+}
+
+fn serve(pager: &Pager, listener: UnixListener, log: Option<&mut LogFile>) -> Result<()> {
+    let served = pager.serve(listener).map_err(|error| format!("lazy-pages: {error}"));
+    if let Some(log) = log {
+        match &served {
+            Ok(()) => log.line("no memory is missing any more"),
+            Err(why) => log.error(why),
+        }
+    }
+    served
+}
+
+fn pidfile(line: &Line, pid: u32) -> Result<()> {
+    match &line.pidfile {
+        Some(path) => {
+            fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Our copy of the descriptor on which it is said that we listen.
+fn status(number: RawFd) -> Result<File> {
+    let own = sys::process::pidfd_open(std::process::id() as i32);
+    let copy = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
+    copy.map(File::from).map_err(|error| format!("status-fd {number}: {error}"))
+}
+
+/// A byte of zero, as with CRIU.
+fn announce(status: Option<File>) -> Result<()> {
+    match status {
+        Some(mut status) => status.write_all(&[0]).map_err(|error| format!("status-fd: {error}")),
+        None => Ok(()),
+    }
+}
