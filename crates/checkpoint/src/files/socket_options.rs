@@ -14,11 +14,14 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::os::fd::{AsFd, BorrowedFd};
 use sys::socket::{network_namespace, option, option_with};
 
+/// An option as a new socket has it.
+type Usual = (KnownOption, Vec<u8>);
+
 /// What there is in a network namespace.
 #[derive(Debug)]
 pub(super) struct References {
     /// The options that each kind of socket has, as they are there by themselves.
-    sockets: Vec<(Socket, Vec<(KnownOption, Vec<u8>)>)>,
+    sockets: Vec<(Socket, Vec<Usual>)>,
     /// The groups that somebody is a member of, with the device and its index.
     groups: Vec<(u32, String, IpAddr)>,
 }
@@ -63,7 +66,7 @@ impl Files<'_> {
 }
 
 /// Without those that this kind of socket or this kernel does not have.
-fn usual(new: BorrowedFd<'_>, socket: Socket) -> Vec<(KnownOption, Vec<u8>)> {
+fn usual(new: BorrowedFd<'_>, socket: Socket) -> Vec<Usual> {
     let is_of = |known: &&KnownOption| match known.of {
         Of::All | Of::Unconnected => true,
         Of::Ipv6 => socket.family == libc::AF_INET6,

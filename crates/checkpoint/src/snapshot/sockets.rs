@@ -178,7 +178,7 @@ impl SocketSide {
     pub(super) fn check(&self) -> Result<(), String> {
         for SocketOption { level, name, value } in &self.options {
             let known = SocketOption::ALL.iter().find(|known| (known.level, known.name) == (*level, *name));
-            if !known.is_some_and(|known| value.len() <= known.len) {
+            if known.is_none_or(|known| value.len() > known.len) {
                 return Err(format!(
                     "option {name} of level {level} is not known, or of {} bytes",
                     value.len()
