@@ -308,7 +308,7 @@ fn refused(counter: &mut Counter<'_>) {
     check(&["--page-server", "--address", "127.0.0.1"], "a port is needed");
     check(&["--page-server", "--address", "localhost", "--port", "1"], "not an IP address");
     check(&to(&port), &format!("page server 127.0.0.1:{port}: connection refused"));
-    check(&["--status-fd", "1"], "status-fd: only with page-server");
+    check(&["--status-fd", "1"], "status-fd: only page-server and lazy-pages");
     // Nobody is asked for pages.
     let _listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("bind");
     check(
