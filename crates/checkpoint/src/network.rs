@@ -274,6 +274,9 @@ fn text(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes.strip_suffix(&[0]).unwrap_or(bytes)).unwrap_or("?")
 }
 
+/// What is asked for is not there yet.
+const MAKE: i32 = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
+
 const LINK_HEADER: usize = 16;
 const ADDRESS_HEADER: usize = 8;
 /// That of rules, too.
@@ -573,8 +576,7 @@ impl Network {
             if let Some(outer) = self.outer.get(&device.ifindex) {
                 self.make_outside(device, outer, outside)?;
             } else if device.r#type() != NdType::Loopback && !made.contains(&device.ifindex) {
-                let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-                socket.request(libc::RTM_NEWLINK, flags, &self.creation(device)).at(what)?;
+                socket.request(libc::RTM_NEWLINK, MAKE, &self.creation(device)).at(what)?;
                 made.extend(device.peer_ifindex.filter(|_| device.r#type() == NdType::Veth));
             }
         }
@@ -605,19 +607,15 @@ impl Network {
         let (mut body, mut data) = (own_attributes(device, ""), self.data(device));
         put_attribute(&mut body, IFLA_NET_NS_FD, &namespace.as_raw_fd().to_ne_bytes());
         match outer {
-            Outer::Peer { name, .. } => put_attribute(&mut data, VETH_INFO_PEER, &named(name)),
+            Outer::Peer { name, .. } => put_attribute(&mut data, VETH_INFO_PEER, &named(name, 0)),
             Outer::Lower(lower) => put_attribute(&mut body, libc::IFLA_LINK, &lower.to_ne_bytes()),
         }
         let kind = kind(device, &self.sides).expect("all devices were checked");
         put_kind(&mut body, &kind, &data);
         let make = || format!("network device {}: make", text(&device.name));
-        let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-        outside.request(libc::RTM_NEWLINK, flags, &body).at(make)?;
+        outside.request(libc::RTM_NEWLINK, MAKE, &body).at(make)?;
         if let Outer::Peer { name, bridge: Some(bridge) } = outer {
-            let mut body = named(name);
-            let up = (libc::IFF_UP as u32).to_ne_bytes();
-            body[8..12].copy_from_slice(&up);
-            body[12..16].copy_from_slice(&up);
+            let mut body = named(name, libc::IFF_UP as u32);
             put_attribute(&mut body, libc::IFLA_MASTER, &bridge.to_ne_bytes());
             let join = || format!("network device {name}: add to the bridge");
             outside.request(libc::RTM_NEWLINK, libc::NLM_F_ACK, &body).at(join)?;
@@ -699,8 +697,7 @@ impl Network {
         // The kernel lists the last IPv6 address first.
         let (v6, v4): (Vec<&[u8]>, Vec<_>) = saved.iter().partition(|body| body[0] == libc::AF_INET6 as u8);
         for body in v4.into_iter().chain(v6.into_iter().rev()) {
-            let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-            let added = socket.request(libc::RTM_NEWADDR, flags, &address(body));
+            let added = socket.request(libc::RTM_NEWADDR, MAKE, &address(body));
             unless_there(added).at(|| "network: add an address".to_owned())?;
         }
         Ok(())
@@ -713,8 +710,7 @@ impl Network {
             while !left.is_empty() {
                 let (before, mut last) = (left.len(), Ok(()));
                 left.retain(|body| {
-                    let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-                    let added = unless_there(socket.request(libc::RTM_NEWROUTE, flags, &route(body)));
+                    let added = unless_there(socket.request(libc::RTM_NEWROUTE, MAKE, &route(body)));
                     let failed = added.is_err();
                     last = if failed { added } else { Ok(()) };
                     failed
@@ -740,8 +736,7 @@ impl Network {
             let is_present = |body: &&[u8]| present.iter().any(|rule| rule.body == **body);
             let of_family = wanted.iter().filter(|body| body[0] == family as u8);
             for body in of_family.filter(|body| !is_present(body)) {
-                let flags = libc::NLM_F_ACK | libc::NLM_F_CREATE | libc::NLM_F_EXCL;
-                let added = socket.request(libc::RTM_NEWRULE, flags, body);
+                let added = socket.request(libc::RTM_NEWRULE, MAKE, body);
                 unless_there(added).at(|| "network: add a rule".to_owned())?;
             }
             for rule in present.iter().filter(|rule| !wanted.contains(&rule.body.as_slice())) {
@@ -776,9 +771,9 @@ fn put_kind(body: &mut Vec<u8>, kind: &str, data: &[u8]) {
     put_attribute(body, libc::IFLA_LINKINFO, &info);
 }
 
-/// A device by its name alone, no flags changed.
-fn named(name: &str) -> Vec<u8> {
-    let mut body = link_header(0, 0, 0);
+/// A device by its name alone, with flags that it gets.
+fn named(name: &str, flags: u32) -> Vec<u8> {
+    let mut body = link_header(0, flags, flags);
     put_attribute(&mut body, libc::IFLA_IFNAME, &[name.as_bytes(), &[0]].concat());
     body
 }

@@ -93,12 +93,7 @@ impl Restore {
     /// Reads and verifies the images. Nothing has happened after it.
     pub fn open(images: BorrowedFd<'_>, policy: Policy, log: &mut Log<'_>) -> Result<Restore> {
         let began = Instant::now();
-        let images = images.try_clone_to_owned().at(|| "images: duplicate the descriptor".to_owned())?;
-        let images = Directory::new(images)?;
-        images.verify()?;
-        if images.has_holes() {
-            return Err(Error::new("images: pages were given up to a later dump, or after a restore"));
-        }
+        let images = verified(images)?;
         let mut snapshot = Snapshot::read(&images)?;
         log(&format!("{} tasks, {} open files", snapshot.tasks.len(), snapshot.files.len()));
         credentials::check(&snapshot, &policy)?;
@@ -296,6 +291,17 @@ impl Restore {
                 self.snapshot.tasks.iter().filter_map(|task| task.pages.as_ref()?.size()).sum::<u64>() / 4096,
             ),
         }
+    }
+}
+
+/// The directory of a whole dump. Pages and those of the dumps before are not verified yet.
+fn verified(images: BorrowedFd<'_>) -> Result<Directory> {
+    let images = images.try_clone_to_owned().at(|| "images: duplicate the descriptor".to_owned())?;
+    let images = Directory::new(images)?;
+    images.verify()?;
+    match images.has_holes() {
+        true => Err(Error::new("images: pages were given up to a later dump, or after a restore")),
+        false => Ok(images),
     }
 }
 

@@ -267,6 +267,16 @@ impl Line {
         }
     }
 
+    /// In the working directory, which is the work directory.
+    pub(crate) fn write_pidfile(&self, pid: u32) -> Result<()> {
+        match &self.pidfile {
+            Some(path) => {
+                fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))
+            }
+            None => Ok(()),
+        }
+    }
+
     /// What needs the images alone; only its error is in the log.
     fn logged(&self, act: impl FnOnce(BorrowedFd<'_>) -> Result<()>) -> Result<Answer> {
         let mut log = self.log("")?;
@@ -292,9 +302,7 @@ impl Line {
         let mut notify =
             |name: &str, pid, _: Option<BorrowedFd<'_>>| self.run_scripts(name, pid, images.as_fd());
         let (pid, counted) = restore::restore(&self.options, images.as_fd(), &work, &mut notify)?;
-        if let Some(path) = &self.pidfile {
-            fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))?;
-        }
+        self.write_pidfile(pid as u32)?;
         if let [program, arguments @ ..] = self.command.as_slice() {
             // It is the parent of the tasks from here on.
             let error = Command::new(program).args(arguments).exec();

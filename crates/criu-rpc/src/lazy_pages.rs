@@ -4,7 +4,7 @@ use crate::command_line::Line;
 use crate::options::Result;
 use crate::service::leave_terminal;
 use checkpoint::{LogFile, Pager, WorkDirectory};
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd, RawFd};
 use std::os::unix::net::UnixListener;
@@ -28,7 +28,7 @@ pub(crate) fn run(line: &Line, images: &OwnedFd, work: &WorkDirectory) -> Result
         }
     };
     if !line.detached {
-        pidfile(line, std::process::id())?;
+        line.write_pidfile(std::process::id())?;
         announce(status)?;
         return serve(&pager, listener, log.as_mut());
     }
@@ -41,7 +41,7 @@ pub(crate) fn run(line: &Line, images: &OwnedFd, work: &WorkDirectory) -> Result
             _ => 1,
         }
     });
-    pidfile(line, daemon.map_err(|error| format!("make the daemon: {error}"))?.pid as u32)?;
+    line.write_pidfile(daemon.map_err(|error| format!("make the daemon: {error}"))?.pid as u32)?;
     announce(status)
 }
 
@@ -56,19 +56,9 @@ fn serve(pager: &Pager, listener: UnixListener, log: Option<&mut LogFile>) -> Re
     served
 }
 
-fn pidfile(line: &Line, pid: u32) -> Result<()> {
-    match &line.pidfile {
-        Some(path) => {
-            fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))
-        }
-        None => Ok(()),
-    }
-}
-
 /// Our copy of the descriptor on which it is said that we listen.
 fn status(number: RawFd) -> Result<File> {
-    let own = sys::process::pidfd_open(std::process::id() as i32);
-    let copy = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
+    let copy = sys::process::own_descriptor(number);
     copy.map(File::from).map_err(|error| format!("status-fd {number}: {error}"))
 }
 

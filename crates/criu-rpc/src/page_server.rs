@@ -8,7 +8,6 @@ use crate::service::leave_terminal;
 use checkpoint::{LogFile, PageReceiver, WorkDirectory};
 use images::page_server::PageServer;
 use nix::unistd::write;
-use std::fs;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use sys::clone::{Child, CloneArgs, spawn};
@@ -41,16 +40,10 @@ pub(crate) fn run(line: &Line, images: BorrowedFd<'_>, mut log: Option<LogFile>)
     if let Some(log) = &mut log {
         log.line(&format!("pages come from {}", server.place()));
     }
-    let pid = |pid: u32| match &line.pidfile {
-        Some(path) => {
-            fs::write(path, pid.to_string()).map_err(|error| format!("write {}: {error}", path.display()))
-        }
-        None => Ok(()),
-    };
     if line.detached {
-        pid(server.spawn(log)?.pid as u32)
+        line.write_pidfile(server.spawn(log)?.pid as u32)
     } else {
-        pid(std::process::id()).and_then(|()| server.serve(log))
+        line.write_pidfile(std::process::id()).and_then(|()| server.serve(log))
     }
 }
 
@@ -162,7 +155,5 @@ fn ip(address: &str) -> Result<IpAddr> {
 
 /// A descriptor that we were given.
 fn own(option: &str, number: RawFd) -> Result<OwnedFd> {
-    let own = sys::process::pidfd_open(std::process::id() as i32);
-    let copy = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
-    copy.map_err(|error| format!("{option} {number}: {error}"))
+    sys::process::own_descriptor(number).map_err(|error| format!("{option} {number}: {error}"))
 }

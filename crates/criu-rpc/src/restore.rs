@@ -264,9 +264,7 @@ impl Place {
 }
 
 fn own_descriptor(number: RawFd) -> Result<OwnedFd> {
-    let own = sys::process::pidfd_open(std::process::id() as i32);
-    let copy = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
-    copy.map_err(|error| format!("inherit-fd fd[{number}]: {error}"))
+    sys::process::own_descriptor(number).map_err(|error| format!("inherit-fd fd[{number}]: {error}"))
 }
 
 /// A detached copy of a mount, with these attributes (`MOUNT_ATTR_`) and no others.

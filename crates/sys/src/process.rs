@@ -3,7 +3,7 @@
 
 use crate::{Errno, Result};
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// How a child ended: its exit code, or 128 + the signal that killed it, as shells and runc report it.
 pub type ExitStatus = i32;
@@ -410,6 +410,11 @@ pub fn pidfd_getfd(pidfd: BorrowedFd<'_>, number: i32) -> Result<OwnedFd> {
     let fd = Errno::check(unsafe { libc::syscall(libc::SYS_pidfd_getfd, pidfd.as_raw_fd(), number, 0) })?;
     // SAFETY: the call succeeded, so `fd` is a new descriptor that nobody else owns.
     Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// A copy of one of our own descriptors that we know by its number alone, as options name it.
+pub fn own_descriptor(number: i32) -> Result<OwnedFd> {
+    pidfd_getfd(pidfd_open(std::process::id() as i32)?.as_fd(), number)
 }
 
 /// Takes over a descriptor that came by `SCM_RIGHTS`: nix gives those as numbers.

@@ -9,7 +9,7 @@ use super::lazy::{self, CHILD, COMPLETE, LAZY_PAGES_SOCKET, RUNNING};
 use super::pages::{PageFiles, Pages, Run};
 use crate::error::{At, Error, Result};
 use crate::snapshot::{Ancestors, PAGE_SIZE, Snapshot};
-use images::{Digest, Directory};
+use images::Digest;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use std::collections::BTreeMap;
@@ -36,12 +36,7 @@ pub struct Pager {
 impl Pager {
     /// Reads and verifies the images, pages included.
     pub fn open(images: BorrowedFd<'_>) -> Result<Pager> {
-        let images = images.try_clone_to_owned().at(|| "images: duplicate the descriptor".to_owned())?;
-        let images = Directory::new(images)?;
-        images.verify()?;
-        if images.has_holes() {
-            return Err(Error::new("images: pages were given up to a later dump, or after a restore"));
-        }
+        let images = super::verified(images)?;
         let snapshot = Snapshot::read(&images)?;
         let ancestors = Ancestors::read(&images, &snapshot)?;
         let pages = PageFiles::open(&snapshot, &images, &ancestors)?;
@@ -356,7 +351,8 @@ mod tests {
     fn check(change: impl Fn(&mut Missing<'_>), expected: &[(u64, u64, u64)]) {
         let path = tempfile::tempdir().expect("a directory");
         std::fs::write(path.path().join("pages-1.img"), vec![0; 16 * PAGE_SIZE as usize]).expect("write");
-        let directory = Directory::new(File::open(path.path()).expect("open").into()).expect("images");
+        let directory =
+            images::Directory::new(File::open(path.path()).expect("open").into()).expect("images");
         let file = directory.pages("pages-1.img").expect("open").expect("pages");
         let run = |start, pages, at| Run {
             start: start * PAGE_SIZE,

@@ -143,11 +143,9 @@ pub(super) fn stream(args: &crate::args::Stream, data: BorrowedFd<'_>) -> Result
     if data.is_terminal() {
         bail!("--stream: a terminal is no place for images");
     }
-    let acknowledgement = args.ack_fd.map(|number| {
-        let own = sys::process::pidfd_open(std::process::id() as i32);
-        let opened = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), number));
-        opened.with_context(|| format!("--ack-fd {number}"))
-    });
+    let acknowledgement = args
+        .ack_fd
+        .map(|number| sys::process::own_descriptor(number).with_context(|| format!("--ack-fd {number}")));
     Ok(Some(Stream::new(data.try_clone_to_owned()?, acknowledgement.transpose()?)))
 }
 

@@ -7,7 +7,6 @@ use anyhow::{Context, Result};
 use criu_rpc::{Answer, Host, VERSION};
 use std::ffi::OsString;
 use std::io::ErrorKind;
-use std::os::fd::AsFd;
 use std::path::PathBuf;
 
 pub fn criu(args: &AsCriu) -> Result<()> {
@@ -27,10 +26,8 @@ pub fn command_line(words: &[OsString]) -> Option<Result<u8>> {
 }
 
 fn swrk(fd: i32) -> Result<()> {
-    let own = sys::process::pidfd_open(std::process::id() as i32);
-    let socket = own.and_then(|own| sys::process::pidfd_getfd(own.as_fd(), fd));
     Ok(criu_rpc::serve(
-        &socket.with_context(|| format!("swrk: descriptor {fd}"))?,
+        &sys::process::own_descriptor(fd).with_context(|| format!("swrk: descriptor {fd}"))?,
         &configuration()?,
         &ThisHost,
     )?)
