@@ -246,11 +246,17 @@ fn adapt(program: &str, bundle: &mut Bundle) {
             // For a filter of a TCP socket.
             bundle.capabilities(&["CAP_NET_ADMIN"]);
         }
-        "ns_uts" => {
+        "ns_uts" | "nested_uts" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]);
         }
-        "mounts_own" => {
+        "mounts_own" | "nested_mounts" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+        }
+        "nested_user" => {
+            // Who mounts sysfs must own the network.
+            bundle.namespace("network", None);
+            bundle.user_namespace(100_000, 65536).capabilities(&["CAP_SYS_ADMIN"]);
+            bundle.set("/process/noNewPrivileges", json!(false));
         }
         "ns_user" | "ns_user_files" => {
             // Who mounts sysfs must own the network.

@@ -19,7 +19,7 @@ const REASONS: [(&str, &[&str]); 21] = [
     ("memory_shared_by_processes", &["shares its memory"]),
     ("mount_gone", &["mount"]),
     ("mount_overlay", &["/data/both", "overlay"]),
-    ("namespace", &["namespace", "uts"]),
+    ("namespace", &["namespace", "ipc"]),
     ("perf_event", &["perf_event"]),
     ("queue_notify", &["mq_notify"]),
     ("seccomp_listener", &["seccomp"]),

@@ -1,10 +1,11 @@
 //! What keeps a container from being dumped, found while it runs: nothing is stopped, frozen or changed.
 
 use crate::cgroups;
+use crate::credentials::IdMaps;
 use crate::error::{At, Result};
-use crate::files::{Kind, SocketRefused, UnixSockets, keeps_connection, socket_refused};
+use crate::files::{Kind, OTHER_DEVPTS, SocketRefused, UnixSockets, keeps_connection, socket_refused};
 use crate::message_queues::{self, NOT_OWN, QueueFiles};
-use crate::mounts::Mounts;
+use crate::mounts::{MountNamespaces, Mounts};
 use crate::namespaces::{self, Ids, Known};
 use crate::network;
 use crate::network_lock;
@@ -43,9 +44,14 @@ pub fn check(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Block
 fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> {
     let mut known = Known::default();
     let mounts = Mounts::of(target.init, &target.externals)?;
+    let unsupported: Vec<(String, String)> = mounts
+        .unsupported()
+        .into_iter()
+        .map(|(place, kind)| (String::from_utf8_lossy(place).into_owned(), kind.to_owned()))
+        .collect();
     let mut check = Check {
         namespaces: known.of(&target.init.to_string())?,
-        mounts: mounts.list.iter().map(|mount| mount.id).collect(),
+        mounts: MountNamespaces::new(mounts),
         options,
         externals: &target.externals,
         tracking: Tracking::find(target.tracking),
@@ -63,8 +69,8 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
     let can_mount = Status::of(target.init)?.bounding & 1 << CAP_SYS_ADMIN != 0;
     let are_made = target.externals.other_mounts.are_made;
     let is_made_again = owns_mounts && (can_mount || are_made);
-    for (place, kind) in mounts.unsupported().into_iter().filter(|_| is_made_again) {
-        let what = format!("mount {}", String::from_utf8_lossy(place));
+    for (place, kind) in unsupported.into_iter().filter(|_| is_made_again) {
+        let what = format!("mount {place}");
         let (reason, remedy) = match are_made {
             true => (format!("{kind} is not supported"), "name it as external"),
             false => (format!("the container has mounted it, and {kind} is not supported"), "unmount it"),
@@ -84,6 +90,7 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
         }
     }
     let processes = tree::processes(target.init);
+    check.mounts_of_tasks(&processes, &IdMaps::of(target.init)?)?;
     for pid in &processes {
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
         let _ = check.process(*pid);
@@ -111,7 +118,7 @@ struct Check<'a> {
     tracking: Option<Tracking>,
     namespaces: Ids,
     known: Known,
-    mounts: Vec<u32>,
+    mounts: MountNamespaces,
     /// Processes by their address spaces.
     memory: Sorted<i32>,
     /// Where its message queues are.
@@ -151,12 +158,8 @@ impl Check<'_> {
             self.block(object(), "its session began outside of the container", "use --shell-job");
         }
         self.sharing(pid)?;
-        let own: Vec<&str> = self.known.of(&pid.to_string())?.differences(&self.namespaces).collect();
-        if !own.is_empty() {
-            let reason = format!(
-                "it has namespaces that the container's first process does not have ({})",
-                own.join(", ")
-            );
+        let own = self.known.of(&pid.to_string())?;
+        if let Some(reason) = namespaces::nested_refused(pid, &own, &self.namespaces, self.externals)? {
             self.block(object(), reason, "");
         }
         let is_tracked = self.tracking.as_ref().is_some_and(|tracking| tracking.has(pid, stat.start_time));
@@ -168,6 +171,25 @@ impl Check<'_> {
         for fd in proc::numbers(format!("/proc/{pid}/fd"))? {
             // It may be closed meanwhile.
             let _ = self.descriptor(pid, fd);
+        }
+        Ok(())
+    }
+
+    /// Looks for mount namespaces that tasks have made.
+    fn mounts_of_tasks(&mut self, processes: &[i32], maps: &IdMaps) -> Result<()> {
+        let mut id = |pid: i32| Some((pid, self.known.of(&pid.to_string()).ok()?.id(NamespaceKind::Mnt)));
+        let tasks: Vec<(i32, u32)> = processes.iter().filter_map(|pid| id(*pid)).collect();
+        let first = self.namespaces.id(NamespaceKind::Mnt);
+        if let Some(reason) = self.mounts.add(first, tasks.into_iter())? {
+            self.block("mounts".to_owned(), reason, "");
+        }
+        for (place, kind) in self.mounts.unsupported(maps) {
+            let what = format!("mount {} in a namespace of its own", place.display());
+            self.block(
+                what,
+                format!("{kind} that the container does not show elsewhere is not supported"),
+                "",
+            );
         }
         Ok(())
     }
@@ -252,7 +274,7 @@ impl Check<'_> {
         }
         match Kind::of(&link, &metadata) {
             Ok(Kind::Named)
-                if !self.mounts.contains(&info.mnt_id)
+                if self.mounts.of_mount(info.mnt_id).is_none()
                     && self.externals.file(&metadata, info.mnt_id).is_none() =>
             {
                 let reason = format!("{} is on a mount that the container does not have", link.display());
@@ -265,6 +287,9 @@ impl Check<'_> {
             {
                 let reason = format!("{}: the name was removed, and the file has others", link.display());
                 self.block(object(), reason, "use --link-remap");
+            }
+            Ok(Kind::Terminal) if self.mounts.is_only_nested(info.mnt_id, metadata.dev()) => {
+                self.block(object(), OTHER_DEVPTS, "");
             }
             Ok(Kind::Socket) => {
                 let pidfd = sys::process::pidfd_open(pid).at(object)?;

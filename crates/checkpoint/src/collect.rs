@@ -9,7 +9,7 @@ use crate::links::Links;
 use crate::live::Live;
 use crate::memory::{self, PageCount, SharedMemory};
 use crate::message_queues::{Queue, QueueFiles};
-use crate::mounts::Mounts;
+use crate::mounts::{MountNamespaces, Mounts};
 use crate::namespaces::{self, Ids, Known};
 use crate::pages::{self, Source, Stretch, stretches};
 use crate::pre_dump::Parent;
@@ -45,7 +45,7 @@ pub(crate) struct Collection {
     ghosts: BTreeMap<u32, (Ghost, File)>,
     pub(crate) links: Links,
     shared: SharedMemory,
-    mounts: Mounts,
+    mounts: MountNamespaces,
     maps: IdMaps,
     last_pages_id: u32,
     message_queues: Vec<Queue>,
@@ -66,7 +66,7 @@ pub(crate) fn collect(
     options: &DumpOptions<'_>,
     tree: &mut Tree<'_>,
 ) -> Result<Collection> {
-    let mounts = Mounts::of(target.init, &target.externals)?;
+    let mut mounts = MountNamespaces::new(Mounts::of(target.init, &target.externals)?);
     let numbers = numbers(tree);
     let maps = IdMaps::of(target.init)?;
     let module = credentials::security_module();
@@ -80,6 +80,18 @@ pub(crate) fn collect(
     let mut known = Known::default();
     let host = known.of("self")?;
     let ids = known.of(&target.init.to_string())?;
+    let living = tree.members.iter().filter(|member| member.state != TaskState::Zombie);
+    let all_ids = living.map(|member| Ok((member.pid, known.of(&member.pid.to_string())?)));
+    let all_ids: BTreeMap<i32, Ids> = all_ids.collect::<Result<_>>()?;
+    for (pid, own) in &all_ids {
+        if let Some(reason) = namespaces::nested_refused(*pid, own, &ids, &target.externals)? {
+            return Err(Error::new(format!("task {pid}: {reason}")));
+        }
+    }
+    let spaces = all_ids.iter().map(|(pid, own)| (*pid, own.id(NamespaceKind::Mnt)));
+    if let Some(refused) = mounts.add(ids.id(NamespaceKind::Mnt), spaces)? {
+        return Err(Error::new(refused));
+    }
     let unix = UnixSockets::of(target.init)?;
     let terminals = controlling(tree, &numbers);
     let queues = QueueFiles::of(target.init)?;
@@ -99,7 +111,7 @@ pub(crate) fn collect(
     };
     let mut collector = Collector {
         context: Context { numbers: &numbers, maps: &maps, security_module: module },
-        ids: &ids,
+        ids: &all_ids,
         files: Files::new(surroundings, named.unwrap_or_default()),
         filters: Filters::default(),
         sets: Sets::new(target.cgroup),
@@ -112,7 +124,7 @@ pub(crate) fn collect(
         tasks.push(collector.task(&tree.members, at, answered)?);
     }
     collector.files.check_peers(options.ext_unix_sk)?;
-    let answers = answered[0].answers();
+    let all_answers: Vec<Answers> = answered.iter().map(Answered::answers).collect();
     let Collector { files, filters, tables, sets, .. } = collector;
     let Files {
         entries,
@@ -134,9 +146,14 @@ pub(crate) fn collect(
         mut shared,
         ..
     } = files;
-    let namespaces;
+    let mut namespaces;
+    let first = &all_answers[0];
     (namespaces, side.links) =
-        namespaces::collect(target.init, &ids, &host, &answers, &maps, &target.externals, &mut shared)?;
+        namespaces::collect(target.init, &ids, &host, first, &maps, &target.externals, &mut shared)?;
+    for (member, answers) in tree.members.iter().zip(&all_answers) {
+        let nested = all_ids.get(&member.pid).and_then(|own| own.own(NamespaceKind::Uts, &ids));
+        namespaces.uts.extend(nested.map(|id| (id, namespaces::uts(answers))));
+    }
     let mut snapshot = Snapshot {
         inventory: inventory(&host, module, options),
         tasks,
@@ -162,7 +179,8 @@ pub(crate) fn collect(
     undo::collect(tree, &mut snapshot)?;
     if let Some(id) = ids.own(NamespaceKind::Mnt, &host) {
         let has_own_cgroups = ids.own(NamespaceKind::Cgroup, &host).is_some();
-        snapshot.namespaces.mnt.insert(id, mounts.entries(&maps, has_own_cgroups));
+        snapshot.namespaces.mnt.insert(id, mounts.first.entries(&maps, has_own_cgroups));
+        snapshot.namespaces.mnt.extend(mounts.nested_entries(&maps, has_own_cgroups));
     }
     Ok(Collection {
         snapshot,
@@ -436,7 +454,8 @@ fn object(sorted: &mut Sorted<i32>, pid: i32, what: Shared, last: &mut u32) -> R
 
 struct Collector<'a> {
     context: Context<'a>,
-    ids: &'a Ids,
+    /// Of all processes that live.
+    ids: &'a BTreeMap<i32, Ids>,
     files: Files<'a>,
     filters: Filters,
     sets: Sets<'a>,
@@ -465,7 +484,7 @@ impl Collector<'_> {
         }
         let pid = member.pid;
         let mut ids = self.objects.ids(pid)?;
-        self.ids.write(&mut ids);
+        self.ids[&pid].write(&mut ids);
         let cores = self.cores(member, answered)?;
         let mm = self.address_space(member, answered)?;
         if !self.tables.contains_key(&ids.files_id) {

@@ -15,6 +15,7 @@ use images::messages::{
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
+use std::os::unix::fs::MetadataExt;
 
 /// Kinds in the order in which ids are given, their names in /proc/PID/ns, and their flags of clone(2).
 const KINDS: [(NamespaceKind, &str, i32); 8] = [
@@ -76,13 +77,16 @@ impl Ids {
         self.0.iter().find(|(known, _)| *known == inode).map(|(_, id)| *id)
     }
 
-    /// Of which kinds these are others.
-    pub(crate) fn differences<'a>(&'a self, others: &'a Ids) -> impl Iterator<Item = &'static str> + 'a {
+    /// Of which kinds these are others, with their names in /proc/PID/ns.
+    pub(crate) fn differences<'a>(
+        &'a self,
+        others: &'a Ids,
+    ) -> impl Iterator<Item = (NamespaceKind, &'static str)> + 'a {
         KINDS
             .iter()
             .zip(self.0.iter().zip(&others.0))
             .filter(|(_, (a, b))| a != b)
-            .map(|((_, name, _), _)| *name)
+            .map(|((kind, name, _), _)| (*kind, *name))
     }
 
     /// Puts the ids where images have them.
@@ -113,8 +117,7 @@ pub(crate) fn collect(
     let own = |kind| ids.own(kind, host);
     let is_joined = |kind| externals.namespaces.contains(&(kind, Origin::Joined));
     if let Some(id) = own(NamespaceKind::Uts) {
-        let (nodename, domainname) = (answers.host_name.clone(), answers.domain_name.clone());
-        namespaces.uts.insert(id, UtsnsEntry { nodename, domainname });
+        namespaces.uts.insert(id, uts(answers));
     }
     if let Some(id) = own(NamespaceKind::Ipc) {
         namespaces.ipc.insert(id, inside(init, NamespaceKind::Ipc, || ipc(maps, shared))?);
@@ -139,6 +142,50 @@ pub(crate) fn collect(
     // 0 stands for clocks of tasks without a namespace of their own.
     namespaces.time.insert(own(NamespaceKind::Time).unwrap_or(0), TimensEntry { monotonic, boottime });
     Ok((namespaces, links))
+}
+
+/// The namespace that a task has answered from.
+pub(crate) fn uts(answers: &Answers) -> UtsnsEntry {
+    let (nodename, domainname) = (answers.host_name.clone(), answers.domain_name.clone());
+    UtsnsEntry { nodename, domainname }
+}
+
+/// Kinds of which a task may have another namespace than the first one.
+const NESTED: [NamespaceKind; 2] = [NamespaceKind::Mnt, NamespaceKind::Uts];
+
+/// Why a restore could not give a task the namespaces that the first one, which has `first`, does not have. They must be of
+/// these kinds, and belong to the same user namespace.
+pub(crate) fn nested_refused(
+    pid: i32,
+    own: &Ids,
+    first: &Ids,
+    externals: &Externals,
+) -> Result<Option<String>> {
+    let others: Vec<(NamespaceKind, &str)> = own.differences(first).collect();
+    let is_kept = |kind: &NamespaceKind| {
+        // What is mounted elsewhere comes from the first one's.
+        NESTED.contains(kind) && (*kind != NamespaceKind::Mnt || externals.owns(NamespaceKind::Mnt))
+    };
+    let refused: Vec<&str> =
+        others.iter().filter(|(kind, _)| !is_kept(kind)).map(|(_, name)| *name).collect();
+    if !refused.is_empty() {
+        let refused = refused.join(", ");
+        return Ok(Some(format!(
+            "it has namespaces that the container's first process does not have ({refused})"
+        )));
+    }
+    for (_, name) in others {
+        let path = format!("/proc/{pid}/ns/{name}");
+        let namespace = File::open(&path).at(|| format!("open {path}"))?;
+        let owner = sys::process::namespace_owner(namespace.as_fd()).at(|| format!("{path}: its owner"))?;
+        let owner = File::from(owner).metadata().at(|| format!("{path}: its owner"))?;
+        if first.id_of(owner.ino()) != Some(first.id(NamespaceKind::User)) {
+            return Ok(Some(format!(
+                "its {name} namespace belongs to another user namespace than the container's"
+            )));
+        }
+    }
+    Ok(None)
 }
 
 /// Does something in a namespace of a process, and comes back.

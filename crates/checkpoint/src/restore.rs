@@ -16,6 +16,7 @@ mod lazy;
 mod locks;
 mod memory;
 mod mounts;
+mod nested;
 mod pager;
 mod pages;
 mod privileges;
@@ -101,6 +102,7 @@ impl Restore {
         aio::check(&snapshot)?;
         state::check(&snapshot)?;
         registers::check(&snapshot)?;
+        nested::check(&snapshot, &policy)?;
         let network = match &policy.network {
             Some(links) => Network::of(&snapshot, links)?,
             None => None,
@@ -318,6 +320,7 @@ fn make<'a>(
     log("nursery: entered");
     // Before there are files to be opened in them.
     mounts::restore(build)?;
+    nested::restore(build)?;
     // Before there are children: they inherit both.
     // Names and kinds of files are the image's: what follows from them is the container's user's to do.
     build.lower(build.policy.file_capabilities())?;
@@ -328,6 +331,8 @@ fn make<'a>(
     state::name_host(build)?;
     log("files: opened");
     tree::make(build)?;
+    // Before there are threads, which have one root together.
+    nested::join(build)?;
     sysv::complete(build)?;
     log("tree: made");
     // While all of them exist, and before zombies end: a group may be led by one.

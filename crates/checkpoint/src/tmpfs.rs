@@ -2,7 +2,7 @@
 
 use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
-use crate::mounts::Mounts;
+use crate::mounts::MountNamespaces;
 use crate::proc::Mountinfo;
 use flate2::Compression;
 use flate2::write::GzEncoder;
@@ -24,9 +24,9 @@ use sys::path::{RESOLVE_IN_ROOT, RESOLVE_NO_MAGICLINKS, openat2};
 use tar::{Builder, EntryType, GnuExtSparseHeader, GnuSparseHeader, Header};
 
 /// Writes the content of all tmpfs that are the container's own.
-pub(crate) fn write(mounts: &Mounts, maps: &IdMaps, directory: &mut DirectoryWriter) -> Result<()> {
-    for mount in mounts.own_tmpfs() {
-        archive(mounts.root(), mount, maps, directory)?;
+pub(crate) fn write(mounts: &MountNamespaces, maps: &IdMaps, directory: &mut DirectoryWriter) -> Result<()> {
+    for (root, mount) in mounts.own_tmpfs() {
+        archive(root, mount, maps, directory)?;
     }
     Ok(())
 }

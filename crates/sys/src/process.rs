@@ -101,6 +101,18 @@ pub fn namespace_kind(fd: BorrowedFd<'_>) -> Result<i32> {
     Ok(Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) }.into())? as i32)
 }
 
+/// The user namespace that a namespace belongs to (ioctl_nsfs(2), `NS_GET_USERNS`).
+///
+/// # Errors
+/// `EPERM` where it is outside of the caller's own.
+pub fn namespace_owner(fd: BorrowedFd<'_>) -> Result<OwnedFd> {
+    const NS_GET_USERNS: libc::Ioctl = 0xb701;
+    // SAFETY: the request takes no argument.
+    let owner = Errno::check(unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_USERNS) }.into())?;
+    // SAFETY: the kernel has just opened it for us.
+    Ok(unsafe { OwnedFd::from_raw_fd(owner as i32) })
+}
+
 pub fn unshare(kinds: i32) -> Result<()> {
     // SAFETY: no pointers are passed.
     Errno::check(unsafe { libc::unshare(kinds) }.into())?;

@@ -7,7 +7,7 @@ int main(void)
 	volatile int *ready = share(sizeof(int));
 	pid_t child = must(fork());
 	if (child == 0) {
-		must(unshare(CLONE_NEWUTS));
+		must(unshare(CLONE_NEWIPC));
 		raise_flag(ready);
 		wait_for_sigterm();
 		_exit(0);

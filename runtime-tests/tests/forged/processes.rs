@@ -3,8 +3,8 @@
 use super::*;
 use images::format::CGROUP;
 use images::messages::{
-    CgMemberEntry, CgSetEntry, CgroupEntry, CoreEntry, PosixTimerEntry, PstreeEntry, SiginfoEntry,
-    SignalQueueEntry, TaskCoreEntry, TaskKobjIdsEntry, UtsnsEntry,
+    CgMemberEntry, CgSetEntry, CgroupEntry, CoreEntry, Fstype, MntEntry, PosixTimerEntry, PstreeEntry,
+    SiginfoEntry, SignalQueueEntry, TaskCoreEntry, TaskKobjIdsEntry, UtsnsEntry,
 };
 
 const fn of_idle(name: &'static str, forge: fn(&Images), then: Then) -> Forgery {
@@ -203,4 +203,55 @@ pub(super) const FORGERIES: &[Forgery] = &[
         },
         then: Then::Refused(&["sethostname"]),
     },
+    of_tree(
+        "network_of_a_task",
+        |images| images.edit("ids-2.img", |ids: &mut TaskKobjIdsEntry| ids.net_ns_id = Some(77)),
+        Then::Refused(&["task 2", "net namespace"]),
+    ),
+    of_tree(
+        "mounts_of_a_task",
+        |images| images.edit("ids-2.img", |ids: &mut TaskKobjIdsEntry| ids.mnt_ns_id = Some(77)),
+        Then::Refused(&["task 2", "CAP_SYS_ADMIN"]),
+    ),
+    of_mounts(
+        "mounts_without_a_root",
+        |images| {
+            images.edit("ids-2.img", |ids: &mut TaskKobjIdsEntry| ids.mnt_ns_id = Some(77));
+        },
+        &["mount namespace 77", "no root"],
+    ),
+    of_mounts(
+        "mounts_of_the_host",
+        |images| nested_mounts(images, |mount| mount.root = b"/etc".to_vec()),
+        &["mount namespace", "no mount of the container shows"],
+    ),
+    of_mounts(
+        "mounts_of_a_kind_that_has_a_device",
+        |images| {
+            nested_mounts(images, |mount| {
+                (mount.root_dev, mount.fstype) = (1, Fstype::Overlayfs as u32);
+            });
+        },
+        &["mount namespace", "no mount of the container shows"],
+    ),
 ];
+
+const fn of_mounts(name: &'static str, forge: fn(&Images), refused: &'static [&'static str]) -> Forgery {
+    Forgery {
+        name,
+        program: "nested_mounts",
+        adapt: |bundle| {
+            bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/user", json!({"uid": 0, "gid": 0}));
+        },
+        forge,
+        then: Then::Refused(refused),
+    }
+}
+
+/// Changes all mounts of the first namespace that a task has made.
+fn nested_mounts(images: &Images, change: fn(&mut MntEntry)) {
+    let name = images.names("mountpoints-").into_iter().nth(1).expect("a second namespace");
+    images.edit_all(&name, |mounts: &mut Vec<(MntEntry, Vec<u8>)>| {
+        mounts.iter_mut().for_each(|(mount, _)| change(mount));
+    });
+}

@@ -21,7 +21,7 @@ pub(crate) use anonymous::{Eventfd, look_at_eventfd};
 pub(crate) use inet::icmp_filter;
 pub(crate) use kind::Kind;
 pub(crate) use sockets::{SocketRefused, filter_of_kernel, keeps_connection, socket_refused};
-pub(crate) use terminals::Controlling;
+pub(crate) use terminals::{Controlling, OTHER_DEVPTS};
 pub(crate) use unix::{Signed, UnixSockets, senders};
 
 use crate::credentials::IdMaps;
@@ -30,7 +30,7 @@ use crate::guardian::Guardian;
 use crate::links::Links;
 use crate::memory::SharedMemory;
 use crate::message_queues::{Queue, QueueFiles};
-use crate::mounts::Mounts;
+use crate::mounts::MountNamespaces;
 use crate::namespaces::Ids;
 use crate::proc::{self, Fdinfo};
 use crate::shared::Sorted;
@@ -102,7 +102,7 @@ pub(crate) struct Files<'a> {
 /// What a file is looked at with.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Surroundings<'a> {
-    pub(crate) mounts: &'a Mounts,
+    pub(crate) mounts: &'a MountNamespaces,
     pub(crate) externals: &'a Externals,
     pub(crate) numbers: &'a Numbers,
     pub(crate) namespaces: &'a Ids,

@@ -23,10 +23,10 @@ impl Files<'_> {
         let is_linked = open.metadata.nlink() > 0 && link.ends_with(DELETED) && !self.leads_to(open, link);
         let is_deleted = open.metadata.nlink() == 0 || is_linked;
         let path = link.strip_suffix(DELETED).filter(|_| is_deleted).unwrap_or(link);
-        let mount = self.surroundings.mounts.find(open.info.mnt_id);
-        let Some(mount) = mount.filter(|_| !self.is_named_as_external(open)) else {
+        let mount = open.info.mnt_id;
+        if self.surroundings.mounts.of_mount(mount).is_none() || self.is_named_as_external(open) {
             return self.external(open, id);
-        };
+        }
         if open.metadata.nlink() == 0 {
             self.ghost(open, id)?;
         } else if is_linked {
@@ -88,7 +88,7 @@ impl Files<'_> {
             Some(link) => *link,
             None => {
                 let Surroundings { mounts, guardian, .. } = self.surroundings;
-                let name = self.links.make(mounts.root(), path, open.file.as_fd(), guardian);
+                let name = self.links.make(mounts.root_of(mount), path, open.file.as_fd(), guardian);
                 let name = name.map_err(|error| Error::new(format!("{}: {error}", open.owner)))?;
                 let link = self.new_id();
                 let reg = RegFileEntry {
@@ -111,7 +111,7 @@ impl Files<'_> {
 
     /// A path must lead to the file that is open: not to another one that has its name now, or lies over it.
     fn check_path(&self, open: &Open, path: &[u8]) -> Result<()> {
-        let root = self.surroundings.mounts.root();
+        let root = self.surroundings.mounts.root_of(open.info.mnt_id);
         let name = std::ffi::OsStr::from_bytes(path);
         let found = sys::path::resolve_in_root(root, name, libc::O_NOFOLLOW)
             .and_then(|file| Ok(File::from(file).metadata()?));

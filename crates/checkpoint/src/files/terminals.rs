@@ -21,6 +21,10 @@ pub(crate) struct Controlling {
     pub(crate) foreground: u32,
 }
 
+/// Why a terminal is refused: images know them by their numbers alone.
+pub(crate) const OTHER_DEVPTS: &str =
+    "it is a terminal of a devpts that the container's first process does not see";
+
 impl Files<'_> {
     pub(super) fn terminal(&mut self, open: &Open) -> Result<FileEntry> {
         let regf_id = self.new_id();
@@ -46,13 +50,16 @@ impl Files<'_> {
             (136..=143, _) => (false, (major - 136) * 256 + minor),
             _ => return Err(Error::new(format!("{}: {} is not supported", open.owner, open.link.display()))),
         };
+        if self.surroundings.mounts.is_only_nested(open.info.mnt_id, open.metadata.dev()) {
+            return Err(Error::new(format!("{}: {}", open.owner, super::OTHER_DEVPTS)));
+        }
         // As CRIU numbers the two ends of a pair.
         let id = index << 1 | u32::from(is_master);
         if self.terminals.iter().any(|known| known.id == id) {
             return Ok(id);
         }
         // What came from outside is whose it is.
-        if self.surroundings.mounts.find(open.info.mnt_id).is_some() {
+        if self.surroundings.mounts.of_mount(open.info.mnt_id).is_some() {
             self.terminal_queue(open, id, is_master)?;
         }
         let is_set = |which| property(fd, which).map(|value| value != 0);

@@ -223,13 +223,11 @@ impl Files<'_> {
         let metadata = File::from(file).metadata().at(|| format!("{}: the file of its name", open.owner))?;
         let (uid, gid) = self.ids(&metadata);
         usk.file_perms = Some(FilePermsEntry { mode: metadata.mode(), uid, gid });
-        usk.mnt_id = self.surroundings.mounts.find(info.mnt_id).map(|id| id as i32);
+        let mounts = self.surroundings.mounts;
+        usk.mnt_id = mounts.of_mount(info.mnt_id).is_some().then_some(info.mnt_id as i32);
         let path = link.as_os_str().as_bytes();
-        let found = sys::path::resolve_in_root(
-            self.surroundings.mounts.root(),
-            OsStr::from_bytes(path),
-            libc::O_NOFOLLOW,
-        );
+        let root = mounts.root_of(info.mnt_id);
+        let found = sys::path::resolve_in_root(root, OsStr::from_bytes(path), libc::O_NOFOLLOW);
         let found = found.ok().and_then(|file| File::from(file).metadata().ok());
         let is_there =
             found.is_some_and(|found| (found.dev(), found.ino()) == (metadata.dev(), metadata.ino()));

@@ -20,20 +20,22 @@ impl Files<'_> {
         let watches: Option<Vec<InotifyWdEntry>> = lines.map(watch).collect();
         let mut wd = watches.ok_or_else(|| Error::new(format!("{}: fdinfo: not as expected", open.owner)))?;
         for watch in &mut wd {
-            watch.f_handle.path = self.watched_path(watch);
+            (watch.f_handle.path, watch.f_handle.mnt_id) = self.watched_path(watch).unzip();
         }
         let ify = InotifyFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, wd };
         Ok(FileEntry { ify: Some(Box::new(ify)), ..entry(FdTypes::Inotify, open.id) })
     }
 
-    /// Where the watched file is, for a restore where its handle means nothing. One without a name any more has none.
-    fn watched_path(&self, watch: &InotifyWdEntry) -> Option<Vec<u8>> {
-        let mounts = self.surroundings.mounts;
+    /// Where the watched file is, and on which mount, for a restore where its handle means nothing. One without a name any
+    /// more has none.
+    fn watched_path(&self, watch: &InotifyWdEntry) -> Option<(Vec<u8>, u32)> {
         let handle: Vec<u8> = watch.f_handle.handle.iter().flat_map(|word| word.to_le_bytes()).collect();
         let handle = handle.get(..watch.f_handle.bytes as usize)?;
         // Another mount of the same file system may not show the file.
-        let of_device = mounts.list.iter().filter(|mount| mount.dev.0 << 20 | mount.dev.1 == watch.s_dev);
-        let mut paths = of_device.filter_map(|mount| {
+        let all = self.surroundings.mounts.all();
+        let all = all.flat_map(|mounts| mounts.list.iter().map(move |mount| (mounts, mount)));
+        let of_device = all.filter(|(_, mount)| mount.dev.0 << 20 | mount.dev.1 == watch.s_dev);
+        let mut paths = of_device.filter_map(|(mounts, mount)| {
             let place = OsStr::from_bytes(&mount.mountpoint);
             let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let place =
@@ -42,7 +44,7 @@ impl Files<'_> {
             let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
             let found = resolve_in_root(mounts.root(), &path, libc::O_NOFOLLOW).ok()?;
             let inode = std::fs::File::from(found).metadata().ok()?.ino();
-            (inode == watch.i_ino).then(|| path.into_os_string().into_vec())
+            (inode == watch.i_ino).then(|| (path.into_os_string().into_vec(), mount.id))
         });
         paths.next()
     }

@@ -3,7 +3,7 @@
 use super::layout::{Layout, mappings};
 use super::pages::{PageFiles, Pages};
 use super::tcp::Connections;
-use super::{credentials, lazy, privileges};
+use super::{credentials, lazy, nested, privileges};
 use crate::error::{At, Error, Result};
 use crate::policy::Policy;
 use crate::snapshot::{Snapshot, Task};
@@ -37,6 +37,10 @@ pub(super) struct Build<'a> {
     pub(super) mapped: BTreeMap<(u32, u32), i32>,
     /// Shared memory in huge pages by its id: files, and as which descriptors.
     pub(super) huge: BTreeMap<u64, i32>,
+    /// Namespaces that are not all tasks', and those of the first one beside them, by flag of setns(2) and id: descriptors.
+    pub(super) namespaces: BTreeMap<(i32, u32), i32>,
+    /// The mount namespace that the first task is in, when it has been in others.
+    pub(super) mounts_of: Option<u32>,
     /// Other ends of unix sockets that nobody has, by the id of the socket.
     pub(super) lost: BTreeMap<u32, i32>,
     /// Connections of TCP that wait for the tasks to run.
@@ -76,6 +80,8 @@ impl<'a> Build<'a> {
             open,
             mapped,
             huge: BTreeMap::new(),
+            namespaces: BTreeMap::new(),
+            mounts_of: None,
             lost,
             connections: Connections::default(),
             console: None,
@@ -87,7 +93,8 @@ impl<'a> Build<'a> {
 
     /// A descriptor of the first task behind those of the image's files.
     pub(super) fn next_number(&self) -> i32 {
-        self.layout.files + (self.snapshot.files.len() + self.mapped.len() + self.huge.len()) as i32
+        let others = self.mapped.len() + self.huge.len() + self.namespaces.len();
+        self.layout.files + (self.snapshot.files.len() + others) as i32
     }
 
     /// The pages of a task that it has before it runs.
@@ -239,7 +246,9 @@ impl<'a> Build<'a> {
         let outcome = self.run(0, &batch)?;
         self.capabilities = privileges::permitted(&outcome, capabilities);
         let max = outcome.u64(limit.plus(8));
-        let needed = self.layout.files as u64 + 2 * self.snapshot.files.len() as u64 + 16;
+        let needed = self.layout.files as u64
+            + 2 * (self.snapshot.files.len() + nested::count(self.snapshot)) as u64
+            + 16;
         if max < needed {
             return Err(Error::new(format!("files: {needed} descriptors are needed, the limit is {max}")));
         }

@@ -50,12 +50,23 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     queues::open_all(build)?;
     for file in &build.snapshot.files {
         if !build.open.contains_key(&file.id) {
+            build.enter_mounts_of(mount_of(build.snapshot, file))?;
             open(build, file).map_err(|error| within(&describe(file), &error))?;
         }
     }
+    build.enter_mounts_of(None)?;
     sockets::deliver_all(build)?;
     socket_options::set_all(build)?;
     open_mapped(build)
+}
+
+/// The mount that the name of a file is on.
+fn mount_of(snapshot: &Snapshot, file: &FileEntry) -> Option<u32> {
+    let name = file.fifo.as_ref().and_then(|fifo| fifo.regf_id);
+    let of_fifo = name.and_then(|id| snapshot.files.iter().find(|file| file.id == id));
+    let named = of_fifo.unwrap_or(file).reg.as_ref().and_then(|reg| reg.mnt_id);
+    let watched = || file.ify.iter().flat_map(|ify| &ify.wd).find_map(|watch| watch.f_handle.mnt_id);
+    named.map(|id| id as u32).or_else(watched)
 }
 
 /// Opens files once more that are mapped with other access than they are open with, `vma_entry.fdflags`.

@@ -2,16 +2,17 @@
 //! and where it may mount (CAP_SYS_ADMIN, no label of a security module), it gets them again: file systems without a device,
 //! and what is bound from elsewhere in the container. The first task mounts them, whose root is the container's.
 //!
-//! Without a config.json all of them are made so, and those from outside are attached where the images have them.
+//! Without a config.json all of them are made so, and those from outside are attached where the images have them. Mount
+//! namespaces that tasks have made are built of these, `nested`.
 
 use super::build::Build;
 use super::{tmpfs, ttys};
 use crate::check::CAP_SYS_ADMIN;
 use crate::error::{Error, Result};
-use crate::mounts::{MS_NOSYMFOLLOW, external_key};
+use crate::mounts::{MS_NOSYMFOLLOW, external_key, path_at, point};
 use crate::proc::Mountinfo;
 use images::messages::{Fstype, MntEntry};
-use inject::{Arg, Batch};
+use inject::{Arg, Batch, Call};
 use std::ffi::OsStr;
 use std::os::fd::RawFd;
 use std::os::unix::ffi::OsStrExt;
@@ -55,7 +56,10 @@ fn mount_again(build: &mut Build<'_>, mount: &MntEntry, before: &[&MntEntry]) ->
     if let Some((source, path)) = source(mount, before) {
         return bind(build, mount, source, &path);
     }
-    make(build, mount)?;
+    let mut batch = Batch::new();
+    let tree = make(&mut batch, build, mount)?;
+    attach(&mut batch, tree.into(), mount);
+    build.run(0, &batch)?;
     // Now, because others may be mounted on its directories.
     tmpfs::fill(build, mount, &[point(mount).to_owned()])?;
     close(build, mount)
@@ -63,7 +67,7 @@ fn mount_again(build: &mut Build<'_>, mount: &MntEntry, before: &[&MntEntry]) ->
 
 /// Makes all mounts below the root.
 fn make_all(build: &mut Build<'_>, mounts: &[&MntEntry], external: &[(Vec<u8>, RawFd)]) -> Result<()> {
-    let mounts = in_order(mounts);
+    let mounts = in_order(mounts, |_| false);
     // Mounts that came with one from outside.
     let mut there: Vec<PathBuf> = Vec::new();
     for (at, mount) in mounts.iter().enumerate().skip(1) {
@@ -112,14 +116,21 @@ fn leave_host(build: &mut Build<'_>) -> Result<()> {
 }
 
 /// The root first, and each mount after the one that it is on and, if it shows a part of a file system, after one that
-/// shows all of it. Since Linux 6.8 /proc has them by the age of the mounts, which may be older than their place.
-fn in_order<'a>(mounts: &[&'a MntEntry]) -> Vec<&'a MntEntry> {
+/// shows all of it, unless that `is_elsewhere`. Since Linux 6.8 /proc has them by the age of the mounts, which may be older
+/// than their place.
+pub(super) fn in_order<'a>(
+    mounts: &[&'a MntEntry],
+    is_elsewhere: impl Fn(&MntEntry) -> bool,
+) -> Vec<&'a MntEntry> {
     let mut left = mounts.to_vec();
     let mut ordered: Vec<&MntEntry> = Vec::new();
     while !left.is_empty() {
         let is_below = |mount: &MntEntry| ordered.iter().any(|other| other.mnt_id == mount.parent_mnt_id);
         let is_whole = |mount: &MntEntry| {
-            mount.ext_key.is_some() || mount.root == b"/" || source(mount, &ordered).is_some()
+            mount.ext_key.is_some()
+                || mount.root == b"/"
+                || source(mount, &ordered).is_some()
+                || is_elsewhere(mount)
         };
         let is_outermost = |mount: &MntEntry| left.iter().all(|other| other.mnt_id != mount.parent_mnt_id);
         let next = left.iter().position(|mount| is_below(mount) && is_whole(mount));
@@ -143,22 +154,9 @@ fn own(mounts: &[&MntEntry], there: &[Mountinfo]) -> Vec<bool> {
     mounts.iter().map(is_own).collect()
 }
 
-/// Where a mount is; CRIU writes `./path`.
-fn point(mount: &MntEntry) -> &Path {
-    Path::new(OsStr::from_bytes(mount.mountpoint.strip_prefix(b".").unwrap_or(&mount.mountpoint)))
-}
-
 /// Where the file system of a mount is mounted already, and the path there of what this mount shows.
-fn source<'a>(mount: &MntEntry, before: &[&'a MntEntry]) -> Option<(&'a MntEntry, PathBuf)> {
-    let root = Path::new(OsStr::from_bytes(&mount.root));
-    let path = |other: &&'a MntEntry| {
-        let rest = root.strip_prefix(OsStr::from_bytes(&other.root)).ok()?;
-        Some((
-            *other,
-            if rest.as_os_str().is_empty() { point(other).to_owned() } else { point(other).join(rest) },
-        ))
-    };
-    before.iter().filter(|other| other.root_dev == mount.root_dev).find_map(path)
+pub(super) fn source<'a>(mount: &MntEntry, before: &[&'a MntEntry]) -> Option<(&'a MntEntry, PathBuf)> {
+    before.iter().find_map(|other| Some((*other, path_at(mount, other)?)))
 }
 
 /// `MOUNT_ATTR_` of mount_setattr(2) for `MS_` flags.
@@ -178,13 +176,25 @@ pub(crate) fn attributes(flags: u32) -> u64 {
 }
 
 fn bind(build: &mut Build<'_>, mount: &MntEntry, source: &MntEntry, path: &Path) -> Result<()> {
-    const OPEN_TREE_CLONE: i32 = 1;
-    let (now, then) = (attributes(source.flags), attributes(mount.flags));
     let mut batch = Batch::new();
+    let tree = copy(&mut batch, path);
+    set_attributes(&mut batch, tree, source, mount);
+    attach(&mut batch, tree.into(), mount);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+/// Adds a mount of what is seen at a path, which is nowhere yet.
+pub(super) fn copy(batch: &mut Batch, path: &Path) -> Call {
+    const OPEN_TREE_CLONE: i32 = 1;
     let name = batch.string(path.as_os_str().as_bytes());
     let flags = OPEN_TREE_CLONE | libc::O_CLOEXEC;
-    let tree =
-        batch.call("open_tree", libc::SYS_open_tree, &[libc::AT_FDCWD.into(), name.into(), flags.into()]);
+    batch.call("open_tree", libc::SYS_open_tree, &[libc::AT_FDCWD.into(), name.into(), flags.into()])
+}
+
+/// Gives a copy of the mount `source` the attributes of `mount`.
+pub(super) fn set_attributes(batch: &mut Batch, copy: Call, source: &MntEntry, mount: &MntEntry) {
+    let (now, then) = (attributes(source.flags), attributes(mount.flags));
     if now != then {
         // Only what differs: in a user namespace the rest may be locked.
         let mut cleared = now & !then;
@@ -194,15 +204,12 @@ fn bind(build: &mut Build<'_>, mount: &MntEntry, source: &MntEntry, path: &Path)
         // struct mount_attr: what to set, what to clear, propagation, a user namespace.
         let change = batch.words(&[then & !now, cleared, 0, 0]);
         let nothing = batch.string(b"");
-        let arguments = [tree.into(), nothing.into(), libc::AT_EMPTY_PATH.into(), change.into(), 32.into()];
+        let arguments = [copy.into(), nothing.into(), libc::AT_EMPTY_PATH.into(), change.into(), 32.into()];
         batch.call("mount_setattr", libc::SYS_mount_setattr, &arguments);
     }
-    attach(&mut batch, tree.into(), mount);
-    build.run(0, &batch)?;
-    Ok(())
 }
 
-fn attach(batch: &mut Batch, tree: Arg, mount: &MntEntry) {
+pub(super) fn attach(batch: &mut Batch, tree: Arg, mount: &MntEntry) {
     const MOVE_MOUNT_F_EMPTY_PATH: i32 = 4;
     let nothing = batch.string(b"");
     let place = batch.string(point(mount).as_os_str().as_bytes());
@@ -212,8 +219,8 @@ fn attach(batch: &mut Batch, tree: Arg, mount: &MntEntry) {
     batch.call("close", libc::SYS_close, &[tree]);
 }
 
-/// A file system that needs no device.
-fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
+/// Adds a mount of a new file system that needs no device, which is nowhere yet.
+pub(super) fn make(batch: &mut Batch, build: &Build<'_>, mount: &MntEntry) -> Result<Call> {
     // fsconfig(2)
     const SET_FLAG: i32 = 0;
     const SET_STRING: i32 = 1;
@@ -235,7 +242,6 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
     let Some((kind, name)) = kind else {
         return Err(Error::new("the container has mounted a file system that is not supported"));
     };
-    let mut batch = Batch::new();
     let name = batch.string(name);
     let context = batch.call("fsopen", libc::SYS_fsopen, &[name.into(), 0.into()]);
     let set = |batch: &mut Batch, command: i32, key: &[u8], value: &[u8]| {
@@ -247,7 +253,7 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
             &[context.into(), command.into(), key.into(), value, 0.into()],
         );
     };
-    set(&mut batch, SET_STRING, b"source", &mount.source);
+    set(batch, SET_STRING, b"source", &mount.source);
     let known = match kind {
         Fstype::Tmpfs => TMPFS_OPTIONS,
         Fstype::Devpts => DEVPTS_OPTIONS,
@@ -259,16 +265,11 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
         let mut parts = option.splitn(2, |byte| *byte == b'=');
         let (key, value) = (parts.next().unwrap_or_default(), parts.next());
         if known.contains(&key) {
-            set(
-                &mut batch,
-                if value.is_some() { SET_STRING } else { SET_FLAG },
-                key,
-                value.unwrap_or_default(),
-            );
+            set(batch, if value.is_some() { SET_STRING } else { SET_FLAG }, key, value.unwrap_or_default());
         }
     }
     if *kind != Fstype::Tmpfs && mount.sb_flags.unwrap_or(0) & libc::MS_RDONLY as u32 != 0 {
-        set(&mut batch, SET_FLAG, b"ro", b"");
+        set(batch, SET_FLAG, b"ro", b"");
     }
     batch.call(
         "fsconfig",
@@ -279,13 +280,11 @@ fn make(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
     let attributes = attributes(mount.flags) & !sys::mount::MOUNT_ATTR_RDONLY;
     let tree = batch.call("fsmount", libc::SYS_fsmount, &[context.into(), 0.into(), attributes.into()]);
     batch.call("close", libc::SYS_close, &[context.into()]);
-    attach(&mut batch, tree.into(), mount);
-    build.run(0, &batch)?;
-    Ok(())
+    Ok(tree)
 }
 
 /// Makes a mount read-only that was.
-fn close(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
+pub(super) fn close(build: &mut Build<'_>, mount: &MntEntry) -> Result<()> {
     let flags = mount.flags | mount.sb_flags.unwrap_or(0);
     if flags & libc::MS_RDONLY as u32 == 0 {
         return Ok(());
@@ -335,11 +334,11 @@ mod tests {
             entry(5, 3, "/proc", "/", 6),
             entry(6, 4, "/dev/pts", "/", 8),
         ];
-        let ordered = in_order(&all.iter().collect::<Vec<_>>());
+        let ordered = in_order(&all.iter().collect::<Vec<_>>(), |_| false);
         assert_eq!(ordered.iter().map(|mount| mount.mnt_id).collect::<Vec<_>>(), [3, 4, 5, 1, 6, 2]);
         // Nonsense ends, too.
         let circle = [entry(1, 2, "/a", "/", 1), entry(2, 1, "/b", "/", 2)];
-        assert_eq!(in_order(&circle.iter().collect::<Vec<_>>()).len(), 2);
+        assert_eq!(in_order(&circle.iter().collect::<Vec<_>>(), |_| false).len(), 2);
     }
 
     #[test]

@@ -180,29 +180,34 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
     for is_deleted in [true, false] {
         let is_of_round = |entry: &UnixSkEntry| (entry.deleted == Some(true)) == is_deleted;
         for entry in singles.iter().filter(|entry| is_of_round(entry)) {
+            enter_mounts_of(build, entry)?;
             bind(build, entry).map_err(|error| named(entry, &error))?;
         }
         // Before those that wait to be accepted, which would be accepted instead.
         for connection in accepted.iter().filter(|connection| is_of_round(connection.listener)) {
             check_is_ours(&singles, connection.listener).map_err(|error| named(connection.server, &error))?;
+            enter_mounts_of(build, connection.listener)?;
             open_accepted(build, connection).map_err(|error| named(connection.server, &error))?;
         }
         for entry in singles.iter().filter(|entry| entry.peer != 0) {
             let peer = by_inode[&entry.peer];
             check_is_ours(&singles, peer).map_err(|error| named(entry, &error))?;
             if is_of_round(peer) {
+                enter_mounts_of(build, peer)?;
                 let mut batch = Batch::new();
                 connect(&mut batch, build.number(entry.id).into(), peer);
                 build.run(0, &batch).map_err(|error| named(entry, &error))?;
             }
         }
         for entry in singles.iter().filter(|entry| is_deleted && is_of_round(entry)) {
+            enter_mounts_of(build, entry)?;
             let mut batch = Batch::new();
             let path = batch.string(path_of(entry));
             batch.call("unlink", libc::SYS_unlink, &[path.into()]);
             build.run(0, &batch).map_err(|error| named(entry, &error))?;
         }
     }
+    build.enter_mounts_of(None)?;
     for entry in singles {
         let mut batch = Batch::new();
         let flags = entry.flags & NONBLOCK;
@@ -211,6 +216,11 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         build.run(0, &batch).map_err(|error| named(entry, &error))?;
     }
     Ok(())
+}
+
+/// Lets the first task find the file of a socket's name.
+fn enter_mounts_of(build: &mut Build<'_>, entry: &UnixSkEntry) -> Result<()> {
+    build.enter_mounts_of(entry.mnt_id.map(|id| id as u32))
 }
 
 /// Whether the name of a socket was given to one of the images: connected is only to those, never to somebody outside

@@ -8,7 +8,7 @@ use crate::policy::{self, Policy};
 use crate::snapshot::{Snapshot, Task};
 use crate::target::NamespaceKind;
 use crate::timers;
-use images::messages::{CoreEntry, ItimerEntry, PosixTimerEntry, RlimitEntry, SignalQueueEntry};
+use images::messages::{CoreEntry, ItimerEntry, PosixTimerEntry, RlimitEntry, SignalQueueEntry, UtsnsEntry};
 use inject::Batch;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -47,6 +47,13 @@ pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
         return Ok(());
     }
     let mut batch = Batch::new();
+    set_names(&mut batch, uts);
+    build.run(0, &batch)?;
+    Ok(())
+}
+
+/// Adds the naming of the host.
+pub(super) fn set_names(batch: &mut Batch, uts: &UtsnsEntry) {
     let calls = [
         ("sethostname", libc::SYS_sethostname, &uts.nodename),
         ("setdomainname", libc::SYS_setdomainname, &uts.domainname),
@@ -55,8 +62,6 @@ pub(super) fn name_host(build: &mut Build<'_>) -> Result<()> {
         let place = batch.bytes(text);
         batch.call(name, number, &[place.into(), text.len().into()]);
     }
-    build.run(0, &batch)?;
-    Ok(())
 }
 
 fn process(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {

@@ -1,0 +1,2 @@
+/* Mount namespaces of children. */
+#include "nested_mounts.h"
