@@ -9,10 +9,11 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 21] = [
+const REASONS: [(&str, &[&str]); 23] = [
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
+    ("lease_breaking", &["lease", "given up"]),
     ("link_gone", &["/data/one"]),
     ("locked", &["lock", "--file-locks"]),
     ("memory_secret", &["memfd_secret"]),
@@ -26,6 +27,7 @@ const REASONS: [(&str, &[&str]); 21] = [
     ("tcp", &["established tcp", "--tcp-"]),
     ("tcp_pending", &["wait to be accepted", "--tcp-skip-in-flight"]),
     ("traced", &["traced"]),
+    ("udp_corked", &["datagram", "udp_cork"]),
     ("unix_connected", &["outside", "--ext-unix-sk"]),
     ("unix_outside", &["outside", "--ext-unix-sk"]),
     ("unix_pending_data", &["waits to be accepted"]),

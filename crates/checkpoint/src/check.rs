@@ -3,7 +3,9 @@
 use crate::cgroups;
 use crate::credentials::IdMaps;
 use crate::error::{At, Result};
-use crate::files::{Kind, OTHER_DEVPTS, SocketRefused, UnixSockets, keeps_connection, socket_refused};
+use crate::files::{
+    Kind, OTHER_DEVPTS, SocketRefused, UnixSockets, has_breaking_lease, keeps_connection, socket_refused,
+};
 use crate::message_queues::{self, NOT_OWN, QueueFiles};
 use crate::mounts::{MountNamespaces, Mounts};
 use crate::namespaces::{self, Ids, Known};
@@ -266,7 +268,11 @@ impl Check<'_> {
         let path = format!("/proc/{pid}/fd/{fd}");
         let (link, metadata) = (proc::link(&path)?, std::fs::metadata(&path).at(object)?);
         let info = Fdinfo::of(pid, fd)?;
-        if info.value("lock").is_some() && !self.options.file_locks {
+        if has_breaking_lease(&info) {
+            let reason = format!("somebody waits for its lease of {} to be given up", link.display());
+            let remedy = "try again when it is".to_owned();
+            self.blockers.push(Blocker { object: object(), reason, remedy, is_momentary: true });
+        } else if info.value("lock").is_some() && !self.options.file_locks {
             self.block(object(), format!("{} is locked", link.display()), "use --file-locks");
         }
         if self.queues.as_ref().is_some_and(|queues| queues.has(&metadata)) {

@@ -27,6 +27,7 @@ mod page_server;
 mod pages;
 mod parallel;
 mod policy;
+mod prctl;
 mod pre_dump;
 mod proc;
 mod processor;

@@ -4,6 +4,7 @@ use crate::arch;
 use crate::credentials::{self, IdMaps};
 use crate::error::Result;
 use crate::keys::KeysQuestion;
+use crate::prctl::{self, SettingsQuestion};
 use crate::proc::{self, Mapping, Stat};
 use crate::signals::{self, ActionsQuestion, AltstackQuestion};
 use crate::snapshot::{ProcessSide, TaskState, ThreadSide};
@@ -31,6 +32,7 @@ pub(crate) struct Questions {
     securebits: Call,
     timer_slack: Call,
     io_priority: Call,
+    settings: SettingsQuestion,
     /// Of the leader.
     process: Option<ProcessQuestions>,
 }
@@ -46,6 +48,7 @@ struct ProcessQuestions {
     membarrier: MembarrierQuestion,
     keys: KeysQuestion,
     permitted_components: Place,
+    settings: SettingsQuestion,
     names: Place,
     clocks: Place,
 }
@@ -70,14 +73,14 @@ const NAME: usize = 65;
 impl Questions {
     pub(crate) fn of_thread() -> Questions {
         let mut batch = Batch::new();
-        let prctl = |batch: &mut Batch, name, option: i32| {
+        let ask = |batch: &mut Batch, name, option: i32| {
             let place = batch.space(8);
             batch.call(name, libc::SYS_prctl, &[option.into(), place.into(), 0.into(), 0.into(), 0.into()]);
             place
         };
         let altstack = AltstackQuestion::ask(&mut batch);
-        let tid_address = prctl(&mut batch, "prctl PR_GET_TID_ADDRESS", libc::PR_GET_TID_ADDRESS);
-        let pdeath_signal = prctl(&mut batch, "prctl PR_GET_PDEATHSIG", libc::PR_GET_PDEATHSIG);
+        let tid_address = ask(&mut batch, "prctl PR_GET_TID_ADDRESS", libc::PR_GET_TID_ADDRESS);
+        let pdeath_signal = ask(&mut batch, "prctl PR_GET_PDEATHSIG", libc::PR_GET_PDEATHSIG);
         let robust_list = batch.space(16);
         let arguments = [0.into(), robust_list.into(), robust_list.plus(8).into()];
         batch.call("get_robust_list", libc::SYS_get_robust_list, &arguments);
@@ -87,6 +90,7 @@ impl Questions {
             batch.call("prctl PR_GET_TIMERSLACK", libc::SYS_prctl, &[libc::PR_GET_TIMERSLACK.into()]);
         let io_priority =
             batch.call_may_fail("ioprio_get", libc::SYS_ioprio_get, &[IOPRIO_WHO_PROCESS.into(), 0.into()]);
+        let settings = SettingsQuestion::ask(&mut batch, &prctl::OF_THREAD);
         Questions {
             batch,
             altstack,
@@ -96,6 +100,7 @@ impl Questions {
             securebits,
             timer_slack,
             io_priority,
+            settings,
             process: None,
         }
     }
@@ -115,6 +120,7 @@ impl Questions {
         let membarrier = MembarrierQuestion::ask(batch);
         let keys = KeysQuestion::ask(batch);
         let permitted_components = arch::ask_for_permitted_components(batch);
+        let settings = SettingsQuestion::ask(batch, &prctl::OF_PROCESS);
         let names = batch.space(6 * NAME);
         batch.call("uname", libc::SYS_uname, &[names.into()]);
         let clocks = batch.space(32);
@@ -131,6 +137,7 @@ impl Questions {
             membarrier,
             keys,
             permitted_components,
+            settings,
             names,
             clocks,
         });
@@ -150,6 +157,7 @@ impl Questions {
             timer_slack_ns: timer_slack.filter(|slack| !TIMER_SLACKS.contains(slack)),
             io_priority: io_priority.filter(|it| it >> 13 != NO_CLASS).map(|priority| priority as u32),
             tiles: arch::tiles(&thread.extended_state),
+            prctl: self.settings.answer(outcome),
         }
     }
 
@@ -162,6 +170,7 @@ impl Questions {
             protection_keys,
             protected,
             undo: Vec::new(),
+            prctl: process.settings.answer(outcome),
         }
     }
 

@@ -3,13 +3,24 @@
 
 use super::{Files, Open};
 use crate::error::{Error, Result};
+use crate::proc::Fdinfo;
 use images::messages::FileLockEntry;
 use std::os::unix::fs::MetadataExt;
 
 const POSIX: u32 = 1;
 const FLOCK: u32 = 2;
 const OFD: u32 = 4;
-const LEASE: u32 = 32;
+const LEASE: u32 = 8;
+
+/// A lease that its holder is to give up, because somebody opens the file (locks.c, lease_print).
+const BREAKING: &str = "BREAKING";
+
+/// Whether one of the locks that a descriptor shows is a lease that somebody waits for.
+pub(crate) fn has_breaking_lease(info: &Fdinfo) -> bool {
+    info.more
+        .lines()
+        .any(|line| line.starts_with("lock:") && line.split_whitespace().any(|it| it == BREAKING))
+}
 
 impl Files<'_> {
     /// Notes the locks that a descriptor shows: POSIX ones once in a process, others once for an open file.
@@ -35,7 +46,11 @@ impl Files<'_> {
 /// "\t1: FLOCK  ADVISORY  WRITE 19 fe:00:123 0 EOF"
 fn parse(line: &str, pid: u32, fd: i32) -> Option<FileLockEntry> {
     let words: Vec<&str> = line.split_whitespace().collect();
-    let [_, kind, _, mode, _, _, start, end] = words[..] else { return None };
+    let [_, kind, state, mode, _, _, start, end] = words[..] else { return None };
+    // What it was before is not shown.
+    if state == BREAKING {
+        return None;
+    }
     let flag = match kind {
         "POSIX" => POSIX,
         "FLOCK" => FLOCK,

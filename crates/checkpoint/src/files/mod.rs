@@ -20,6 +20,7 @@ mod watches;
 pub(crate) use anonymous::{Eventfd, look_at_eventfd};
 pub(crate) use inet::icmp_filter;
 pub(crate) use kind::Kind;
+pub(crate) use locks::has_breaking_lease;
 pub(crate) use sockets::{SocketRefused, filter_of_kernel, keeps_connection, socket_refused};
 pub(crate) use terminals::{Controlling, OTHER_DEVPTS};
 pub(crate) use unix::{Signed, UnixSockets, senders};

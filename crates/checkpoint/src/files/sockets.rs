@@ -6,7 +6,7 @@ use crate::target::DumpOptions;
 use crate::tcp::{self, LISTEN};
 use images::messages::{FileEntry, SkOptsEntry};
 use std::os::fd::{AsFd, BorrowedFd};
-use sys::socket::{option, option_number};
+use sys::socket::{option, option_number, sent_bytes};
 
 /// socket(7), the numbers that libc does not have.
 const SO_PASSSEC: i32 = 34;
@@ -73,7 +73,15 @@ pub(crate) fn socket_refused(
         return Ok(Some(SocketRefused { reason, remedy: "", is_momentary: false }));
     }
     if !socket.is_tcp() {
-        return Ok(None);
+        let is_inet = [libc::AF_INET, libc::AF_INET6].contains(&socket.family);
+        let waits = is_inet && socket.kind == libc::SOCK_DGRAM && sent_bytes(fd)? > 0;
+        return Ok(waits.then(|| SocketRefused {
+            // Or one that no device has taken yet, which passes.
+            reason: "a datagram that is not complete, of which nobody can ask (UDP_CORK, MSG_MORE)"
+                .to_owned(),
+            remedy: "try again when it was sent",
+            is_momentary: true,
+        }));
     }
     let info = tcp::info(fd)?;
     let (are_kept, are_closed) = (options.tcp_established, options.tcp_close);

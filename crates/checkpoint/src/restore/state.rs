@@ -339,6 +339,9 @@ fn schedule(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
             let arguments = [IOPRIO_WHO_PROCESS.into(), 0.into(), priority.into()];
             batch.call_may_fail("ioprio_set", libc::SYS_ioprio_set, &arguments);
         }
+        for (setting, value) in &side.prctl {
+            setting.set(&mut batch, *value);
+        }
         build.run_thread(index, nth, &batch)?;
     }
     Ok(())
@@ -379,6 +382,12 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
             }
         }
         limit(build.policy, &mut batch, core.rlimits.as_ref().map_or(&[], |limits| &limits.rlimits));
+        // Its memory is complete: they can forbid what was done to it.
+        for (setting, value) in
+            build.snapshot.side.process(task.entry.pid).iter().flat_map(|side| &side.prctl)
+        {
+            setting.set(&mut batch, *value);
+        }
         build.run(index, &batch)?;
     }
     Ok(())

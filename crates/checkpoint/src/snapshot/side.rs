@@ -5,6 +5,7 @@
 //! anyway is left out, and a file without content is not written.
 
 use super::{Snapshot, SocketSide, Task};
+use crate::prctl::{OF_PROCESS, OF_THREAD, Setting, Settings};
 use images::{Directory, DirectoryWriter, Error, Result, STATE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -134,6 +135,9 @@ pub struct ThreadSide {
     pub io_priority: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tiles: Option<Tiles>,
+    /// Of prctl(2), as it takes them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) prctl: Settings,
 }
 
 /// AMX: components 17 and 18 of XSAVE.
@@ -161,6 +165,9 @@ pub struct ProcessSide {
     /// What the kernel does to semaphores when the process ends (semop(2), `SEM_UNDO`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<Undo>,
+    /// Of prctl(2), as it takes them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(crate) prctl: Settings,
 }
 
 /// A range of addresses and its protection key.
@@ -282,6 +289,7 @@ impl Side {
             if !tids.any(|known| known == tid) {
                 return refused(format!("threads.{tid}: there is no such thread"));
             }
+            check_settings(&format!("threads.{tid}"), &thread.prctl, &OF_THREAD)?;
             if thread.cpus.is_some() && thread.cpu_mask().is_none() {
                 return refused(format!("threads.{tid}.cpus: not a list of CPUs"));
             }
@@ -362,6 +370,7 @@ impl Side {
 
 fn check_process(process: &ProcessSide, task: &Task, snapshot: &Snapshot) -> Result<()> {
     let pid = task.entry.pid;
+    check_settings(&format!("processes.{pid}"), &process.prctl, &OF_PROCESS)?;
     let is_key = |key: &u32| (1..16).contains(key);
     if let Some(key) = process.protection_keys.iter().find(|key| !is_key(key)) {
         return refused(format!("processes.{pid}.protection_keys: {key} is none"));
@@ -386,6 +395,13 @@ fn check_process(process: &ProcessSide, task: &Task, snapshot: &Snapshot) -> Res
         }
     }
     Ok(())
+}
+
+fn check_settings(whose: &str, settings: &Settings, known: &[Setting]) -> Result<()> {
+    match settings.keys().find(|setting| !known.contains(setting)) {
+        Some(setting) => refused(format!("{whose}.prctl: {setting:?} is not one of its settings")),
+        None => Ok(()),
+    }
 }
 
 fn content(pipes: &[(images::messages::PipeDataEntry, Vec<u8>)], id: u32) -> Option<usize> {
