@@ -39,7 +39,24 @@ pub(crate) fn cases() -> Vec<Case> {
     let case = |&(name, words): &(&'static str, &'static [&'static str])| {
         Case::new(format!("refused::{name}"), move |t| refused(t, name, words))
     };
-    REASONS.iter().map(case).collect()
+    let mut cases: Vec<Case> = REASONS.iter().map(case).collect();
+    cases.push(Case::new("refused::dispatched".to_owned(), dispatched));
+    cases
+}
+
+/// Only a tracer sees that system calls are dispatched: the tasks are stopped then, and go on.
+fn dispatched(t: &mut Test) {
+    needs_floe();
+    need_kernel(6, 4, "to tell that calls are dispatched");
+    let Program { bundle, state } = Program::prepare(t, "refused/dispatched");
+    let images = t.path("images").display().to_string();
+    let mut subject = Subject::start(t, bundle, Runtime::Floe);
+    programs::wait_for(&state, "ready");
+    let output = subject.call(&["checkpoint", "--image-path", &images]).exits(1);
+    assert!(output.stderr.contains("PR_SET_SYSCALL_USER_DISPATCH"), "{}", output.stderr);
+    subject.call(&["kill"]).ok();
+    programs::wait_for(&state, "result");
+    subject.finish();
 }
 
 fn refused(t: &mut Test, name: &str, words: &[&str]) {

@@ -13,7 +13,6 @@ use crate::mounts::{MountNamespaces, Mounts};
 use crate::namespaces::{self, Ids, Known};
 use crate::pages::{self, Source, Stretch, stretches};
 use crate::pre_dump::Parent;
-use crate::proc::Mapping;
 use crate::seccomp::Filters;
 use crate::shared::Sorted;
 use crate::snapshot::{
@@ -517,8 +516,9 @@ impl Collector<'_> {
     }
 
     fn address_space(&mut self, member: &Member, answered: &Answered) -> Result<MmEntry> {
-        let mappings: Vec<Mapping> = memory::mappings(member.pid, &member.of_ours())?;
+        let (mappings, locks_memory) = memory::mappings(member.pid, &member.of_ours())?;
         let side = answered.questions[0].process_side(&mappings, &answered.outcomes[0]);
+        let side = ProcessSide { locks_memory, ..side };
         if side != ProcessSide::default() {
             self.files.side.processes.insert(member.status.pid, side);
         }

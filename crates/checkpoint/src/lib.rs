@@ -33,6 +33,7 @@ mod proc;
 mod processor;
 mod release;
 mod restore;
+mod scheduling;
 mod seccomp;
 mod setting;
 mod shared;

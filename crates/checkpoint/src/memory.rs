@@ -25,11 +25,16 @@ const HUGE_PAGES: &str = "/memfd:/anon_hugepage (deleted)";
 /// Where the content of shared memory can be read, by the inode of its file.
 pub(crate) type SharedMemory = BTreeMap<u64, File>;
 
-/// The mappings of a process, those of the stub left out.
-pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<Vec<Mapping>> {
+/// The mappings of a process, those of the stub left out, and what it has asked mlockall(2) for memory to come, which only
+/// new memory shows: the stub's.
+pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<(Vec<Mapping>, Option<u32>)> {
     let mut mappings: Vec<Mapping> = Vec::new();
+    let mut locks_memory = None;
     for mapping in Mapping::of(pid)? {
         if of_ours.iter().any(|ours| ours.contains(&mapping.start)) {
+            let flags =
+                if mapping.has("lf") { libc::MCL_FUTURE | libc::MCL_ONFAULT } else { libc::MCL_FUTURE };
+            locks_memory = mapping.has("lo").then_some(flags as u32).or(locks_memory);
             continue;
         }
         // Since 6.13 the clocks of virtual machines are a mapping of their own; images have one.
@@ -41,7 +46,7 @@ pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<Vec<Mapping>>
         }
         mappings.push(mapping);
     }
-    Ok(mappings)
+    Ok((mappings, locks_memory))
 }
 
 /// The address space without its content. Files that are mapped get ids in `files`, shared memory is noted there.

@@ -146,7 +146,7 @@ impl Source {
         let host_pid = member.pid;
         let start_time = member.stat.start_time;
         let pid = member.status.pid;
-        let mappings = memory::mappings(host_pid, &member.of_ours())?;
+        let (mappings, _) = memory::mappings(host_pid, &member.of_ours())?;
         let vmas: Vec<_> = mappings.iter().map(memory::bare_entry).collect();
         let map = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
         // The rest is for the dump in which it is stopped.

@@ -6,6 +6,7 @@ use crate::error::Result;
 use crate::keys::KeysQuestion;
 use crate::prctl::{self, SettingsQuestion};
 use crate::proc::{self, Mapping, Stat};
+use crate::scheduling::SchedulingQuestion;
 use crate::signals::{self, ActionsQuestion, AltstackQuestion};
 use crate::snapshot::{ProcessSide, TaskState, ThreadSide};
 use crate::timers::TimersQuestion;
@@ -33,6 +34,7 @@ pub(crate) struct Questions {
     timer_slack: Call,
     io_priority: Call,
     settings: SettingsQuestion,
+    scheduling: SchedulingQuestion,
     /// Of the leader.
     process: Option<ProcessQuestions>,
 }
@@ -91,6 +93,7 @@ impl Questions {
         let io_priority =
             batch.call_may_fail("ioprio_get", libc::SYS_ioprio_get, &[IOPRIO_WHO_PROCESS.into(), 0.into()]);
         let settings = SettingsQuestion::ask(&mut batch, &prctl::OF_THREAD);
+        let scheduling = SchedulingQuestion::ask(&mut batch);
         Questions {
             batch,
             altstack,
@@ -101,6 +104,7 @@ impl Questions {
             timer_slack,
             io_priority,
             settings,
+            scheduling,
             process: None,
         }
     }
@@ -157,6 +161,8 @@ impl Questions {
             timer_slack_ns: timer_slack.filter(|slack| !TIMER_SLACKS.contains(slack)),
             io_priority: io_priority.filter(|it| it >> 13 != NO_CLASS).map(|priority| priority as u32),
             tiles: arch::tiles(&thread.extended_state),
+            scheduling: self.scheduling.attributes(outcome),
+            memory_policy: self.scheduling.memory_policy(outcome),
             prctl: self.settings.answer(outcome),
         }
     }
@@ -165,11 +171,14 @@ impl Questions {
     pub(crate) fn process_side(&self, mappings: &[Mapping], outcome: &Outcome) -> ProcessSide {
         let process = self.process.as_ref().expect("asked of the leader");
         let (protection_keys, protected) = process.keys.answer(mappings, outcome);
+        let on_fault = mappings.iter().filter(|mapping| mapping.has("lf"));
         ProcessSide {
             permitted_components: arch::asked_for(outcome.u64(process.permitted_components)),
             protection_keys,
             protected,
             undo: Vec::new(),
+            locked_on_fault: on_fault.map(|mapping| mapping.start).collect(),
+            locks_memory: None,
             prctl: process.settings.answer(outcome),
         }
     }

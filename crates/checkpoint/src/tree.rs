@@ -367,6 +367,13 @@ impl Member {
     fn look(&mut self) -> Result<()> {
         for (nth, thread) in self.seized.iter().enumerate() {
             let status = Status::of(thread.tid())?;
+            if thread.dispatches_calls() {
+                // Ours would be such signals, too.
+                let tid = thread.tid();
+                return Err(Error::new(format!(
+                    "task {tid}: system calls that are dispatched to it (PR_SET_SYSCALL_USER_DISPATCH) are not supported"
+                )));
+            }
             let mut filters = Vec::new();
             if status.seccomp == SeccompMode::Filter as u32 {
                 while let Some(filter) = thread.seccomp_filter(filters.len())? {

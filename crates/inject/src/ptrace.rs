@@ -49,6 +49,7 @@ const NT_PRSTATUS: usize = 1;
 const NT_X86_XSTATE: usize = 0x202;
 const PTRACE_PEEKSIGINFO_SHARED: u32 = 1;
 const PTRACE_GET_RSEQ_CONFIGURATION: libc::c_uint = 0x420f;
+const PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG: libc::c_uint = 0x4211;
 const PTRACE_SECCOMP_GET_FILTER: libc::c_uint = 0x420c;
 const PTRACE_SECCOMP_GET_METADATA: libc::c_uint = 0x420d;
 const PTRACE_O_SUSPEND_SECCOMP: usize = 1 << 21;
@@ -252,6 +253,16 @@ impl Thread {
         let size = size_of::<RseqConfiguration>();
         self.call("read the rseq area", PTRACE_GET_RSEQ_CONFIGURATION, size, &raw mut rseq as usize)?;
         Ok(rseq)
+    }
+
+    /// Whether its system calls are signals to itself (PR_SET_SYSCALL_USER_DISPATCH). Before Linux 6.4 nobody can tell.
+    pub fn dispatches_calls(&self) -> bool {
+        // struct ptrace_sud_config: mode, selector, offset, length.
+        let mut configuration = [0u64; 4];
+        let size = size_of_val(&configuration);
+        let asked =
+            self.request(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, size, configuration.as_mut_ptr() as usize);
+        asked.is_ok() && configuration[0] != 0
     }
 
     /// The seccomp filter with this number, 0 being the newest, as an array of sock_filter, and its flags.

@@ -580,6 +580,7 @@ fn map_vdso(build: &mut Build<'_>, index: usize) -> Result<()> {
 pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
     for (index, task) in build.tasks() {
         let Some(mm) = &task.mm else { continue };
+        let side = build.snapshot.side.process(task.entry.pid);
         let mut batch = Batch::new();
         for mapping in &mm.vmas {
             let (start, len) = (mapping.start, mapping.end - mapping.start);
@@ -596,9 +597,11 @@ pub(super) fn complete(build: &mut Build<'_>) -> Result<()> {
                 batch.call("madvise", libc::SYS_madvise, &[start.into(), len.into(), bit.into()]);
             }
             if mapping.flags & libc::MAP_LOCKED as u32 != 0 {
+                let is_on_fault = side.is_some_and(|side| side.locked_on_fault.contains(&start));
+                let flags = if is_on_fault { libc::MLOCK_ONFAULT } else { 0 };
                 // As much as the container's user may.
                 build.with_only(&mut batch, build.policy.ceiling(), |batch| {
-                    batch.call("mlock", libc::SYS_mlock, &[start.into(), len.into()])
+                    batch.call("mlock2", libc::SYS_mlock2, &[start.into(), len.into(), flags.into()])
                 });
             }
         }

@@ -5,6 +5,7 @@ use super::build::{Build, host_tid};
 use crate::arch;
 use crate::error::{At, Error, Result};
 use crate::policy::{self, Policy};
+use crate::scheduling::SCHED_DEADLINE;
 use crate::snapshot::{Snapshot, Task};
 use crate::target::NamespaceKind;
 use crate::timers;
@@ -271,7 +272,8 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
         if let Some(nice) = state.sched_nice {
             batch.call_may_fail("setpriority", libc::SYS_setpriority, &[0.into(), 0.into(), nice.into()]);
         }
-        if let Some(policy) = state.sched_policy.filter(|policy| *policy != 0) {
+        let policy = state.sched_policy.filter(|policy| ![0, SCHED_DEADLINE].contains(policy));
+        if let Some(policy) = policy {
             let priority = batch.words(&[state.sched_prio.unwrap_or(0).into()]);
             batch.call(
                 "sched_setscheduler",
@@ -339,6 +341,14 @@ fn schedule(build: &mut Build<'_>, index: usize, task: &Task) -> Result<()> {
             let arguments = [IOPRIO_WHO_PROCESS.into(), 0.into(), priority.into()];
             batch.call_may_fail("ioprio_set", libc::SYS_ioprio_set, &arguments);
         }
+        let core = task.threads.get(nth).and_then(|core| core.thread_core.as_ref());
+        if let (Some(attributes), Some(core)) = (&side.scheduling, core) {
+            let (policy, nice) = (core.sched_policy.unwrap_or(0), core.sched_nice.unwrap_or(0));
+            attributes.set(&mut batch, policy, nice, core.sched_prio.unwrap_or(0));
+        }
+        if let Some(policy) = &side.memory_policy {
+            policy.set(&mut batch);
+        }
         for (setting, value) in &side.prctl {
             setting.set(&mut batch, *value);
         }
@@ -383,10 +393,12 @@ pub(super) fn arm(build: &mut Build<'_>) -> Result<()> {
         }
         limit(build.policy, &mut batch, core.rlimits.as_ref().map_or(&[], |limits| &limits.rlimits));
         // Its memory is complete: they can forbid what was done to it.
-        for (setting, value) in
-            build.snapshot.side.process(task.entry.pid).iter().flat_map(|side| &side.prctl)
-        {
+        let side = build.snapshot.side.process(task.entry.pid);
+        for (setting, value) in side.iter().flat_map(|side| &side.prctl) {
             setting.set(&mut batch, *value);
+        }
+        if let Some(flags) = side.and_then(|side| side.locks_memory) {
+            batch.call("mlockall", libc::SYS_mlockall, &[flags.into()]);
         }
         build.run(index, &batch)?;
     }

@@ -6,6 +6,7 @@
 
 use super::{Snapshot, SocketSide, Task};
 use crate::prctl::{OF_PROCESS, OF_THREAD, Setting, Settings};
+use crate::scheduling::{Attributes, MemoryPolicy};
 use images::{Directory, DirectoryWriter, Error, Result, STATE};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -135,6 +136,10 @@ pub struct ThreadSide {
     pub io_priority: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tiles: Option<Tiles>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) scheduling: Option<Attributes>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) memory_policy: Option<MemoryPolicy>,
     /// Of prctl(2), as it takes them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) prctl: Settings,
@@ -165,6 +170,12 @@ pub struct ProcessSide {
     /// What the kernel does to semaphores when the process ends (semop(2), `SEM_UNDO`).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub undo: Vec<Undo>,
+    /// Where mappings begin whose pages are locked when they are touched first (mlock2(2), `MLOCK_ONFAULT`).
+    #[serde(skip_serializing_if = "BTreeSet::is_empty")]
+    pub locked_on_fault: BTreeSet<u64>,
+    /// What memory that it maps later has of mlockall(2): `MCL_FUTURE`, and `MCL_ONFAULT` with it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub locks_memory: Option<u32>,
     /// Of prctl(2), as it takes them.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(crate) prctl: Settings,
@@ -371,6 +382,9 @@ impl Side {
 fn check_process(process: &ProcessSide, task: &Task, snapshot: &Snapshot) -> Result<()> {
     let pid = task.entry.pid;
     check_settings(&format!("processes.{pid}"), &process.prctl, &OF_PROCESS)?;
+    if process.locks_memory.is_some_and(|flags| flags & !(libc::MCL_FUTURE | libc::MCL_ONFAULT) as u32 != 0) {
+        return refused(format!("processes.{pid}.locks_memory: not flags for memory to come"));
+    }
     let is_key = |key: &u32| (1..16).contains(key);
     if let Some(key) = process.protection_keys.iter().find(|key| !is_key(key)) {
         return refused(format!("processes.{pid}.protection_keys: {key} is none"));
