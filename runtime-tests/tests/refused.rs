@@ -9,7 +9,7 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 21] = [
+const REASONS: [(&str, &[&str]); 22] = [
     ("blocked_vfork", &["shares its memory", "vfork"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
@@ -20,6 +20,7 @@ const REASONS: [(&str, &[&str]); 21] = [
     ("mount_gone", &["mount"]),
     ("mount_overlay", &["/data/both", "overlay"]),
     ("namespace", &["namespace", "uts"]),
+    ("packet_program", &["packet_fanout_data"]),
     ("perf_event", &["perf_event"]),
     ("queue_notify", &["mq_notify"]),
     ("seccomp_listener", &["seccomp"]),
@@ -45,6 +46,9 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     let mut program = Program::prepare(t, &format!("refused/{name}"));
     if matches!(name, "mount_gone" | "mount_overlay" | "namespace") {
         program.bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+    }
+    if name == "packet_program" {
+        program.bundle.capabilities(&["CAP_NET_RAW"]);
     }
     let Program { bundle, state } = program;
     let _outside = UnixListener::bind(state.join("outside")).expect("bind");

@@ -331,6 +331,11 @@ fn unsupported(mapping: &Mapping, is_tracked: bool) -> Option<String> {
     if mapping.has("ht") && name.starts_with("/SYSV") {
         return Some("a System V segment in huge pages (SHM_HUGETLB) is not supported".to_owned());
     }
+    if name.starts_with("socket:") && (!mapping.is_shared || mapping.offset != 0) {
+        return Some(
+            "a private mapping of a packet socket's rings, or of a part of them, is not supported".to_owned(),
+        );
+    }
     let flags = [
         ("ss", "a shadow stack is not supported"),
         ("um", "userfaultfd is not supported"),

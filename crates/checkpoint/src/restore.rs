@@ -16,6 +16,7 @@ mod lazy;
 mod locks;
 mod memory;
 mod mounts;
+mod packets;
 mod pager;
 mod pages;
 mod privileges;

@@ -6,12 +6,15 @@ use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
     FileLockEntry, FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry,
-    MntEntry, NsFileEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TcpStreamEntry,
-    TtyFileEntry, TtyInfoEntry, UnixSkEntry,
+    MntEntry, NsFileEntry, PacketMclist, PacketSockEntry, PipeDataEntry, RemapFilePathEntry, RemapType,
+    TaskKobjIdsEntry, TcpStreamEntry, TtyFileEntry, TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use tar::{EntryType, Header};
+
+/// A ring of a packet socket, in `vma_entry.status`.
+const SOCKET: u32 = 1 << 11;
 
 /// Links in the root file system, to what the container may see and to what it may not.
 fn with_links(bundle: &mut Bundle) {
@@ -99,6 +102,14 @@ fn edit_sockets(images: &Images, mut change: impl FnMut(&mut UnixSkEntry)) {
 fn edit_inet(images: &Images, change: fn(&mut InetSkEntry)) {
     images.edit_files(|file| {
         if let Some(socket) = &mut file.isk {
+            change(socket);
+        }
+    });
+}
+
+fn edit_packets(images: &Images, change: fn(&mut PacketSockEntry)) {
+    images.edit_files(|file| {
+        if let Some(socket) = &mut file.psk {
             change(socket);
         }
     });
@@ -598,6 +609,57 @@ pub(super) const FORGERIES: &[Forgery] = &[
             edit_inet(images, |socket| (socket.r#type, socket.proto) = (libc::SOCK_RAW as u32, 1))
         },
         then: Then::Refused(&["socket", "EPERM"]),
+    },
+    named(
+        "packet_socket",
+        |images| {
+            let psk =
+                PacketSockEntry { id: ADDED_ID, r#type: libc::SOCK_RAW as u32, ..PacketSockEntry::default() };
+            let kind = FdTypes::Packetsk as i32;
+            images.add_file(FileEntry {
+                r#type: kind,
+                id: ADDED_ID,
+                psk: Some(Box::new(psk)),
+                ..FileEntry::default()
+            });
+        },
+        Then::Refused(&["packet socket 4000", "EPERM"]),
+    ),
+    Forgery {
+        name: "packet_rings_that_are_huge",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            edit_packets(images, |socket| {
+                if let Some(ring) = &mut socket.rx_ring {
+                    (ring.block_nr, ring.frame_nr) = (u32::MAX, u32::MAX);
+                }
+            })
+        },
+        then: Then::Refused(&["packet socket", "make a ring"]),
+    },
+    Forgery {
+        name: "packet_membership_with_a_long_address",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            edit_packets(images, |socket| {
+                socket.mclist = vec![PacketMclist { addr: vec![1; 33], ..PacketMclist::default() }];
+            })
+        },
+        then: Then::Refused(&["packet socket", "33 bytes"]),
+    },
+    Forgery {
+        name: "packet_rings_of_a_file",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            images.edit("mm-1.img", |mm: &mut MmEntry| {
+                let file = mm.exe_file_id.into();
+                mm.vmas.iter_mut().filter(|vma| vma.status & SOCKET != 0).for_each(|vma| vma.shmid = file);
+            })
+        },
+        then: Then::Refused(&["mm-1.img", "no packet socket"]),
     },
     Forgery {
         name: "connection_to_somebody",

@@ -8,6 +8,7 @@ mod inet;
 mod kind;
 mod locks;
 mod memfds;
+mod packets;
 mod pipes;
 mod queues;
 mod regular;
@@ -85,6 +86,8 @@ pub(crate) struct Files<'a> {
     pub(crate) side: Side,
     /// Sockets to compare others with, once there is one.
     references: Option<socket_options::References>,
+    /// Those of packet sockets, by the inodes of these.
+    rings: BTreeMap<u64, packets::Rings>,
     /// Shared memory of mappings and memfds.
     pub(crate) shared: SharedMemory,
     last_id: u32,
@@ -161,6 +164,7 @@ impl<'a> Files<'a> {
             links: Links::default(),
             side: Side::default(),
             references: None,
+            rings: BTreeMap::new(),
             shared: SharedMemory::new(),
             in_flight: Vec::new(),
             surroundings,

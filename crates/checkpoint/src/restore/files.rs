@@ -2,7 +2,7 @@
 //! and put each one where they had it. So what was one open file for many is one again, its offset included.
 
 use super::build::Build;
-use super::{queues, socket_options, sockets, ttys};
+use super::{packets, queues, socket_options, sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
 use crate::policy;
@@ -45,6 +45,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         open_pipe(build, id, &ends).map_err(|error| within(&format!("pipe {id}"), &error))?;
     }
     sockets::open_all(build)?;
+    packets::open_all(build)?;
     ttys::open_all(build)?;
     open_memfds(build)?;
     queues::open_all(build)?;
@@ -55,6 +56,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     }
     sockets::deliver_all(build)?;
     socket_options::set_all(build)?;
+    packets::bind_all(build)?;
     open_mapped(build)
 }
 
