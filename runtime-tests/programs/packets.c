@@ -85,6 +85,8 @@ int main(void)
 	lo = must(if_nametoindex("lo"));
 
 	int plain = must(socket(AF_PACKET, SOCK_RAW | SOCK_CLOEXEC, 0));
+	must(fcntl(plain, F_SETOWN, getpid()));
+	must(fcntl(plain, F_SETFL, O_ASYNC));
 	int all = must(socket(AF_PACKET, SOCK_DGRAM, htons(ETH_P_ALL)));
 
 	int with_options = bound(SOCK_DGRAM, PROTOCOL);
@@ -136,6 +138,8 @@ int main(void)
 	hold();
 
 	expect(fcntl(plain, F_GETFD), FD_CLOEXEC);
+	expect(fcntl(plain, F_GETOWN), getpid());
+	expect(fcntl(plain, F_GETFL) & O_ASYNC, O_ASYNC);
 	expect_bound(plain, 0, 0);
 	expect_readable(plain, 0);
 	expect_bound(all, ETH_P_ALL, 0);

@@ -249,6 +249,9 @@ fn adapt(program: &str, bundle: &mut Bundle) {
         "packets" | "packet_options" => {
             bundle.capabilities(&["CAP_NET_RAW"]);
         }
+        "fanotify" => {
+            bundle.capabilities(&["CAP_SYS_ADMIN"]);
+        }
         "ns_uts" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]);
         }

@@ -9,8 +9,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 22] = [
+const REASONS: [(&str, &[&str]); 24] = [
     ("blocked_vfork", &["shares its memory", "vfork"]),
+    ("fanotify_decides", &["fanotify", "decides"]),
+    ("fanotify_filesystem", &["fanotify", "file system"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
     ("link_gone", &["/data/one"]),
@@ -46,6 +48,9 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     let mut program = Program::prepare(t, &format!("refused/{name}"));
     if matches!(name, "mount_gone" | "mount_overlay" | "namespace") {
         program.bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+    }
+    if name.starts_with("fanotify") {
+        program.bundle.capabilities(&["CAP_SYS_ADMIN"]);
     }
     if name == "packet_program" {
         program.bundle.capabilities(&["CAP_NET_RAW"]);

@@ -2,7 +2,7 @@
 
 use crate::cgroups;
 use crate::error::{At, Result};
-use crate::files::{Kind, SocketRefused, UnixSockets, keeps_connection, socket_refused};
+use crate::files::{Kind, SocketRefused, UnixSockets, fanotify_refused, keeps_connection, socket_refused};
 use crate::message_queues::{self, NOT_OWN, QueueFiles};
 use crate::mounts::Mounts;
 use crate::namespaces::{self, Ids, Known};
@@ -286,6 +286,11 @@ impl Check<'_> {
                 if self.unix.has(inode) {
                     self.unix_descriptors.entry(inode).or_insert_with(object);
                     self.are_messages_waiting |= received_bytes(socket.as_fd()).at(object)? > 0;
+                }
+            }
+            Ok(Kind::Fanotify) => {
+                if let Some(reason) = fanotify_refused(&info) {
+                    self.block(object(), reason, "");
                 }
             }
             Ok(_) => {}

@@ -9,6 +9,7 @@ mod build;
 mod cgroups;
 mod copy;
 mod credentials;
+mod fanotify;
 mod files;
 mod keys;
 mod layout;

@@ -5,9 +5,10 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
-    FileLockEntry, FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry,
-    MntEntry, NsFileEntry, PacketMclist, PacketSockEntry, PipeDataEntry, RemapFilePathEntry, RemapType,
-    TaskKobjIdsEntry, TcpStreamEntry, TtyFileEntry, TtyInfoEntry, UnixSkEntry,
+    FanotifyFileEntry, FanotifyMarkEntry, FanotifyMountMarkEntry, FileLockEntry, FsEntry, GhostFileEntry,
+    InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry, MntEntry, NsFileEntry, PacketMclist,
+    PacketSockEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TcpStreamEntry,
+    TtyFileEntry, TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
@@ -105,6 +106,29 @@ fn edit_inet(images: &Images, change: fn(&mut InetSkEntry)) {
             change(socket);
         }
     });
+}
+
+/// Adds a group of fanotify with a mark on a mount.
+fn add_fanotify(images: &Images, faflags: u32) {
+    let me = FanotifyMountMarkEntry { mnt_id: 0, path: Some(b"/data".to_vec()) };
+    let mark =
+        FanotifyMarkEntry { mask: libc::FAN_OPEN as u32, me: Some(me), ..FanotifyMarkEntry::default() };
+    let ffy = FanotifyFileEntry { id: ADDED_ID, faflags, mark: vec![mark], ..FanotifyFileEntry::default() };
+    let kind = FdTypes::Fanotify as i32;
+    images.add_file(FileEntry {
+        r#type: kind,
+        id: ADDED_ID,
+        ffy: Some(Box::new(ffy)),
+        ..FileEntry::default()
+    });
+}
+
+fn edit_marks(images: &Images, change: fn(&mut FanotifyMarkEntry)) {
+    images.edit_files(|file| file.ffy.iter_mut().flat_map(|ffy| &mut ffy.mark).for_each(change));
+}
+
+fn with_sys_admin(bundle: &mut Bundle) {
+    bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/user", json!({"uid": 0, "gid": 0}));
 }
 
 fn edit_packets(images: &Images, change: fn(&mut PacketSockEntry)) {
@@ -609,6 +633,40 @@ pub(super) const FORGERIES: &[Forgery] = &[
             edit_inet(images, |socket| (socket.r#type, socket.proto) = (libc::SOCK_RAW as u32, 1))
         },
         then: Then::Refused(&["socket", "EPERM"]),
+    },
+    named("fanotify", |images| add_fanotify(images, 0), Then::Refused(&["fanotify", "init", "EPERM"])),
+    named(
+        "fanotify_of_a_mount",
+        // Which takes no capability for files and directories.
+        |images| add_fanotify(images, libc::FAN_REPORT_FID),
+        Then::Refused(&["fanotify", "mark", "EPERM"]),
+    ),
+    Forgery {
+        name: "fanotify_that_decides",
+        program: "fanotify",
+        adapt: with_sys_admin,
+        forge: |images| {
+            images.edit_files(|file| {
+                if let Some(ffy) = &mut file.ffy {
+                    ffy.faflags |= libc::FAN_CLASS_CONTENT;
+                }
+            });
+            edit_marks(images, |mark| mark.mask |= libc::FAN_OPEN_PERM as u32);
+        },
+        then: Then::Refused(&["fanotify", "decides"]),
+    },
+    Forgery {
+        name: "fanotify_of_a_link_of_procfs",
+        program: "fanotify",
+        adapt: with_sys_admin,
+        forge: |images| {
+            edit_marks(images, |mark| {
+                if let Some(inode) = &mut mark.ie {
+                    inode.f_handle.path = Some(b"/proc/self/exe".to_vec());
+                }
+            })
+        },
+        then: Then::Refused(&["fanotify", "ELOOP"]),
     },
     named(
         "packet_socket",

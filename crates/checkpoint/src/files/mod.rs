@@ -4,6 +4,7 @@
 //! task. Each kind has a module; `kind.rs` tells them apart, for a dump and for what is to be known before one.
 
 mod anonymous;
+mod fanotify;
 mod inet;
 mod kind;
 mod locks;
@@ -19,6 +20,7 @@ mod unix;
 mod watches;
 
 pub(crate) use anonymous::{Eventfd, look_at_eventfd};
+pub(crate) use fanotify::{DECIDES, fanotify_refused};
 pub(crate) use inet::icmp_filter;
 pub(crate) use kind::Kind;
 pub(crate) use sockets::{SocketRefused, filter_of_kernel, keeps_connection, socket_refused};
@@ -247,6 +249,7 @@ impl<'a> Files<'a> {
             Kind::SignalFd => self.signalfd(open),
             Kind::TimerFd => self.timerfd(open),
             Kind::Inotify => self.inotify(open),
+            Kind::Fanotify => self.fanotify(open),
             Kind::PidFd => self.pidfd(open),
             Kind::Namespace => self.namespace(open),
             Kind::MemFd => self.memfd(open, open.id),

@@ -2,7 +2,7 @@
 //! and put each one where they had it. So what was one open file for many is one again, its offset included.
 
 use super::build::Build;
-use super::{packets, queues, socket_options, sockets, ttys};
+use super::{fanotify, packets, queues, socket_options, sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
 use crate::policy;
@@ -57,7 +57,9 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     sockets::deliver_all(build)?;
     socket_options::set_all(build)?;
     packets::bind_all(build)?;
-    open_mapped(build)
+    open_mapped(build)?;
+    // What is opened before, nobody is told of.
+    fanotify::mark_all(build)
 }
 
 /// Opens files once more that are mapped with other access than they are open with, `vma_entry.fdflags`.
@@ -239,6 +241,10 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                 );
             }
             fd
+        }
+        FdTypes::Fanotify => {
+            let Some(entry) = &file.ffy else { return Err(Error::new("ffy: missing")) };
+            fanotify::open(&mut batch, entry)
         }
         FdTypes::Ns => {
             let Some(entry) = &file.nsf else { return Err(Error::new("nsf: missing")) };
@@ -809,10 +815,12 @@ fn owner(file: &FileEntry) -> Option<&FownEntry> {
         file.pipe.as_ref().map(|file| &file.fown),
         file.usk.as_ref().map(|file| &file.fown),
         file.isk.as_ref().map(|file| &file.fown),
+        file.psk.as_ref().map(|file| &file.fown),
         file.tty.as_ref().map(|file| &file.fown),
         file.efd.as_ref().map(|file| &file.fown),
         file.tfd.as_ref().map(|file| &file.fown),
         file.ify.as_ref().map(|file| &file.fown),
+        file.ffy.as_ref().map(|file| &file.fown),
         file.memfd.as_ref().map(|file| &file.fown),
         file.ext.as_ref().map(|file| &file.fown),
     ];
@@ -826,6 +834,7 @@ fn asynchronous(file: &FileEntry) -> Option<u32> {
         file.pipe.as_ref().map(|file| file.flags),
         file.usk.as_ref().map(|file| file.flags),
         file.isk.as_ref().map(|file| file.flags),
+        file.psk.as_ref().map(|file| file.flags),
         file.tty.as_ref().map(|file| file.flags),
     ];
     flags.into_iter().flatten().next().filter(|flags| flags & libc::O_ASYNC as u32 != 0)
