@@ -662,7 +662,7 @@ pub(super) const FORGERIES: &[Forgery] = &[
         forge: |images| {
             edit_marks(images, |mark| {
                 if let Some(inode) = &mut mark.ie {
-                    inode.f_handle.path = Some(b"/proc/self/exe".to_vec());
+                    inode.f_handle.path = Some(b"/proc/self/root/data".to_vec());
                 }
             })
         },

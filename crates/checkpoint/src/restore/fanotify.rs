@@ -41,9 +41,9 @@ fn add(build: &mut Build<'_>, id: u32, mark: &FanotifyMarkEntry) -> Result<()> {
     };
     let name = name.ok_or_else(|| Error::new("what it has marked has no name, which is not supported"))?;
     let mut batch = Batch::new();
-    // fanotify_mark(2) follows links of procfs.
+    // fanotify_mark(2) follows links of procfs. The name itself is that of what is marked, be it a link.
     let place = batch.string(&path(&name));
-    let found = open_name(&mut batch, place, libc::O_PATH as u32);
+    let found = open_name(&mut batch, place, (libc::O_PATH | libc::O_NOFOLLOW) as u32);
     batch.call("close", libc::SYS_close, &[found.into()]);
     let ignored = match mark.mflags & libc::FAN_MARK_IGNORE {
         0 => libc::FAN_MARK_IGNORED_MASK,
@@ -53,7 +53,7 @@ fn add(build: &mut Build<'_>, id: u32, mark: &FanotifyMarkEntry) -> Result<()> {
     let survives = mark.mflags & libc::FAN_MARK_IGNORED_SURV_MODIFY;
     for (mask, flags) in [(mark.mask, 0), (mark.ignored_mask, ignored | survives)] {
         if mask != 0 {
-            let flags = libc::FAN_MARK_ADD | of_kind | evictable | flags;
+            let flags = libc::FAN_MARK_ADD | libc::FAN_MARK_DONT_FOLLOW | of_kind | evictable | flags;
             let at = libc::AT_FDCWD.into();
             let arguments = [build.number(id).into(), flags.into(), mask.into(), at, place.into()];
             batch.call("fanotify_mark", libc::SYS_fanotify_mark, &arguments);
