@@ -246,6 +246,12 @@ fn adapt(program: &str, bundle: &mut Bundle) {
             // For a filter of a TCP socket.
             bundle.capabilities(&["CAP_NET_ADMIN"]);
         }
+        "packets" | "packet_options" => {
+            bundle.capabilities(&["CAP_NET_RAW"]);
+        }
+        "fanotify" => {
+            bundle.capabilities(&["CAP_SYS_ADMIN"]);
+        }
         "ns_uts" | "nested_uts" => {
             bundle.capabilities(&["CAP_SYS_ADMIN"]);
         }

@@ -9,8 +9,10 @@ use std::os::unix::net::UnixListener;
 use std::path::Path;
 
 /// What the line has to say about each.
-const REASONS: [(&str, &[&str]); 23] = [
+const REASONS: [(&str, &[&str]); 26] = [
     ("blocked_vfork", &["shares its memory", "vfork"]),
+    ("fanotify_decides", &["fanotify", "decides"]),
+    ("fanotify_filesystem", &["fanotify", "file system"]),
     ("io_uring", &["io_uring"]),
     ("leader_gone", &["first thread"]),
     ("lease_breaking", &["lease", "given up"]),
@@ -21,6 +23,7 @@ const REASONS: [(&str, &[&str]); 23] = [
     ("mount_gone", &["mount"]),
     ("mount_overlay", &["/data/both", "overlay"]),
     ("namespace", &["namespace", "ipc"]),
+    ("packet_program", &["packet_fanout_data"]),
     ("perf_event", &["perf_event"]),
     ("queue_notify", &["mq_notify"]),
     ("seccomp_listener", &["seccomp"]),
@@ -64,6 +67,12 @@ fn refused(t: &mut Test, name: &str, words: &[&str]) {
     let mut program = Program::prepare(t, &format!("refused/{name}"));
     if matches!(name, "mount_gone" | "mount_overlay" | "namespace") {
         program.bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/noNewPrivileges", json!(false));
+    }
+    if name.starts_with("fanotify") {
+        program.bundle.capabilities(&["CAP_SYS_ADMIN"]);
+    }
+    if name == "packet_program" {
+        program.bundle.capabilities(&["CAP_NET_RAW"]);
     }
     let Program { bundle, state } = program;
     let _outside = UnixListener::bind(state.join("outside")).expect("bind");

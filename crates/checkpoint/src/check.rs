@@ -4,7 +4,8 @@ use crate::cgroups;
 use crate::credentials::IdMaps;
 use crate::error::{At, Result};
 use crate::files::{
-    Kind, OTHER_DEVPTS, SocketRefused, UnixSockets, has_breaking_lease, keeps_connection, socket_refused,
+    Kind, OTHER_DEVPTS, SocketRefused, UnixSockets, fanotify_refused, has_breaking_lease, keeps_connection,
+    socket_refused,
 };
 use crate::message_queues::{self, NOT_OWN, QueueFiles};
 use crate::mounts::{MountNamespaces, Mounts};
@@ -319,6 +320,11 @@ impl Check<'_> {
                     self.are_messages_waiting |= received_bytes(socket.as_fd()).at(object)? > 0;
                 }
             }
+            Ok(Kind::Fanotify) => {
+                if let Some(reason) = fanotify_refused(&info) {
+                    self.block(object(), reason, "");
+                }
+            }
             Ok(_) => {}
             Err(reason) => self.block(object(), reason, ""),
         }
@@ -361,6 +367,11 @@ fn unsupported(mapping: &Mapping, is_tracked: bool) -> Option<String> {
     }
     if mapping.has("ht") && name.starts_with("/SYSV") {
         return Some("a System V segment in huge pages (SHM_HUGETLB) is not supported".to_owned());
+    }
+    if name.starts_with("socket:") && (!mapping.is_shared || mapping.offset != 0) {
+        return Some(
+            "a private mapping of a packet socket's rings, or of a part of them, is not supported".to_owned(),
+        );
     }
     let flags = [
         ("ss", "a shadow stack is not supported"),

@@ -122,6 +122,11 @@ pub(crate) fn collect(
     for (at, answered) in answered.iter().enumerate() {
         tasks.push(collector.task(&tree.members, at, answered)?);
     }
+    for task in &mut tasks {
+        if let Some(mm) = &mut task.mm {
+            collector.files.find_rings(task.entry.pid, mm)?;
+        }
+    }
     collector.files.check_peers(options.ext_unix_sk)?;
     let all_answers: Vec<Answers> = answered.iter().map(Answered::answers).collect();
     let Collector { files, filters, tables, sets, .. } = collector;

@@ -4,7 +4,9 @@ use crate::aio;
 use crate::error::{At, Error, Result};
 use crate::files::Files;
 use crate::proc::Mapping;
-use crate::snapshot::vma::{self, AIO_RING, ANON_PRIVATE, HEAP, MEMFD, REGULAR, VDSO, VSYSCALL, VVAR};
+use crate::snapshot::vma::{
+    self, AIO_RING, ANON_PRIVATE, HEAP, MEMFD, REGULAR, SOCKET, VDSO, VSYSCALL, VVAR,
+};
 use crate::snapshot::{PAGE_SIZE, PageMap, pagemap, run_end};
 use crate::task::Answers;
 use crate::tree::Member;
@@ -133,6 +135,10 @@ pub(crate) fn bare_entry(mapping: &Mapping) -> VmaEntry {
         }
     } else if name.starts_with(b"/[aio]") {
         entry.status |= AIO_RING;
+    } else if name.starts_with(b"socket:") {
+        // Until all files are known: `Files::find_rings`.
+        entry.shmid = mapping.ino;
+        entry.status |= SOCKET;
     } else if mapping.is_shared && is_shared_memory(name) {
         entry.flags |= libc::MAP_ANONYMOUS as u32;
         entry.status |= vma::ANON_SHARED;

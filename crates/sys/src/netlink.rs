@@ -32,6 +32,11 @@ impl Socket {
         Socket::open(SockProtocol::NetlinkNetFilter)
     }
 
+    /// Opens one of sock_diag(7).
+    pub fn diagnosis() -> Result<Socket> {
+        Socket::open(SockProtocol::NetlinkSockDiag)
+    }
+
     fn open(protocol: SockProtocol) -> Result<Socket> {
         let socket = socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, protocol)?;
         // Connected to the kernel, the socket takes messages from nobody else.

@@ -5,13 +5,17 @@ use flate2::Compression;
 use flate2::write::GzEncoder;
 use images::format::{GHOST_FILE, IPCNS_MSG, TTY_INFO};
 use images::messages::{
-    FileLockEntry, FsEntry, GhostFileEntry, InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry,
-    MntEntry, NsFileEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TcpStreamEntry,
+    FanotifyFileEntry, FanotifyMarkEntry, FanotifyMountMarkEntry, FileLockEntry, FsEntry, GhostFileEntry,
+    InetSkEntry, IpcDescEntry, IpcMsgEntry, MemfdInodeEntry, MmEntry, MntEntry, NsFileEntry, PacketMclist,
+    PacketSockEntry, PipeDataEntry, RemapFilePathEntry, RemapType, TaskKobjIdsEntry, TcpStreamEntry,
     TtyFileEntry, TtyInfoEntry, UnixSkEntry,
 };
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::os::unix::net::UnixListener;
 use tar::{EntryType, Header};
+
+/// A ring of a packet socket, in `vma_entry.status`.
+const SOCKET: u32 = 1 << 11;
 
 /// Links in the root file system, to what the container may see and to what it may not.
 fn with_links(bundle: &mut Bundle) {
@@ -99,6 +103,37 @@ fn edit_sockets(images: &Images, mut change: impl FnMut(&mut UnixSkEntry)) {
 fn edit_inet(images: &Images, change: fn(&mut InetSkEntry)) {
     images.edit_files(|file| {
         if let Some(socket) = &mut file.isk {
+            change(socket);
+        }
+    });
+}
+
+/// Adds a group of fanotify with a mark on a mount.
+fn add_fanotify(images: &Images, faflags: u32) {
+    let me = FanotifyMountMarkEntry { mnt_id: 0, path: Some(b"/data".to_vec()) };
+    let mark =
+        FanotifyMarkEntry { mask: libc::FAN_OPEN as u32, me: Some(me), ..FanotifyMarkEntry::default() };
+    let ffy = FanotifyFileEntry { id: ADDED_ID, faflags, mark: vec![mark], ..FanotifyFileEntry::default() };
+    let kind = FdTypes::Fanotify as i32;
+    images.add_file(FileEntry {
+        r#type: kind,
+        id: ADDED_ID,
+        ffy: Some(Box::new(ffy)),
+        ..FileEntry::default()
+    });
+}
+
+fn edit_marks(images: &Images, change: fn(&mut FanotifyMarkEntry)) {
+    images.edit_files(|file| file.ffy.iter_mut().flat_map(|ffy| &mut ffy.mark).for_each(change));
+}
+
+fn with_sys_admin(bundle: &mut Bundle) {
+    bundle.capabilities(&["CAP_SYS_ADMIN"]).set("/process/user", json!({"uid": 0, "gid": 0}));
+}
+
+fn edit_packets(images: &Images, change: fn(&mut PacketSockEntry)) {
+    images.edit_files(|file| {
+        if let Some(socket) = &mut file.psk {
             change(socket);
         }
     });
@@ -598,6 +633,91 @@ pub(super) const FORGERIES: &[Forgery] = &[
             edit_inet(images, |socket| (socket.r#type, socket.proto) = (libc::SOCK_RAW as u32, 1))
         },
         then: Then::Refused(&["socket", "EPERM"]),
+    },
+    named("fanotify", |images| add_fanotify(images, 0), Then::Refused(&["fanotify", "init", "EPERM"])),
+    named(
+        "fanotify_of_a_mount",
+        // Which takes no capability for files and directories.
+        |images| add_fanotify(images, libc::FAN_REPORT_FID),
+        Then::Refused(&["fanotify", "mark", "EPERM"]),
+    ),
+    Forgery {
+        name: "fanotify_that_decides",
+        program: "fanotify",
+        adapt: with_sys_admin,
+        forge: |images| {
+            images.edit_files(|file| {
+                if let Some(ffy) = &mut file.ffy {
+                    ffy.faflags |= libc::FAN_CLASS_CONTENT;
+                }
+            });
+            edit_marks(images, |mark| mark.mask |= libc::FAN_OPEN_PERM as u32);
+        },
+        then: Then::Refused(&["fanotify", "decides"]),
+    },
+    Forgery {
+        name: "fanotify_of_a_link_of_procfs",
+        program: "fanotify",
+        adapt: with_sys_admin,
+        forge: |images| {
+            edit_marks(images, |mark| {
+                if let Some(inode) = &mut mark.ie {
+                    inode.f_handle.path = Some(b"/proc/self/root/data".to_vec());
+                }
+            })
+        },
+        then: Then::Refused(&["fanotify", "ELOOP"]),
+    },
+    named(
+        "packet_socket",
+        |images| {
+            let psk =
+                PacketSockEntry { id: ADDED_ID, r#type: libc::SOCK_RAW as u32, ..PacketSockEntry::default() };
+            let kind = FdTypes::Packetsk as i32;
+            images.add_file(FileEntry {
+                r#type: kind,
+                id: ADDED_ID,
+                psk: Some(Box::new(psk)),
+                ..FileEntry::default()
+            });
+        },
+        Then::Refused(&["packet socket 4000", "EPERM"]),
+    ),
+    Forgery {
+        name: "packet_rings_that_are_huge",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            edit_packets(images, |socket| {
+                if let Some(ring) = &mut socket.rx_ring {
+                    (ring.block_nr, ring.frame_nr) = (u32::MAX, u32::MAX);
+                }
+            })
+        },
+        then: Then::Refused(&["packet socket", "make a ring"]),
+    },
+    Forgery {
+        name: "packet_membership_with_a_long_address",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            edit_packets(images, |socket| {
+                socket.mclist = vec![PacketMclist { addr: vec![1; 33], ..PacketMclist::default() }];
+            })
+        },
+        then: Then::Refused(&["packet socket", "33 bytes"]),
+    },
+    Forgery {
+        name: "packet_rings_of_a_file",
+        program: "packets",
+        adapt: as_docker_does,
+        forge: |images| {
+            images.edit("mm-1.img", |mm: &mut MmEntry| {
+                let file = mm.exe_file_id.into();
+                mm.vmas.iter_mut().filter(|vma| vma.status & SOCKET != 0).for_each(|vma| vma.shmid = file);
+            })
+        },
+        then: Then::Refused(&["mm-1.img", "no packet socket"]),
     },
     Forgery {
         name: "connection_to_somebody",

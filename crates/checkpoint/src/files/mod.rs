@@ -4,10 +4,12 @@
 //! task. Each kind has a module; `kind.rs` tells them apart, for a dump and for what is to be known before one.
 
 mod anonymous;
+mod fanotify;
 mod inet;
 mod kind;
 mod locks;
 mod memfds;
+mod packets;
 mod pipes;
 mod queues;
 mod regular;
@@ -18,6 +20,7 @@ mod unix;
 mod watches;
 
 pub(crate) use anonymous::{Eventfd, look_at_eventfd};
+pub(crate) use fanotify::{DECIDES, fanotify_refused};
 pub(crate) use inet::icmp_filter;
 pub(crate) use kind::Kind;
 pub(crate) use locks::has_breaking_lease;
@@ -86,6 +89,8 @@ pub(crate) struct Files<'a> {
     pub(crate) side: Side,
     /// Sockets to compare others with, once there is one.
     references: Option<socket_options::References>,
+    /// Those of packet sockets, by the inodes of these.
+    rings: BTreeMap<u64, packets::Rings>,
     /// Shared memory of mappings and memfds.
     pub(crate) shared: SharedMemory,
     last_id: u32,
@@ -162,6 +167,7 @@ impl<'a> Files<'a> {
             links: Links::default(),
             side: Side::default(),
             references: None,
+            rings: BTreeMap::new(),
             shared: SharedMemory::new(),
             in_flight: Vec::new(),
             surroundings,
@@ -244,6 +250,7 @@ impl<'a> Files<'a> {
             Kind::SignalFd => self.signalfd(open),
             Kind::TimerFd => self.timerfd(open),
             Kind::Inotify => self.inotify(open),
+            Kind::Fanotify => self.fanotify(open),
             Kind::PidFd => self.pidfd(open),
             Kind::Namespace => self.namespace(open),
             Kind::MemFd => self.memfd(open, open.id),

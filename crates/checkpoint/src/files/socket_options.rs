@@ -1,5 +1,5 @@
-//! What programs ask of sockets and images have no place for: options of socket(7), ip(7), ipv6(7), tcp(7), udp(7) and
-//! netlink(7), and the multicast groups that a socket is a member of. They are in `floe-state.json`, where they are not as
+//! What programs ask of sockets and images have no place for: options of socket(7), ip(7), ipv6(7), tcp(7), udp(7),
+//! netlink(7) and packet(7), and the multicast groups that a socket is a member of. They are in `floe-state.json`, where they are not as
 //! a new socket has them.
 
 use super::inet::peer_address;

@@ -1,6 +1,6 @@
 //! Sockets: what all kinds have, and which kinds there are.
 
-use super::{Files, Open};
+use super::{Files, Open, packets};
 use crate::error::{At, Error, Result};
 use crate::target::DumpOptions;
 use crate::tcp::{self, LISTEN};
@@ -38,7 +38,7 @@ impl Socket {
     pub(super) fn refused(self) -> Option<String> {
         const MPTCP: i32 = 262;
         match (self.family, self.kind, self.protocol) {
-            (libc::AF_UNIX | libc::AF_NETLINK, ..) => None,
+            (libc::AF_UNIX | libc::AF_NETLINK | libc::AF_PACKET, ..) => None,
             (libc::AF_INET | libc::AF_INET6, libc::SOCK_STREAM, libc::IPPROTO_TCP) => None,
             (libc::AF_INET | libc::AF_INET6, libc::SOCK_DGRAM | libc::SOCK_RAW, _) => None,
             (libc::AF_INET | libc::AF_INET6, _, MPTCP) => {
@@ -48,7 +48,6 @@ impl Socket {
                 Some("a socket of SCTP is not supported".to_owned())
             }
             (libc::AF_VSOCK, ..) => Some("a socket of vsock is not supported".to_owned()),
-            (libc::AF_PACKET, ..) => Some("a packet socket is not supported".to_owned()),
             (libc::AF_ALG, ..) => Some("a socket of the kernel's cryptography is not supported".to_owned()),
             (family, kind, _) => Some(format!("a socket of family {family}, type {kind} is not supported")),
         }
@@ -71,6 +70,10 @@ pub(crate) fn socket_refused(
     let socket = Socket::of(fd)?;
     if let Some(reason) = socket.refused() {
         return Ok(Some(SocketRefused { reason, remedy: "", is_momentary: false }));
+    }
+    if socket.family == libc::AF_PACKET {
+        let refused = packets::refused(fd)?;
+        return Ok(refused.map(|reason| SocketRefused { reason, remedy: "", is_momentary: false }));
     }
     if !socket.is_tcp() {
         let is_inet = [libc::AF_INET, libc::AF_INET6].contains(&socket.family);
@@ -128,6 +131,7 @@ impl Files<'_> {
         match socket.family {
             libc::AF_UNIX => self.unix_socket(open),
             libc::AF_NETLINK => self.netlink_socket(open, socket),
+            libc::AF_PACKET => self.packet_socket(open, socket),
             _ => self.inet_socket(open, socket),
         }
     }

@@ -20,7 +20,8 @@ impl Files<'_> {
         let watches: Option<Vec<InotifyWdEntry>> = lines.map(watch).collect();
         let mut wd = watches.ok_or_else(|| Error::new(format!("{}: fdinfo: not as expected", open.owner)))?;
         for watch in &mut wd {
-            (watch.f_handle.path, watch.f_handle.mnt_id) = self.watched_path(watch).unzip();
+            let found = self.watched_path(&watch.f_handle, watch.s_dev, watch.i_ino);
+            (watch.f_handle.path, watch.f_handle.mnt_id) = found.unzip();
         }
         let ify = InotifyFileEntry { id: open.id, flags: open.info.flags, fown: self.owner(open)?, wd };
         Ok(FileEntry { ify: Some(Box::new(ify)), ..entry(FdTypes::Inotify, open.id) })
@@ -28,23 +29,23 @@ impl Files<'_> {
 
     /// Where the watched file is, and on which mount, for a restore where its handle means nothing. One without a name any
     /// more has none.
-    fn watched_path(&self, watch: &InotifyWdEntry) -> Option<(Vec<u8>, u32)> {
-        let handle: Vec<u8> = watch.f_handle.handle.iter().flat_map(|word| word.to_le_bytes()).collect();
-        let handle = handle.get(..watch.f_handle.bytes as usize)?;
+    pub(super) fn watched_path(&self, watched: &FhEntry, s_dev: u32, i_ino: u64) -> Option<(Vec<u8>, u32)> {
+        let handle: Vec<u8> = watched.handle.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let handle = handle.get(..watched.bytes as usize)?;
         // Another mount of the same file system may not show the file.
         let all = self.surroundings.mounts.all();
         let all = all.flat_map(|mounts| mounts.list.iter().map(move |mount| (mounts, mount)));
-        let of_device = all.filter(|(_, mount)| mount.dev.0 << 20 | mount.dev.1 == watch.s_dev);
+        let of_device = all.filter(|(_, mount)| mount.dev.0 << 20 | mount.dev.1 == s_dev);
         let mut paths = of_device.filter_map(|(mounts, mount)| {
             let place = OsStr::from_bytes(&mount.mountpoint);
             let flags = libc::O_RDONLY | libc::O_NOFOLLOW | libc::O_NONBLOCK;
             let place =
                 openat2(mounts.root(), place, flags, 0, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS).ok()?;
-            let file = open_by_handle(place.as_fd(), watch.f_handle.r#type as i32, handle).ok()?;
+            let file = open_by_handle(place.as_fd(), watched.r#type as i32, handle).ok()?;
             let path = std::fs::read_link(format!("/proc/self/fd/{}", file.as_raw_fd())).ok()?;
             let found = resolve_in_root(mounts.root(), &path, libc::O_NOFOLLOW).ok()?;
             let inode = std::fs::File::from(found).metadata().ok()?.ino();
-            (inode == watch.i_ino).then(|| (path.into_os_string().into_vec(), mount.id))
+            (inode == i_ino).then(|| (path.into_os_string().into_vec(), mount.id))
         });
         paths.next()
     }
@@ -84,13 +85,7 @@ impl Files<'_> {
 
 /// "inotify wd:1 ino:2 sdev:2b mask:100 ignored_mask:0 fhandle-bytes:c fhandle-type:1 f_handle:8c19..."
 fn watch(line: &str) -> Option<InotifyWdEntry> {
-    let value = |key: &str| line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix(':'));
-    let hex = |key| u64::from_str_radix(value(key)?, 16).ok();
-    let digits = value("f_handle")?;
-    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
-    let mut bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect::<Option<_>>()?;
-    bytes.resize(bytes.len().max(HANDLE_WORDS * 8), 0);
-    let handle = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    let hex = |key| hex(line, key);
     Some(InotifyWdEntry {
         id: 0,
         i_ino: hex("ino")?,
@@ -99,13 +94,33 @@ fn watch(line: &str) -> Option<InotifyWdEntry> {
         s_dev: hex("sdev")? as u32,
         // Decimal before 6.10, where hexadecimal would have been meant.
         wd: hex("wd")? as u32,
-        f_handle: FhEntry {
-            bytes: hex("fhandle-bytes")? as u32,
-            r#type: hex("fhandle-type")? as u32,
-            handle: handle.collect(),
-            path: None,
-            mnt_id: None,
-        },
+        f_handle: handle(line)?,
+    })
+}
+
+/// The value of a word of such a line.
+fn value<'a>(line: &'a str, key: &str) -> Option<&'a str> {
+    line.split(' ').find_map(|word| word.strip_prefix(key)?.strip_prefix(':'))
+}
+
+/// The same of one that is a number.
+pub(super) fn hex(line: &str, key: &str) -> Option<u64> {
+    u64::from_str_radix(value(line, key)?, 16).ok()
+}
+
+/// The file handle in such a line.
+pub(super) fn handle(line: &str) -> Option<FhEntry> {
+    let digits = value(line, "f_handle")?;
+    let byte = |at: usize| u8::from_str_radix(digits.get(at..at + 2)?, 16).ok();
+    let mut bytes: Vec<u8> = (0..digits.len()).step_by(2).map(byte).collect::<Option<_>>()?;
+    bytes.resize(bytes.len().max(HANDLE_WORDS * 8), 0);
+    let words = bytes.chunks_exact(8).map(|word| u64::from_le_bytes(word.try_into().expect("eight bytes")));
+    Some(FhEntry {
+        bytes: hex(line, "fhandle-bytes")? as u32,
+        r#type: hex(line, "fhandle-type")? as u32,
+        handle: words.collect(),
+        path: None,
+        mnt_id: None,
     })
 }
 

@@ -2,7 +2,7 @@
 //! and put each one where they had it. So what was one open file for many is one again, its offset included.
 
 use super::build::Build;
-use super::{queues, socket_options, sockets, ttys};
+use super::{fanotify, packets, queues, socket_options, sockets, ttys};
 use crate::error::{Error, Result};
 use crate::links::PREFIX;
 use crate::policy;
@@ -45,6 +45,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         open_pipe(build, id, &ends).map_err(|error| within(&format!("pipe {id}"), &error))?;
     }
     sockets::open_all(build)?;
+    packets::open_all(build)?;
     ttys::open_all(build)?;
     open_memfds(build)?;
     queues::open_all(build)?;
@@ -57,16 +58,17 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     build.enter_mounts_of(None)?;
     sockets::deliver_all(build)?;
     socket_options::set_all(build)?;
-    open_mapped(build)
+    packets::bind_all(build)?;
+    open_mapped(build)?;
+    // What is opened before, nobody is told of.
+    fanotify::mark_all(build)
 }
 
 /// The mount that the name of a file is on.
 fn mount_of(snapshot: &Snapshot, file: &FileEntry) -> Option<u32> {
     let name = file.fifo.as_ref().and_then(|fifo| fifo.regf_id);
     let of_fifo = name.and_then(|id| snapshot.files.iter().find(|file| file.id == id));
-    let named = of_fifo.unwrap_or(file).reg.as_ref().and_then(|reg| reg.mnt_id);
-    let watched = || file.ify.iter().flat_map(|ify| &ify.wd).find_map(|watch| watch.f_handle.mnt_id);
-    named.map(|id| id as u32).or_else(watched)
+    of_fifo.unwrap_or(file).reg.as_ref().and_then(|reg| reg.mnt_id).map(|id| id as u32)
 }
 
 /// Opens files once more that are mapped with other access than they are open with, `vma_entry.fdflags`.
@@ -231,6 +233,7 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                         "what it watches is known by a file handle only, which is not supported",
                     ));
                 };
+                build.enter_in(&mut batch, watch.f_handle.mnt_id);
                 // inotify_add_watch(2) follows links of procfs.
                 let place = batch.string(&path(name));
                 let found = open_name(&mut batch, place, O_PATH);
@@ -248,6 +251,10 @@ fn open(build: &mut Build<'_>, file: &FileEntry) -> Result<()> {
                 );
             }
             fd
+        }
+        FdTypes::Fanotify => {
+            let Some(entry) = &file.ffy else { return Err(Error::new("ffy: missing")) };
+            fanotify::open(&mut batch, entry)
         }
         FdTypes::Ns => {
             let Some(entry) = &file.nsf else { return Err(Error::new("nsf: missing")) };
@@ -818,10 +825,12 @@ fn owner(file: &FileEntry) -> Option<&FownEntry> {
         file.pipe.as_ref().map(|file| &file.fown),
         file.usk.as_ref().map(|file| &file.fown),
         file.isk.as_ref().map(|file| &file.fown),
+        file.psk.as_ref().map(|file| &file.fown),
         file.tty.as_ref().map(|file| &file.fown),
         file.efd.as_ref().map(|file| &file.fown),
         file.tfd.as_ref().map(|file| &file.fown),
         file.ify.as_ref().map(|file| &file.fown),
+        file.ffy.as_ref().map(|file| &file.fown),
         file.memfd.as_ref().map(|file| &file.fown),
         file.ext.as_ref().map(|file| &file.fown),
     ];
@@ -835,6 +844,7 @@ fn asynchronous(file: &FileEntry) -> Option<u32> {
         file.pipe.as_ref().map(|file| file.flags),
         file.usk.as_ref().map(|file| file.flags),
         file.isk.as_ref().map(|file| file.flags),
+        file.psk.as_ref().map(|file| file.flags),
         file.tty.as_ref().map(|file| file.flags),
     ];
     flags.into_iter().flatten().next().filter(|flags| flags & libc::O_ASYNC as u32 != 0)

@@ -71,9 +71,6 @@ pub(super) fn check(snapshot: &Snapshot, policy: &Policy) -> Result<()> {
                     "System V shared memory of somebody else's namespace is not supported",
                 );
             }
-            if has(SOCKET) {
-                return refuse(mapping, "rings of packet sockets are not supported");
-            }
             if has(SHADOW_STACK) {
                 return refuse(mapping, "shadow stacks are not supported");
             }
@@ -313,7 +310,7 @@ fn map(
         protect(batch, &range, mapping.prot);
         return Ok(());
     }
-    let is_file = has(vma::FILE_PRIVATE | vma::FILE_SHARED);
+    let is_file = has(vma::FILE_PRIVATE | vma::FILE_SHARED | SOCKET);
     let fd = match is_file {
         true => {
             let pid = build.snapshot.tasks[index].entry.pid;

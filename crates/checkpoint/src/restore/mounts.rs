@@ -11,6 +11,7 @@ use crate::check::CAP_SYS_ADMIN;
 use crate::error::{Error, Result};
 use crate::mounts::{MS_NOSYMFOLLOW, external_key, path_at, point};
 use crate::proc::Mountinfo;
+use crate::snapshot::Snapshot;
 use images::messages::{Fstype, MntEntry};
 use inject::{Arg, Batch, Call};
 use std::ffi::OsStr;
@@ -152,6 +153,12 @@ fn own(mounts: &[&MntEntry], there: &[Mountinfo]) -> Vec<bool> {
         None => mount.ext_key.is_none(),
     };
     mounts.iter().map(is_own).collect()
+}
+
+/// Where the mount is that has this id in the images.
+pub(super) fn mountpoint(snapshot: &Snapshot, mnt_id: u32) -> Option<Vec<u8>> {
+    let mut mounts = snapshot.namespaces.mnt.values().flatten();
+    mounts.find(|mount| mount.mnt_id == mnt_id).map(|mount| point(mount).as_os_str().as_bytes().to_vec())
 }
 
 /// Where the file system of a mount is mounted already, and the path there of what this mount shows.

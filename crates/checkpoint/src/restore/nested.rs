@@ -135,17 +135,24 @@ pub(super) fn join(build: &mut Build<'_>) -> Result<()> {
 impl Build<'_> {
     /// Lets the first task look names up where a mount of the images is.
     pub(super) fn enter_mounts_of(&mut self, mount: Option<u32>) -> Result<()> {
+        let mut batch = Batch::new();
+        self.enter_in(&mut batch, mount);
+        if !batch.is_empty() {
+            self.run(0, &batch)?;
+        }
+        Ok(())
+    }
+
+    /// Adds that to a batch of the first task.
+    pub(super) fn enter_in(&mut self, batch: &mut Batch, mount: Option<u32>) {
         let first = self.snapshot.tasks[0].ids().and_then(|ids| ids.mnt_ns_id).unwrap_or(0);
         let has = |mounts: &[MntEntry]| mounts.iter().any(|entry| Some(entry.mnt_id) == mount);
         let mut all = self.snapshot.namespaces.mnt.iter();
         let of = all.find(|(id, mounts)| **id != first && has(mounts)).map_or(first, |(id, _)| *id);
         let wanted = self.namespaces.get(&(libc::CLONE_NEWNS, of)).copied();
-        let Some(wanted) = wanted.filter(|_| of != self.mounts_of.unwrap_or(first)) else { return Ok(()) };
-        let mut batch = Batch::new();
-        self.with_only(&mut batch, self.capabilities, |batch| enter(batch, wanted));
-        self.run(0, &batch)?;
+        let Some(wanted) = wanted.filter(|_| of != self.mounts_of.unwrap_or(first)) else { return };
+        self.with_only(batch, self.capabilities, |batch| enter(batch, wanted));
         self.mounts_of = Some(of);
-        Ok(())
     }
 }
 

@@ -40,7 +40,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
 }
 
 /// Sets options that are there, and those that a new socket has otherwise.
-fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
+pub(super) fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     let mut set = |level: i32, option: i32, value: u32| {
         let value = batch.bytes(&value.to_le_bytes());
         let arguments = [fd, level.into(), option.into(), value.into(), 4.into()];
@@ -103,7 +103,7 @@ fn options(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
 
 /// The filter of what it receives, its device, and how long it waits when it is closed.
 /// And whether it gets credentials: with that, what is delivered anew would get ours.
-fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
+pub(super) fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     let set = |batch: &mut Batch, option: i32, value: Place, len: usize| {
         let arguments = [fd, libc::SOL_SOCKET.into(), option.into(), value.into(), len.into()];
         batch.call("setsockopt", libc::SYS_setsockopt, &arguments);
@@ -130,7 +130,7 @@ fn settings(batch: &mut Batch, fd: Arg, opts: &SkOptsEntry) {
     }
 }
 
-fn status(batch: &mut Batch, fd: Arg, flags: u32) {
+pub(super) fn status(batch: &mut Batch, fd: Arg, flags: u32) {
     if flags & NONBLOCK != 0 {
         batch.call("F_SETFL", libc::SYS_fcntl, &[fd, libc::F_SETFL.into(), NONBLOCK.into()]);
     }

@@ -4,7 +4,7 @@
 //! Not here: what depends on the host or on what is allowed.
 
 use super::*;
-use images::messages::{CgSetEntry, SeccompFilter, SeccompMode};
+use images::messages::{CgSetEntry, FdTypes, SeccompFilter, SeccompMode};
 use images::{Error, INVENTORY, Result};
 use std::collections::BTreeSet;
 use std::fmt::Display;
@@ -411,6 +411,11 @@ fn check_mm(name: &str, mm: &MmEntry, files: &Files) -> Result<()> {
         if is_of_file && vma.status & vma::EXT_PLUGIN == 0 {
             files.find(name, "vma_entry.shmid", vma.shmid)?;
         }
+        if vma.status & vma::SOCKET != 0
+            && files.find(name, "vma_entry.shmid", vma.shmid)? != FdTypes::Packetsk as i32
+        {
+            return refused(name, format!("vma_entry.shmid: {} is no packet socket", vma.shmid));
+        }
     }
     Ok(())
 }
@@ -444,7 +449,6 @@ fn check_id(field: &str, id: u32, taken: &mut BTreeSet<u32>) -> Result<()> {
 
 /// The id that the member has which the type of a file names, if it is there.
 fn member_id(file: &FileEntry) -> Option<u32> {
-    use images::messages::FdTypes;
     macro_rules! id {
         ($member:ident) => {
             Some(file.$member.as_ref()?.id)

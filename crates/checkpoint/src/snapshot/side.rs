@@ -318,7 +318,7 @@ impl Side {
         }
         for (id, socket) in &self.sockets {
             let is_socket = |file: &&images::messages::FileEntry| {
-                file.isk.is_some() || file.usk.is_some() || file.nlsk.is_some()
+                file.isk.is_some() || file.usk.is_some() || file.nlsk.is_some() || file.psk.is_some()
             };
             if !snapshot.files.iter().filter(is_socket).any(|file| file.id == *id) {
                 return refused(format!("sockets.{id}: there is no such socket"));

@@ -72,7 +72,7 @@ const fn of(of: Of, level: i32, name: i32) -> KnownOption {
 
 impl SocketOption {
     /// All that are dumped, in the order in which they are set. Their numbers are the kernel's (asm-generic/socket.h,
-    /// linux/in.h, in6.h, tcp.h, udp.h, netlink.h), whether libc has names for them or not. Images have others.
+    /// linux/in.h, in6.h, tcp.h, udp.h, netlink.h, if_packet.h), whether libc has names for them or not. Images have others.
     pub(crate) const ALL: &[KnownOption] = {
         const SOCKET: i32 = libc::SOL_SOCKET;
         const IP: i32 = libc::IPPROTO_IP;
@@ -80,6 +80,7 @@ impl SocketOption {
         const TCP: i32 = libc::IPPROTO_TCP;
         const UDP: i32 = libc::IPPROTO_UDP;
         const NETLINK: i32 = libc::SOL_NETLINK;
+        const PACKET: i32 = libc::SOL_PACKET;
         &[
             number(SOCKET, libc::SO_TIMESTAMP),
             number(SOCKET, libc::SO_TIMESTAMPNS),
@@ -168,6 +169,10 @@ impl SocketOption {
             number(NETLINK, libc::NETLINK_CAP_ACK),
             number(NETLINK, libc::NETLINK_EXT_ACK),
             number(NETLINK, 12), // NETLINK_GET_STRICT_CHK
+            number(PACKET, libc::PACKET_TX_HAS_OFF),
+            number(PACKET, libc::PACKET_QDISC_BYPASS),
+            number(PACKET, libc::PACKET_IGNORE_OUTGOING),
+            number(PACKET, libc::PACKET_VNET_HDR_SZ),
             number(SOCKET, libc::SO_LOCK_FILTER),
         ]
     };
