@@ -11,6 +11,7 @@
 //! The order of a restore: sysctls for all devices → devices, those that others are on top of first → addresses → sysctls
 //! of devices → up → routes, which need devices that are up → rules.
 
+use crate::check::PATIENCE;
 use crate::error::{At, Error, Result};
 use crate::policy::OuterLink;
 use crate::snapshot::{LinkSide, Net, Saved, Snapshot};
@@ -19,6 +20,7 @@ use nix::net::if_::if_nametoindex;
 use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::os::fd::AsRawFd;
+use std::time::{Duration, Instant};
 use sys::Errno;
 use sys::netlink::{
     MALFORMED, Reply, Socket, array, put_attribute, read_attributes, read_message, write_message,
@@ -612,8 +614,17 @@ impl Network {
         }
         let kind = kind(device, &self.sides).expect("all devices were checked");
         put_kind(&mut body, &kind, &data);
-        let make = || format!("network device {}: make", text(&device.name));
-        outside.request(libc::RTM_NEWLINK, MAKE, &body).at(make)?;
+        // The end of a namespace takes the devices of the dumped tasks a moment later.
+        let deadline = Instant::now() + PATIENCE;
+        let made = loop {
+            match outside.request(libc::RTM_NEWLINK, MAKE, &body) {
+                Err(errno) if errno.raw() == libc::EEXIST && Instant::now() < deadline => {
+                    std::thread::sleep(Duration::from_millis(10));
+                }
+                made => break made,
+            }
+        };
+        made.at(|| format!("network device {}: make", text(&device.name)))?;
         if let Outer::Peer { name, bridge: Some(bridge) } = outer {
             let mut body = named(name, libc::IFF_UP as u32);
             put_attribute(&mut body, libc::IFLA_MASTER, &bridge.to_ne_bytes());
