@@ -8,7 +8,7 @@ use crate::checkpoint::namespaces;
 use crate::config::{Mount, MountKind};
 use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
 use crate::error::{At, Error, Result};
-use crate::stream::{Stream, directory};
+use crate::stream::{Received, directory};
 use crate::{
     CgroupDriver, CreateOptions, ImageSource, RestoreOptions, RunOptions, Runtime, descriptors, notify,
 };
@@ -67,7 +67,7 @@ pub(crate) fn restore(
 /// The images, whoever waits to hear that they have been taken, and who fills memory from them late.
 struct Images {
     directory: OwnedFd,
-    stream: Option<Stream>,
+    stream: Option<Received>,
     daemon: Option<LazyPages>,
 }
 
@@ -79,7 +79,7 @@ impl Images {
             }
             ImageSource::Stream(stream) => {
                 let directory = directory()?;
-                stream.receive(directory.as_fd())?;
+                let stream = stream.receive(directory.as_fd())?;
                 Ok(Images { directory, stream: Some(stream), daemon: None })
             }
         }
@@ -127,7 +127,7 @@ fn bring_up<'a>(
         making.record()?;
         let attached = attachment.connect()?;
         // Last, and while nothing runs: the other side ends its own upon this.
-        stream.map_or(Ok(()), Stream::acknowledge)?;
+        stream.map_or(Ok(()), Received::acknowledge)?;
         Ok(attached)
     };
     let attached = match complete() {
