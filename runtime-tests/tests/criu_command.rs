@@ -76,7 +76,7 @@ impl<'a> Counter<'a> {
         read(&self.file).trim().parse().unwrap_or(0)
     }
 
-    fn criu(&mut self, action: &str, options: &[&str]) -> Output {
+    pub(crate) fn criu(&mut self, action: &str, options: &[&str]) -> Output {
         let mut command = self.t.floe();
         // It has options of its own before the command.
         let program = command.get_program().to_owned();
@@ -86,7 +86,7 @@ impl<'a> Counter<'a> {
         self.t.run(command)
     }
 
-    fn dump(&mut self, options: &[&str]) -> Output {
+    pub(crate) fn dump(&mut self, options: &[&str]) -> Output {
         let pid = self.child.id().to_string();
         self.criu("dump", &[&["--tree", &pid, "-v4", "--timeout", "10"], options].concat())
     }
@@ -751,7 +751,7 @@ fn check_as_a_harness_does(counter: &mut Counter<'_>) {
 }
 
 /// Asks CRIU itself.
-fn criu(counter: &mut Counter<'_>, words: &[&str]) -> Output {
+pub(crate) fn criu(counter: &mut Counter<'_>, words: &[&str]) -> Output {
     let mut command = Command::new(criu_directory().expect("FLOE_CRIU").join("criu"));
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&counter.t.dir);
     command.args(words).args(["--no-default-config", "--images-dir"]).arg(&counter.images);

@@ -13,6 +13,7 @@ mod checkpoint;
 mod connections;
 mod contract;
 mod contract_of_checkpoints;
+mod criu_cgroups;
 mod criu_command;
 mod delegation;
 mod descriptors;
@@ -86,6 +87,7 @@ fn main() -> ExitCode {
         callers::cases(),
         contract::cases(),
         contract_of_checkpoints::cases(),
+        criu_cgroups::cases(),
         criu_command::cases(),
         page_server::cases(),
         check::cases(),

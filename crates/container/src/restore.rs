@@ -13,7 +13,8 @@ use crate::{
     CgroupDriver, CreateOptions, ImageSource, RestoreOptions, RunOptions, Runtime, descriptors, notify,
 };
 use checkpoint::{
-    Capabilities, Filter, LazyPages, LogFile, Policy, Restore, User, WorkDirectory, open_directory,
+    Capabilities, CgroupMode, CgroupPolicy, Filter, LazyPages, LogFile, OwnCgroup, Policy, Restore, User,
+    WorkDirectory, open_directory,
 };
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -222,6 +223,7 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         selinux_label: process.selinux_label.clone(),
         apparmor_profile: plan.apparmor.clone(),
         has_names: config.hostname.is_some() || config.domainname.is_some(),
+        cgroups: CgroupPolicy { mode: CgroupMode::Full, own: OwnCgroup::Configured },
         tmpfs: config
             .mounts
             .iter()
