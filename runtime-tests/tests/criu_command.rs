@@ -91,6 +91,12 @@ impl<'a> Counter<'a> {
         self.criu("dump", &[&["--tree", &pid, "-v4", "--timeout", "10"], options].concat())
     }
 
+    /// Without images.
+    pub(crate) fn begin_anew(&self) {
+        fs::remove_dir_all(&self.images).expect("remove");
+        fs::create_dir(&self.images).expect("mkdir");
+    }
+
     /// The dump has ended it.
     pub(crate) fn is_gone(&mut self) -> u64 {
         assert!(!self.child.wait().expect("wait").success());
@@ -346,8 +352,7 @@ fn network_across(counter: &mut Counter<'_>) {
         }
         shell.end();
         assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}");
-        fs::remove_dir_all(&counter.images).expect("remove");
-        fs::create_dir(&counter.images).expect("mkdir");
+        counter.begin_anew();
         fs::remove_file(counter.t.path("made")).expect("remove");
     }
 }
@@ -429,8 +434,7 @@ fn network_that_leads_outside(counter: &mut Counter<'_>) {
         shell.end();
         wait_for_the_end(counter);
         assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}, restored by CRIU: {restorer_is_criu}");
-        fs::remove_dir_all(&counter.images).expect("remove");
-        fs::create_dir(&counter.images).expect("mkdir");
+        counter.begin_anew();
     }
 }
 

@@ -15,6 +15,7 @@ mod contract;
 mod contract_of_checkpoints;
 mod criu_cgroups;
 mod criu_command;
+mod criu_externals;
 mod delegation;
 mod descriptors;
 mod devices;
@@ -89,6 +90,7 @@ fn main() -> ExitCode {
         contract_of_checkpoints::cases(),
         criu_cgroups::cases(),
         criu_command::cases(),
+        criu_externals::cases(),
         page_server::cases(),
         check::cases(),
         checkpoint::cases(),
