@@ -76,7 +76,7 @@ impl<'a> Counter<'a> {
         read(&self.file).trim().parse().unwrap_or(0)
     }
 
-    fn criu(&mut self, action: &str, options: &[&str]) -> Output {
+    pub(crate) fn criu(&mut self, action: &str, options: &[&str]) -> Output {
         let mut command = self.t.floe();
         // It has options of its own before the command.
         let program = command.get_program().to_owned();
@@ -86,9 +86,15 @@ impl<'a> Counter<'a> {
         self.t.run(command)
     }
 
-    fn dump(&mut self, options: &[&str]) -> Output {
+    pub(crate) fn dump(&mut self, options: &[&str]) -> Output {
         let pid = self.child.id().to_string();
         self.criu("dump", &[&["--tree", &pid, "-v4", "--timeout", "10"], options].concat())
+    }
+
+    /// Without images.
+    pub(crate) fn begin_anew(&self) {
+        fs::remove_dir_all(&self.images).expect("remove");
+        fs::create_dir(&self.images).expect("mkdir");
     }
 
     /// The dump has ended it.
@@ -346,8 +352,7 @@ fn network_across(counter: &mut Counter<'_>) {
         }
         shell.end();
         assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}");
-        fs::remove_dir_all(&counter.images).expect("remove");
-        fs::create_dir(&counter.images).expect("mkdir");
+        counter.begin_anew();
         fs::remove_file(counter.t.path("made")).expect("remove");
     }
 }
@@ -429,8 +434,7 @@ fn network_that_leads_outside(counter: &mut Counter<'_>) {
         shell.end();
         wait_for_the_end(counter);
         assert_eq!(after, before, "dumped by CRIU: {dumper_is_criu}, restored by CRIU: {restorer_is_criu}");
-        fs::remove_dir_all(&counter.images).expect("remove");
-        fs::create_dir(&counter.images).expect("mkdir");
+        counter.begin_anew();
     }
 }
 
@@ -751,7 +755,7 @@ fn check_as_a_harness_does(counter: &mut Counter<'_>) {
 }
 
 /// Asks CRIU itself.
-fn criu(counter: &mut Counter<'_>, words: &[&str]) -> Output {
+pub(crate) fn criu(counter: &mut Counter<'_>, words: &[&str]) -> Output {
     let mut command = Command::new(criu_directory().expect("FLOE_CRIU").join("criu"));
     command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(&counter.t.dir);
     command.args(words).args(["--no-default-config", "--images-dir"]).arg(&counter.images);

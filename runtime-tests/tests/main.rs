@@ -13,7 +13,9 @@ mod checkpoint;
 mod connections;
 mod contract;
 mod contract_of_checkpoints;
+mod criu_cgroups;
 mod criu_command;
+mod criu_externals;
 mod delegation;
 mod descriptors;
 mod devices;
@@ -86,7 +88,9 @@ fn main() -> ExitCode {
         callers::cases(),
         contract::cases(),
         contract_of_checkpoints::cases(),
+        criu_cgroups::cases(),
         criu_command::cases(),
+        criu_externals::cases(),
         page_server::cases(),
         check::cases(),
         checkpoint::cases(),

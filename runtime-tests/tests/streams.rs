@@ -8,17 +8,21 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 pub(crate) fn cases() -> Vec<Case> {
     type Body = fn(&mut Scene<'_>);
-    let bodies: [(&str, Body); 8] = [
-        ("piped", piped),
+    let bodies: [(&str, Body); 12] = [
+        ("piped", |scene| piped(scene, &[])),
+        ("compressed", |scene| piped(scene, COMPRESSED)),
         ("attached", attached),
-        ("by_a_socket", by_a_socket),
+        ("by_a_socket", |scene| by_a_socket(scene, &[])),
+        ("compressed_by_a_socket", |scene| by_a_socket(scene, COMPRESSED)),
         ("acknowledged_behind_another_program", acknowledged_behind_another_program),
         ("cut", cut),
-        ("refused_on_the_other_side", refused_on_the_other_side),
+        ("compressed_and_cut", compressed_and_cut),
+        ("refused_on_the_other_side", |scene| refused_on_the_other_side(scene, &[])),
+        ("compressed_and_refused", |scene| refused_on_the_other_side(scene, COMPRESSED)),
         ("left_running_to_an_archive", left_running_to_an_archive),
         ("flags", flags),
     ];
@@ -28,6 +32,11 @@ pub(crate) fn cases() -> Vec<Case> {
     };
     bodies.iter().map(case).collect()
 }
+
+const COMPRESSED: &[&str] = &["--compress", "zstd"];
+
+/// What a frame of zstd begins with (RFC 8878).
+const FRAME: &[u8] = &[0x28, 0xb5, 0x2f, 0xfd];
 
 /// Where it goes to: another id, and with it another cgroup. Returns the one that runs.
 fn prepare(scene: &mut Scene<'_>) -> String {
@@ -82,10 +91,10 @@ fn expect_moved(scene: &mut Scene<'_>, id: &str, count: u64) {
     scene.expect_gone();
 }
 
-fn piped(scene: &mut Scene<'_>) {
+fn piped(scene: &mut Scene<'_>, options: &[&str]) {
     let id = prepare(scene);
     let count = scene.count();
-    let mut from = sender(scene, &id, &[]).stdout(Stdio::piped()).spawn().expect("spawn");
+    let mut from = sender(scene, &id, options).stdout(Stdio::piped()).spawn().expect("spawn");
     let stream = from.stdout.take().expect("a pipe");
     let to = receiver(scene, &["--detach"]).stdin(stream).spawn().expect("spawn");
     expect_end(scene, from, "sender", 0);
@@ -110,11 +119,11 @@ fn attached(scene: &mut Scene<'_>) {
 }
 
 /// Which brings the answer back.
-fn by_a_socket(scene: &mut Scene<'_>) {
+fn by_a_socket(scene: &mut Scene<'_>, options: &[&str]) {
     let id = prepare(scene);
     let count = scene.count();
     let (ours, theirs) = UnixStream::pair().expect("a pair");
-    let from = sender(scene, &id, &[]).stdout(OwnedFd::from(ours)).spawn().expect("spawn");
+    let from = sender(scene, &id, options).stdout(OwnedFd::from(ours)).spawn().expect("spawn");
     let to = receiver(scene, &["--no-start"]).stdin(OwnedFd::from(theirs)).spawn().expect("spawn");
     expect_end(scene, from, "sender", 0);
     expect_end(scene, to, "receiver", 0);
@@ -173,31 +182,66 @@ fn cut(scene: &mut Scene<'_>) {
     // Of the beginning, or of the end: no two streams are of one length.
     let places = [0, 1, 511, 512, 4096, len / 2].map(Ok).into_iter().chain([1025, 1024, 513, 512].map(Err));
     for place in places {
-        let mut from = sender(scene, &id, &[]).stdout(Stdio::piped()).spawn().expect("spawn");
-        let mut stream = from.stdout.take().expect("a pipe");
-        let mut taken = Vec::new();
-        match place {
-            Ok(first) => {
-                stream.by_ref().take(first as u64).read_to_end(&mut taken).expect("read");
-            }
+        expect_cut(scene, &id, &[], |stream| match place {
+            Ok(first) => take(stream, first),
             Err(last) => {
+                let mut taken = Vec::new();
                 while !ends(&taken) {
                     let mut block = [0; 512];
                     stream.read_exact(&mut block).expect("read");
                     taken.extend_from_slice(&block);
                 }
                 taken.truncate(taken.len() + 512 - last);
+                taken
             }
-        }
-        drop(stream);
-        expect_end(scene, from, "sender", 1);
-        let mut to = receiver(scene, &["--detach"]).stdin(Stdio::piped()).spawn().expect("spawn");
-        // It may end before it has heard all.
-        let _ = to.stdin.take().expect("a pipe").write_all(&taken);
-        expect_end(scene, to, "receiver", 1);
-        expect_unmoved(scene, &id);
+        });
     }
     scene.t.call(["delete", "--force", &id]).quiet();
+}
+
+/// Also within the last frame, which has nothing but the end.
+fn compressed_and_cut(scene: &mut Scene<'_>) {
+    let id = prepare(scene);
+    let plain = sender(scene, &id, &["--leave-running"]).output().expect("it runs").stdout;
+    let options = [COMPRESSED, &["--leave-running"]].concat();
+    let whole = sender(scene, &id, &options).output().expect("it runs").stdout;
+    assert!(whole.starts_with(FRAME) && whole.len() * 2 < plain.len(), "{} {}", whole.len(), plain.len());
+    for first in [0, 1, 3, 4, 5, 20, whole.len() / 2] {
+        expect_cut(scene, &id, COMPRESSED, |stream| take(stream, first));
+    }
+    expect_cut(scene, &id, COMPRESSED, |stream| {
+        let mut taken = take(stream, FRAME.len());
+        while taken.len() == FRAME.len() || !taken.ends_with(FRAME) {
+            taken.extend(take(stream, 1));
+        }
+        taken
+    });
+    scene.t.call(["delete", "--force", &id]).quiet();
+}
+
+fn take(stream: &mut ChildStdout, first: usize) -> Vec<u8> {
+    let mut taken = vec![0; first];
+    stream.read_exact(&mut taken).expect("read");
+    taken
+}
+
+/// The receiver gets what is taken of the stream, and nobody the rest.
+fn expect_cut(
+    scene: &mut Scene<'_>,
+    id: &str,
+    options: &[&str],
+    take: impl FnOnce(&mut ChildStdout) -> Vec<u8>,
+) {
+    let mut from = sender(scene, id, options).stdout(Stdio::piped()).spawn().expect("spawn");
+    let mut stream = from.stdout.take().expect("a pipe");
+    let taken = take(&mut stream);
+    drop(stream);
+    expect_end(scene, from, "sender", 1);
+    let mut to = receiver(scene, &["--detach"]).stdin(Stdio::piped()).spawn().expect("spawn");
+    // It may end before it has heard all.
+    let _ = to.stdin.take().expect("a pipe").write_all(&taken);
+    expect_end(scene, to, "receiver", 1);
+    expect_unmoved(scene, id);
 }
 
 /// Whether an archive is complete but for its last block: the manifest is its last file.
@@ -211,10 +255,10 @@ fn ends(archive: &[u8]) -> bool {
 }
 
 /// When all has been read, and before it says so.
-fn refused_on_the_other_side(scene: &mut Scene<'_>) {
+fn refused_on_the_other_side(scene: &mut Scene<'_>, options: &[&str]) {
     let id = prepare(scene);
     scene.bundle.push("/hooks/createRuntime", json!({"path": "/bin/false", "args": ["false"]})).write();
-    let mut from = sender(scene, &id, &[]).stdout(Stdio::piped()).spawn().expect("spawn");
+    let mut from = sender(scene, &id, options).stdout(Stdio::piped()).spawn().expect("spawn");
     let stream = from.stdout.take().expect("a pipe");
     let to = receiver(scene, &["--detach"]).stdin(stream).spawn().expect("spawn");
     let said = expect_end(scene, from, "sender", 1);
@@ -259,6 +303,8 @@ fn flags(scene: &mut Scene<'_>) {
         (&["--stream", "--image-path", "x"][..], "--stream: it goes without --image-path"),
         (&["--stream", "--pre-dump"], "--stream: it goes without"),
         (&["--ack-fd", "1"], "--ack-fd 1: it needs --stream"),
+        (&["--compress", "zstd"], "--compress zstd: it needs --stream"),
+        (&["--stream", "--compress", "gzip"], "--compress gzip: zstd is supported"),
         (&["--stream", "--ack-fd", "99"], "--ack-fd 99: bad file number"),
         (&["--stream", &scene.bundle.id.clone()], "does not exist"),
     ] {

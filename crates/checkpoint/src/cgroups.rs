@@ -1,5 +1,5 @@
-//! The cgroups that tasks are in, and those that the container has made below its own. What is set in its own belongs to
-//! whoever makes the container.
+//! The cgroups that tasks are in, and those that the container has made below its own. What is set in its own is written
+//! down, too, for a restore that is told to make it so: most often that is for whoever makes the container.
 
 use crate::error::{At, Error, Result};
 use crate::proc;
@@ -137,7 +137,7 @@ fn children(path: &Path) -> Result<Vec<PathBuf>> {
 /// The file that says whether a cgroup's threads can be apart (`threaded`).
 pub(crate) const TYPE: &str = "cgroup.type";
 
-/// A cgroup with all below it. Of the container's own, only what divides it among its children.
+/// A cgroup with all below it.
 fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
     let what = || format!("cgroup {}: read", path.display());
     let metadata = std::fs::metadata(path).at(what)?;
@@ -146,7 +146,6 @@ fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
         Ok(CgroupDirEntry { dir_name, ..directory(&path, false)? })
     };
     let children = self::children(path)?.into_iter().map(child).collect::<Result<_>>()?;
-    let names = if is_own { &PROPERTIES[..1] } else { &PROPERTIES[..] };
     // A controller that is not enabled has no files.
     let property = |name: &&str| {
         let file = path.join(name);
@@ -156,7 +155,7 @@ fn directory(path: &Path, is_own: bool) -> Result<CgroupDirEntry> {
     };
     let is_threaded = |entry: &CgroupPropEntry| entry.value == b"threaded";
     let threaded = property(&TYPE).filter(|entry| !is_own && is_threaded(entry));
-    let properties = threaded.into_iter().chain(names.iter().filter_map(property)).collect();
+    let properties = threaded.into_iter().chain(PROPERTIES.iter().filter_map(property)).collect();
     Ok(CgroupDirEntry { dir_name: Vec::new(), children, properties, dir_perms: Some(perms(&metadata)) })
 }
 

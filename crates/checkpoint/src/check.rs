@@ -23,6 +23,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::AsFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{Duration, Instant};
 use sys::inspect::{Shared, kcmp};
 use sys::socket::received_bytes;
@@ -56,6 +57,7 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
         namespaces: known.of(&target.init.to_string())?,
         mounts: MountNamespaces::new(mounts),
         options,
+        recorded: target.recorded,
         externals: &target.externals,
         tracking: Tracking::find(target.tracking),
         known,
@@ -117,6 +119,7 @@ pub(crate) const CAP_SYS_ADMIN: u32 = 21;
 
 struct Check<'a> {
     options: &'a DumpOptions<'a>,
+    recorded: Option<&'a Cgroup>,
     externals: &'a Externals,
     tracking: Option<Tracking>,
     namespaces: Ids,
@@ -153,6 +156,15 @@ impl Check<'_> {
         if status.tracer != 0 {
             let reason = format!("it is traced by process {}", status.tracer);
             self.block(object(), reason, "detach the debugger");
+        }
+        if let Some(recorded) = self.recorded {
+            let cgroups = proc::read(format!("/proc/{pid}/cgroup"))?;
+            let own = recorded.path().strip_prefix(cgroup::MOUNT).unwrap_or(recorded.path());
+            let unified = cgroups.lines().find_map(|line| line.strip_prefix("0::/")).unwrap_or_default();
+            if !Path::new(unified).starts_with(own) {
+                let reason = format!("it is not in cgroup {}, or below it", recorded.path().display());
+                self.block(object(), reason, "move it there, or use --manage-cgroups=ignore");
+            }
         }
         if status.pinned_kb != 0 {
             self.block(object(), format!("{} kB of its memory are pinned", status.pinned_kb), "");

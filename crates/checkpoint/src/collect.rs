@@ -113,10 +113,10 @@ pub(crate) fn collect(
         ids: &all_ids,
         files: Files::new(surroundings, named.unwrap_or_default()),
         filters: Filters::default(),
-        sets: Sets::new(target.cgroup),
+        sets: Sets::new(target.recorded),
         objects: Objects::default(),
         tables: BTreeMap::new(),
-        cpus: cgroups::cpus(target.cgroup)?,
+        cpus: cgroups::cpus(target.recorded)?,
     };
     let mut tasks = Vec::new();
     for (at, answered) in answered.iter().enumerate() {

@@ -57,7 +57,7 @@ pub use dump::{Part, dump, dump_as_one};
 pub use error::{Error, Result};
 pub use network_lock::LockName;
 pub use page_server::PageReceiver;
-pub use policy::{Capabilities, Filter, OuterLink, Policy, User};
+pub use policy::{Capabilities, CgroupMode, CgroupPolicy, Filter, OuterLink, OwnCgroup, Policy, User};
 pub use processor::{Compared, check_processor, processor, write_processor};
 pub use restore::{ClockOffset, LazyPages, Nursery, Pager, Restore, unlock};
 pub use setting::{Setting, SettingMount};

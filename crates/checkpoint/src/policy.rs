@@ -24,6 +24,7 @@ pub struct Policy {
     pub apparmor_profile: Option<String>,
     /// The UTS namespace has its names already.
     pub has_names: bool,
+    pub cgroups: CgroupPolicy,
     /// Where the container has a tmpfs of its own, which alone is filled: a path in it, whose links are resolved there.
     pub tmpfs: Vec<PathBuf>,
     /// Where all mounts but the root are still to be made as the images say, device nodes included: what those from outside
@@ -45,6 +46,51 @@ pub struct Policy {
     pub network: Option<Vec<(String, OuterLink)>>,
     /// Sysctls that this kernel does not have are left out of it, instead of being an error.
     pub skips_missing_sysctls: bool,
+}
+
+/// What becomes of cgroups of the images, beside the membership of the tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CgroupPolicy {
+    pub mode: CgroupMode,
+    pub own: OwnCgroup,
+}
+
+/// CRIU's `--manage-cgroups`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CgroupMode {
+    /// They must be there, and stay as they are.
+    None,
+    /// They must be there, and get their settings.
+    Props,
+    /// Those that are missing are made and get their settings.
+    #[default]
+    Soft,
+    /// Those that are missing are made, and all get their settings.
+    Full,
+    /// None may be there: all are made and get their settings.
+    Strict,
+}
+
+impl CgroupMode {
+    pub fn makes_missing(self) -> bool {
+        !matches!(self, CgroupMode::None | CgroupMode::Props)
+    }
+
+    /// Whether those that were there before get settings.
+    pub(crate) fn sets_found(self) -> bool {
+        matches!(self, CgroupMode::Props | CgroupMode::Full)
+    }
+}
+
+/// The cgroup that all tasks are in, or below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnCgroup {
+    /// Its settings are somebody else's to give, but for how it is divided among those below it.
+    Configured,
+    /// It was there before the restore. Others may be in it.
+    Found,
+    /// Made for the restore.
+    Made,
 }
 
 /// What a device leads to in the network of whoever restores.
@@ -149,6 +195,7 @@ mod tests {
             selinux_label: None,
             apparmor_profile: None,
             has_names: false,
+            cgroups: CgroupPolicy { mode: CgroupMode::Full, own: OwnCgroup::Configured },
             tmpfs: Vec::new(),
             mounts: None,
             inherited: Vec::new(),

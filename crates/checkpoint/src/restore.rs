@@ -40,7 +40,7 @@ use crate::error::{At, Error, Result};
 use crate::namespaces;
 use crate::network::Network;
 use crate::network_lock::LockName;
-use crate::policy::Policy;
+use crate::policy::{OwnCgroup, Policy};
 use crate::snapshot::{Ancestors, Snapshot, Task};
 use crate::target::NamespaceKind;
 use build::Build;
@@ -357,7 +357,13 @@ fn make<'a>(
     // Attached before the filters come: they are suspended for as long.
     let threads = build.attach()?;
     // No task has children from here on; and who is attached may write to any memory.
-    let guarded = lazy.map(|daemon| lazy::hand_over(build, daemon, cgroup)).transpose()?;
+    let guarded = lazy
+        .map(|daemon| {
+            // Others may be in one that was there before.
+            let ends = cgroup.filter(|_| build.policy.cgroups.own != OwnCgroup::Found);
+            lazy::hand_over(build, daemon, ends)
+        })
+        .transpose()?;
     credentials::restore(build)?;
     files::open_of_tasks(build)?;
     state::arm(build)?;

@@ -18,6 +18,9 @@ pub struct Target<'a> {
     pub pidfd: BorrowedFd<'a>,
     /// Where its processes are, and nobody else's; `None` when it has no cgroup of its own.
     pub cgroup: Option<&'a Cgroup>,
+    /// The cgroup that the images have its processes in, with all below it: `cgroup`, or one where others are, too. `None`
+    /// when it is of no importance where they are.
+    pub recorded: Option<&'a Cgroup>,
     /// Its cgroup was frozen by somebody else and stays so: the tasks are dumped as they are, and left frozen when they
     /// are left running.
     pub is_paused: bool,

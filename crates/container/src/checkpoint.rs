@@ -294,6 +294,7 @@ impl Subject {
             init: self.pid,
             pidfd: self.pidfd.as_fd(),
             cgroup: self.cgroup.as_ref(),
+            recorded: self.cgroup.as_ref(),
             is_paused: self.is_paused,
             tracking: &self.tracking,
             externals: Externals {

@@ -8,12 +8,13 @@ use crate::checkpoint::namespaces;
 use crate::config::{Mount, MountKind};
 use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
 use crate::error::{At, Error, Result};
-use crate::stream::{Stream, directory};
+use crate::stream::{Received, directory};
 use crate::{
     CgroupDriver, CreateOptions, ImageSource, RestoreOptions, RunOptions, Runtime, descriptors, notify,
 };
 use checkpoint::{
-    Capabilities, Filter, LazyPages, LogFile, Policy, Restore, User, WorkDirectory, open_directory,
+    Capabilities, CgroupMode, CgroupPolicy, Filter, LazyPages, LogFile, OwnCgroup, Policy, Restore, User,
+    WorkDirectory, open_directory,
 };
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -67,7 +68,7 @@ pub(crate) fn restore(
 /// The images, whoever waits to hear that they have been taken, and who fills memory from them late.
 struct Images {
     directory: OwnedFd,
-    stream: Option<Stream>,
+    stream: Option<Received>,
     daemon: Option<LazyPages>,
 }
 
@@ -79,7 +80,7 @@ impl Images {
             }
             ImageSource::Stream(stream) => {
                 let directory = directory()?;
-                stream.receive(directory.as_fd())?;
+                let stream = stream.receive(directory.as_fd())?;
                 Ok(Images { directory, stream: Some(stream), daemon: None })
             }
         }
@@ -127,7 +128,7 @@ fn bring_up<'a>(
         making.record()?;
         let attached = attachment.connect()?;
         // Last, and while nothing runs: the other side ends its own upon this.
-        stream.map_or(Ok(()), Stream::acknowledge)?;
+        stream.map_or(Ok(()), Received::acknowledge)?;
         Ok(attached)
     };
     let attached = match complete() {
@@ -222,6 +223,7 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         selinux_label: process.selinux_label.clone(),
         apparmor_profile: plan.apparmor.clone(),
         has_names: config.hostname.is_some() || config.domainname.is_some(),
+        cgroups: CgroupPolicy { mode: CgroupMode::Full, own: OwnCgroup::Configured },
         tmpfs: config
             .mounts
             .iter()

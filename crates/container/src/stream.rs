@@ -20,18 +20,30 @@ const TAKEN: &[u8] = b".";
 pub struct Stream {
     data: File,
     acknowledgement: Option<File>,
+    is_compressed: bool,
 }
 
 impl Stream {
     /// The acknowledgement goes the other way, by a descriptor of its own, or by `data` where that is a socket.
     pub fn new(data: OwnedFd, acknowledgement: Option<OwnedFd>) -> Stream {
-        Stream { data: data.into(), acknowledgement: acknowledgement.map(File::from) }
+        Stream { data: data.into(), acknowledgement: acknowledgement.map(File::from), is_compressed: false }
+    }
+
+    /// What is sent is compressed by zstd. What is received tells by itself.
+    #[must_use]
+    pub fn compressed(self) -> Stream {
+        Stream { is_compressed: true, ..self }
     }
 
     /// Sends a dump.
     pub(crate) fn send(&self, images: BorrowedFd<'_>) -> Result<()> {
         let images = images.try_clone_to_owned().map_err(Errno::from).at(|| "images")?;
-        images::write_stream(images, &[descriptors::FILE], &mut &self.data).map_err(of_images)
+        let mut out = &self.data;
+        let sent = match self.is_compressed {
+            true => images::write_compressed_stream(images, &[descriptors::FILE], &mut out),
+            false => images::write_stream(images, &[descriptors::FILE], &mut out),
+        };
+        sent.map_err(of_images)
     }
 
     /// Waits until the other side has taken all of it.
@@ -56,17 +68,11 @@ impl Stream {
         }
     }
 
-    pub(crate) fn receive(&self, images: BorrowedFd<'_>) -> Result<()> {
-        images::read_stream(images, &mut &self.data).map_err(of_images)
-    }
-
-    /// Tells the other side that it is all here.
-    pub(crate) fn acknowledge(self) -> Result<()> {
-        images::take_end(&mut &self.data).map_err(of_images)?;
-        match self.way_back()? {
-            Some(mut back) => back.write_all(TAKEN).map_err(Errno::from).at(|| "acknowledge the stream"),
-            None => Ok(()),
-        }
+    pub(crate) fn receive(self, images: BorrowedFd<'_>) -> Result<Received> {
+        let back = self.way_back()?.map(File::try_clone).transpose().map_err(Errno::from).at(|| "stream")?;
+        let mut reader = images::StreamReader::new(self.data).map_err(of_images)?;
+        reader.read_files(images).map_err(of_images)?;
+        Ok(Received { reader, back })
     }
 
     fn way_back(&self) -> Result<Option<&File>> {
@@ -75,6 +81,24 @@ impl Stream {
             None if kind(&self.data)? == SFlag::S_IFSOCK => Some(&self.data),
             None => None,
         })
+    }
+}
+
+/// A stream of which the end is still to be read.
+#[derive(Debug)]
+pub(crate) struct Received {
+    reader: images::StreamReader<File>,
+    back: Option<File>,
+}
+
+impl Received {
+    /// Tells the other side that it is all here.
+    pub(crate) fn acknowledge(self) -> Result<()> {
+        self.reader.take_end().map_err(of_images)?;
+        match self.back {
+            Some(mut back) => back.write_all(TAKEN).map_err(Errno::from).at(|| "acknowledge the stream"),
+            None => Ok(()),
+        }
     }
 }
 

@@ -39,12 +39,14 @@ pub(crate) fn dump(
     let tracking = tracking(init)?;
     let page_server = page_server::connect(options)?;
     let namespaces = namespaces(options, init)?;
+    let recorded = if options.ignores_cgroups { None } else { recorded(cgroup.as_ref(), &namespaces, init) };
     // Scripts cut a network off from outside; that of the host is nobody's to cut off.
     let has_own_network = !namespaces.contains(&(NamespaceKind::Net, Origin::Host));
     let target = Target {
         init,
         pidfd: pidfd.as_fd(),
         cgroup: cgroup.as_ref(),
+        recorded: recorded.as_ref(),
         is_paused,
         tracking: &tracking,
         externals: Externals {
@@ -119,6 +121,15 @@ fn cgroup(options: &Options, init: i32) -> Option<Cgroup> {
     let own = Cgroup::of_process(init).ok()?;
     let is_its = own.path().starts_with(freezer) && freezer.join("cgroup.freeze").exists();
     Cgroup::open(freezer).ok().filter(|_| is_its)
+}
+
+/// Where a restore puts the tasks. Nowhere, if they are where we are, as with CRIU. What a namespace of cgroups begins with is
+/// known only where somebody says which cgroup is the tasks' own.
+fn recorded(frozen: Option<&Cgroup>, namespaces: &[(NamespaceKind, Origin)], init: i32) -> Option<Cgroup> {
+    let ours = Cgroup::of_process(std::process::id() as i32).ok();
+    let is_seen = namespaces.contains(&(NamespaceKind::Cgroup, Origin::Host));
+    let own = Cgroup::of_process(init).ok().filter(|own| is_seen && Some(own) != ours.as_ref());
+    frozen.cloned().or(own)
 }
 
 fn tracking(init: i32) -> Result<PathBuf> {

@@ -7,7 +7,7 @@
 
 use crate::messages::{Opts, Pair};
 use crate::words;
-use checkpoint::{Compared, ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
+use checkpoint::{CgroupMode, Compared, ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -43,7 +43,9 @@ pub struct Options {
     pub(crate) orphan_pts_master: bool,
     pub(crate) restore_sibling: bool,
     pub skips_network_lock: bool,
-    pub(crate) leaves_cgroups: bool,
+    /// Tasks stay in whatever cgroup whoever restores is in, and a dump does not say where they were.
+    pub(crate) ignores_cgroups: bool,
+    pub(crate) cgroups: CgroupMode,
     /// Devices of the tasks' own network namespace are not missed.
     pub(crate) empties_network: bool,
     /// Sysctls that this kernel does not have are not missed.
@@ -218,11 +220,17 @@ impl Options {
                 "iptables" | "nftables" => self.skips_network_lock = false,
                 _ => return refused("iptables, nftables or skip is needed"),
             },
-            "manage-cgroups" => match value {
-                "" | "soft" | "full" => self.leaves_cgroups = false,
-                "ignore" => self.leaves_cgroups = true,
-                _ => return refused("soft, full and ignore are supported"),
-            },
+            "manage-cgroups" => {
+                self.cgroups = match value {
+                    "" | "soft" | "ignore" => CgroupMode::Soft,
+                    "none" => CgroupMode::None,
+                    "props" => CgroupMode::Props,
+                    "full" => CgroupMode::Full,
+                    "strict" => CgroupMode::Strict,
+                    _ => return refused("none, props, soft, full, strict and ignore are known"),
+                };
+                self.ignores_cgroups = value == "ignore";
+            }
             "freeze-cgroup" => self.freeze_cgroup = Some(value.into()),
             "cgroup-root" => match value.split_once(':') {
                 // Of controllers of v1, which are nobody's here.
@@ -404,6 +412,7 @@ fn settings(opts: &Opts) -> Result<Vec<(&'static str, String)>> {
         ("link-remap", opts.link_remap),
         ("force-irmap", opts.force_irmap),
         ("restore-sibling", opts.rst_sibling),
+        ("manage-cgroups", opts.manage_cgroups),
         ("enable-external-sharing", opts.ext_sharing),
         ("enable-external-masters", opts.ext_masters),
         ("skip-in-flight", opts.tcp_skip_in_flight),
@@ -666,6 +675,24 @@ mod tests {
     }
 
     #[test]
+    fn modes_of_cgroups() {
+        let of = |bit, mode| {
+            let opts = Opts { manage_cgroups: bit, manage_cgroups_mode: mode, ..Opts::default() };
+            let options = Options::of(&opts, &[]).expect("known");
+            (options.ignores_cgroups, options.cgroups)
+        };
+        assert_eq!(of(None, None), (false, CgroupMode::Soft));
+        assert_eq!(of(Some(true), None), (false, CgroupMode::Soft));
+        assert_eq!(of(Some(true), Some(0)), (true, CgroupMode::Soft));
+        let modes =
+            [CgroupMode::None, CgroupMode::Props, CgroupMode::Soft, CgroupMode::Full, CgroupMode::Strict];
+        for (number, mode) in (1..).zip(modes) {
+            assert_eq!(of(None, Some(number)), (false, mode));
+        }
+        assert_eq!(of(None, Some(6)), (false, CgroupMode::Soft));
+    }
+
+    #[test]
     fn namespaces_to_join() {
         let mut options = Options::default();
         options.set("join-ns", "net:42").expect("a pid");
@@ -684,8 +711,8 @@ mod tests {
         assert!(refused(external).starts_with("external tap[eth0]:tap1: mounts (mnt)"));
         let log = Opts { log_file: Some("../log".to_owned()), ..Opts::default() };
         assert_eq!(refused(log), "log-file: a name in the work directory is needed");
-        let mode = Opts { manage_cgroups_mode: Some(5), ..Opts::default() };
-        assert_eq!(refused(mode), "manage-cgroups strict: soft, full and ignore are supported");
+        let mode = Opts { manage_cgroups_mode: Some(7), ..Opts::default() };
+        assert_eq!(refused(mode), "manage-cgroups 7: none, props, soft, full, strict and ignore are known");
         let empty = Opts { empty_ns: Some(1), ..Opts::default() };
         assert_eq!(refused(empty), "empty-ns 0x1: only net can be left empty");
     }

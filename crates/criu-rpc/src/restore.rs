@@ -9,8 +9,8 @@ use crate::dump::KINDS;
 use crate::options::{Options, Result};
 use cgroup::{Cgroup, Created, Resources};
 use checkpoint::{
-    Capabilities, ClockOffset, LazyPages, LogFile, NamespaceKind, Nursery, Origin, Policy, Restore, Setting,
-    User, WorkDirectory,
+    Capabilities, CgroupMode, CgroupPolicy, ClockOffset, LazyPages, LogFile, NamespaceKind, Nursery, Origin,
+    OwnCgroup, Policy, Restore, Setting, User, WorkDirectory,
 };
 use images::messages::{RestoreStatsEntry, StatsEntry};
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
@@ -122,7 +122,7 @@ struct Place {
     root: Option<OwnedFd>,
     /// Mounts from outside by their key.
     mounts: Vec<(Vec<u8>, OwnedFd)>,
-    cgroup: Option<Cgroup>,
+    cgroup: Option<(Cgroup, OwnCgroup)>,
 }
 
 impl Place {
@@ -161,12 +161,14 @@ impl Place {
             place.root = Some(tree.map_err(|error| format!("root {}: {error}", root.display()))?);
             place.open_mounts(options)?;
         }
-        if !options.leaves_cgroups
+        if !options.ignores_cgroups
             && let Some(own) = &place.setting.cgroup
         {
             let path = options.cgroup_root.as_deref().unwrap_or(own);
             let path = Path::new(cgroup::MOUNT).join(path.strip_prefix("/").unwrap_or(path));
-            place.cgroup = Some(Cgroup::open(&path).map_err(|error| error.to_string())?);
+            let cgroup = Cgroup::open(&path).map_err(|error| error.to_string())?;
+            let origin = origin(&cgroup, options.cgroups)?;
+            place.cgroup = Some((cgroup, origin));
         }
         Ok(place)
     }
@@ -249,6 +251,10 @@ impl Place {
             selinux_label,
             apparmor_profile,
             has_names: false,
+            cgroups: CgroupPolicy {
+                mode: options.cgroups,
+                own: self.cgroup.as_ref().map_or(OwnCgroup::Found, |(_, own)| *own),
+            },
             tmpfs: Vec::new(),
             mounts: self.root.is_some().then_some(mounts),
             inherited: options.inherit.clone(),
@@ -260,6 +266,18 @@ impl Place {
                 .then(|| options.outer_links.clone()),
             skips_missing_sysctls: options.weak_sysctls,
         })
+    }
+}
+
+/// Whether it is there, which the mode may forbid, or ask for.
+fn origin(cgroup: &Cgroup, mode: CgroupMode) -> Result<OwnCgroup> {
+    let refused = |why: &str| Err(format!("manage-cgroups: cgroup {} {why}", cgroup.path().display()));
+    match cgroup.exists() {
+        true if mode == CgroupMode::Strict => refused("is there already, which strict does not allow"),
+        true if cgroup.is_frozen().map_err(|error| error.to_string())? => refused("is frozen"),
+        true => Ok(OwnCgroup::Found),
+        false if !mode.makes_missing() => refused("is missing, and none and props make none"),
+        false => Ok(OwnCgroup::Made),
     }
 }
 
@@ -301,10 +319,14 @@ struct Made {
 
 impl Made {
     fn new(place: &Place, options: &Options, tasks: &Restore) -> Result<Made> {
-        let cgroup = match &place.cgroup {
-            Some(cgroup) => Some((cgroup.clone(), create(cgroup)?)),
-            None => None,
+        let create = |(cgroup, origin): &(Cgroup, OwnCgroup)| {
+            let created = match origin {
+                OwnCgroup::Made => cgroup.create(&Resources::default()).map(Some),
+                OwnCgroup::Found | OwnCgroup::Configured => Ok(None),
+            };
+            created.map(|created| (cgroup.clone(), created)).map_err(|error| error.to_string())
         };
+        let cgroup = place.cgroup.as_ref().map(create).transpose()?;
         let made = spawn_first(place, options, tasks, cgroup.as_ref().map(|(cgroup, _)| cgroup));
         match made {
             Ok((child, said, go)) => Ok(Made { child, said, go, cgroup }),
@@ -361,15 +383,6 @@ impl Made {
             }
         }
     }
-}
-
-/// Makes the cgroup, unless we are in it: runc puts us there.
-fn create(cgroup: &Cgroup) -> Result<Option<Created>> {
-    let own = Cgroup::of_process(std::process::id() as i32).ok();
-    if own.as_ref() == Some(cgroup) {
-        return Ok(None);
-    }
-    cgroup.create(&Resources::default()).map(Some).map_err(|error| error.to_string())
 }
 
 /// Namespaces that are joined are entered by us for as long as it takes to clone, because who is in a user namespace of its

@@ -228,6 +228,9 @@ pub struct Checkpoint {
     pub parent_path: Option<PathBuf>,
     #[command(flatten)]
     pub stream: Stream,
+    /// With --stream: compress it by zstd; restore sees it by itself
+    #[arg(long, value_name = "FORMAT")]
+    pub compress: Option<String>,
     /// Let the container run on
     #[arg(long)]
     pub leave_running: bool,

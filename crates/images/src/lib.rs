@@ -4,6 +4,7 @@
 //! an image is ever looked up. docs/images.md has the files and what is read and written of them.
 #![forbid(unsafe_code)]
 
+mod compression;
 mod digest;
 mod directory;
 mod directory_writer;
@@ -31,5 +32,5 @@ pub use pages::{PagesReader, PagesWriter};
 pub use reader::{Entry, Reader, Source, is_image};
 #[cfg(fuzzing)]
 pub use stream::fuzz as fuzz_stream;
-pub use stream::{read_stream, take_end, write_stream};
+pub use stream::{StreamReader, write_compressed_stream, write_stream};
 pub use writer::Writer;

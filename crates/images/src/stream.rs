@@ -1,10 +1,12 @@
 //! A dump as a stream: a tar archive (POSIX.1-1988, ustar) of the files that the manifest has, then those that the caller
 //! names, and the manifest last. Regular files in one directory, nothing else; what tar(1) makes of the same files is read
-//! as well.
+//! as well, and what zstd(1) makes of that.
 //!
 //! Two blocks of zeros end an archive. The reader of a stream leaves the second where it is until `take_end`: as long as it
-//! is in a pipe, whoever has written it knows that the other side has not got so far.
+//! is in a pipe, whoever has written it knows that the other side has not got so far. In a compressed stream it is a frame of
+//! its own.
 
+use crate::compression::{Content, write_frame};
 use crate::directory::{Directory, create, open};
 use crate::error::{Error, Result};
 use crate::manifest::MANIFEST;
@@ -27,6 +29,20 @@ const PREFIX: std::ops::Range<usize> = 345..500;
 
 /// Writes the complete dump in `dir`, and of `others` the files that are there.
 pub fn write_stream(dir: OwnedFd, others: &[&str], out: &mut impl Write) -> Result<()> {
+    write_files(dir, others, out)?;
+    write_block(out)?;
+    out.flush().map_err(of_end)
+}
+
+/// The same, compressed by zstd, with several threads that end before it returns.
+pub fn write_compressed_stream(dir: OwnedFd, others: &[&str], out: &mut impl Write) -> Result<()> {
+    write_frame(&mut *out, |frame| write_files(dir, others, frame))?;
+    write_frame(&mut *out, write_block)?;
+    out.flush().map_err(of_end)
+}
+
+/// All but the last block.
+fn write_files(dir: OwnedFd, others: &[&str], out: &mut impl Write) -> Result<()> {
     let directory = Directory::new(dir)?;
     let names = directory.listed().chain(others.iter().copied()).chain([MANIFEST]);
     for name in names {
@@ -37,33 +53,56 @@ pub fn write_stream(dir: OwnedFd, others: &[&str], out: &mut impl Write) -> Resu
         let padding = (BLOCK - size as usize % BLOCK) % BLOCK;
         out.write_all(&[0; BLOCK][..padding]).map_err(failed)?;
     }
-    let end = out.write_all(&[0; 2 * BLOCK]).and_then(|()| out.flush());
-    end.map_err(|error| Error::of_io("send the end", &error))
+    write_block(out)
 }
 
-/// Makes the files of a stream in the directory `dir`, which is empty. They are a stranger's: `Directory` says what they are
-/// worth.
-pub fn read_stream(dir: impl AsFd, from: &mut impl Read) -> Result<()> {
-    let mut block = [0; BLOCK];
-    loop {
-        from.read_exact(&mut block).map_err(|error| Error::of_io("receive", &error))?;
-        if block == [0; BLOCK] {
-            return Ok(());
-        }
-        let (name, size) = parse(&block)?;
-        let failed = |error| Error::of_io(format!("receive {name}"), &error);
-        let mut file = create(dir.as_fd(), &name)?;
-        receive(size, from, &mut file).map_err(failed)?;
-        let padding = (BLOCK - (size % BLOCK as u64) as usize) % BLOCK;
-        from.read_exact(&mut block[..padding]).map_err(failed)?;
+/// One of zeros.
+fn write_block(out: &mut impl Write) -> Result<()> {
+    out.write_all(&[0; BLOCK]).map_err(of_end)
+}
+
+fn of_end(error: io::Error) -> Error {
+    Error::of_io("send the end", &error)
+}
+
+/// A stream that comes from elsewhere, compressed or not.
+#[derive(Debug)]
+pub struct StreamReader<R> {
+    content: Content<R>,
+}
+
+impl<R: Read> StreamReader<R> {
+    /// Waits for the beginning.
+    pub fn new(from: R) -> Result<StreamReader<R>> {
+        let content = Content::of(from).map_err(|error| Error::of_io("receive", &error))?;
+        Ok(StreamReader { content })
     }
-}
 
-/// Reads what `read_stream` has left.
-pub fn take_end(from: &mut impl Read) -> Result<()> {
-    let mut block = [0; BLOCK];
-    from.read_exact(&mut block).map_err(|error| Error::of_io("receive the end", &error))?;
-    if block == [0; BLOCK] { Ok(()) } else { Err(Error::refused("stream", "something behind the end")) }
+    /// Makes the files of the stream in the directory `dir`, which is empty. They are a stranger's: `Directory` says what
+    /// they are worth.
+    pub fn read_files(&mut self, dir: impl AsFd) -> Result<()> {
+        let from = &mut self.content;
+        let mut block = [0; BLOCK];
+        loop {
+            from.read_exact(&mut block).map_err(|error| Error::of_io("receive", &error))?;
+            if block == [0; BLOCK] {
+                return Ok(());
+            }
+            let (name, size) = parse(&block)?;
+            let failed = |error| Error::of_io(format!("receive {name}"), &error);
+            let mut file = create(dir.as_fd(), &name)?;
+            receive(size, from, &mut file).map_err(failed)?;
+            let padding = (BLOCK - (size % BLOCK as u64) as usize) % BLOCK;
+            from.read_exact(&mut block[..padding]).map_err(failed)?;
+        }
+    }
+
+    /// Reads what `read_files` has left.
+    pub fn take_end(mut self) -> Result<()> {
+        let mut block = [0; BLOCK];
+        self.content.read_exact(&mut block).map_err(|error| Error::of_io("receive the end", &error))?;
+        if block == [0; BLOCK] { Ok(()) } else { Err(Error::refused("stream", "something behind the end")) }
+    }
 }
 
 fn header(name: &str, size: u64) -> [u8; BLOCK] {
@@ -153,9 +192,11 @@ fn receive(size: u64, from: &mut impl Read, file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-/// Whatever a header says, it is a name in a directory that comes out. The checksum is put right first.
+/// Whatever a header says, it is a name in a directory that comes out. The checksum is put right first. What begins as a
+/// compressed stream does is read as one.
 #[cfg(fuzzing)]
 pub fn fuzz(bytes: &[u8]) {
+    crate::compression::fuzz(bytes);
     let Some(Ok(mut block)) = bytes.get(..BLOCK).map(<[u8; BLOCK]>::try_from) else { return };
     let sum = checksum(&block);
     block[CHECKSUM].copy_from_slice(format!("{sum:06o}\0 ").as_bytes());
@@ -203,8 +244,9 @@ mod tests {
         let receive = |bytes: &[u8]| {
             let dir = tempfile::tempdir().expect("a directory");
             let opened = File::open(dir.path()).expect("open");
-            read_stream(&opened, &mut &bytes[..])
-                .map(|()| dir.path().join("a.img").metadata().expect("a file").len())
+            let mut reader = StreamReader::new(bytes)?;
+            reader.read_files(&opened)?;
+            Ok::<_, Error>(dir.path().join("a.img").metadata().expect("a file").len())
         };
         assert_eq!(receive(&stream).expect("whole"), 700);
         for len in 0..stream.len() {

@@ -41,6 +41,13 @@ pub struct Nursery {
     numbers: Vec<u32>,
 }
 
+/// Whoever is still in it ends, as when we die: after a restore that has failed.
+impl Drop for Nursery {
+    fn drop(&mut self) {
+        supervisor::end_life(&self.region);
+    }
+}
+
 impl Nursery {
     /// Bytes that a nursery for so many threads takes in each process.
     pub fn size(tasks: usize) -> usize {

@@ -16,6 +16,7 @@ const WORD: usize = 0;
 const LINK: usize = 8;
 
 const FUTEX_WAITERS: u32 = 0x8000_0000;
+const FUTEX_OWNER_DIED: u32 = 0x4000_0000;
 
 /// The kernel's struct robust_list_head.
 #[repr(C)]
@@ -78,6 +79,12 @@ impl Supervisor {
 /// What the word is while we live.
 pub(crate) fn life_word(region: &Region) -> u32 {
     region.word(WORD).load(Ordering::SeqCst)
+}
+
+/// Does to the word and to who waits what the kernel does when we end.
+pub(crate) fn end_life(region: &Region) {
+    region.word(WORD).fetch_or(FUTEX_OWNER_DIED, Ordering::SeqCst);
+    region.wake(WORD);
 }
 
 impl List {

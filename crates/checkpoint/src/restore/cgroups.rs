@@ -1,4 +1,5 @@
-//! Cgroups that the container has made below its own, with their settings, owners and members.
+//! Cgroups that the container has made below its own, with their settings, owners and members; its own gets settings only
+//! where the policy says so.
 //!
 //! The image names them, and it is a stranger's: every name is one component, looked up beneath the container's own cgroup,
 //! and only what a container may set itself is set. Memory that tasks have got so far stays charged to the container's own.
@@ -7,19 +8,21 @@ use super::build::{Build, host_tid};
 use crate::cgroups::{PROPERTIES, TYPE};
 use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
+use crate::policy::{CgroupMode, CgroupPolicy, OwnCgroup};
 use cgroup::Cgroup;
 use images::messages::{CgroupDirEntry, CgroupEntry, CgroupPerms, CgroupPropEntry, CoreEntry};
 use nix::errno::Errno;
 use nix::fcntl::{AT_FDCWD, OFlag, openat};
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat, mkdirat};
 use nix::unistd::{Gid, Uid, fchownat};
+use std::collections::BTreeSet;
 use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use sys::path::{RESOLVE_BENEATH, RESOLVE_NO_SYMLINKS, openat2};
 
 /// Makes them and moves the tasks into them. `own` is the container's cgroup, where all tasks are.
@@ -31,29 +34,56 @@ pub(super) fn restore(build: &Build<'_>, own: &Cgroup) -> Result<()> {
     let Some(top) = unified.and_then(|controller| controller.dirs.first()) else { return Ok(()) };
     let directory = openat(AT_FDCWD, own.path(), OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty());
     let directory = directory.at(|| format!("open cgroup {}", own.path().display()))?;
-    make_children(directory.as_fd(), top, Path::new(""))?;
+    let CgroupPolicy { mode, own: origin } = build.policy.cgroups;
+    let mut found = BTreeSet::new();
+    make_children(directory.as_fd(), top, Path::new(""), mode, &mut found)?;
     // Controllers are for cgroups whose parent has no processes of its own: first these leave.
     move_tasks(build, directory.as_fd(), image, &top.dir_name)?;
-    let ids = IdMaps::of(build.init)?;
-    set(directory.as_fd(), top, &PROPERTIES[..1], Path::new(""), &ids)
+    if mode == CgroupMode::None {
+        return Ok(());
+    }
+    let settable = match origin {
+        OwnCgroup::Made => &PROPERTIES[..],
+        OwnCgroup::Found if mode.sets_found() => &PROPERTIES[..],
+        // Without what divides it, those below it could not have theirs.
+        OwnCgroup::Found | OwnCgroup::Configured => &PROPERTIES[..1],
+    };
+    let setter = Setter {
+        ids: IdMaps::of(build.init)?,
+        left_alone: if mode.sets_found() { BTreeSet::new() } else { found },
+    };
+    setter.set(directory.as_fd(), top, settable, Path::new(""))
 }
 
-fn make_children(directory: BorrowedFd<'_>, entry: &CgroupDirEntry, path: &Path) -> Result<()> {
+/// `found` gets the paths of those that were there before.
+fn make_children(
+    directory: BorrowedFd<'_>,
+    entry: &CgroupDirEntry,
+    path: &Path,
+    mode: CgroupMode,
+    found: &mut BTreeSet<PathBuf>,
+) -> Result<()> {
     for child in &entry.children {
         let path = path.join(component(&child.dir_name)?);
         let what = || format!("make cgroup {}", path.display());
-        match mkdirat(directory, component(&child.dir_name)?, Mode::from_bits_truncate(0o755)) {
-            Ok(()) | Err(Errno::EEXIST) => {}
+        let made = match mode.makes_missing() {
+            true => mkdirat(directory, component(&child.dir_name)?, Mode::from_bits_truncate(0o755)),
+            false => Err(Errno::EEXIST),
+        };
+        match made {
+            Ok(()) => {}
+            Err(Errno::EEXIST) if mode != CgroupMode::Strict => _ = found.insert(path.clone()),
             Err(errno) => return Err(Error::of_kernel(what(), errno)),
         }
+        let what = || format!("open cgroup {}", path.display());
         let made = below(directory, &child.dir_name).at(what)?;
         let is_threaded = |entry: &CgroupPropEntry| {
             entry.name == TYPE.as_bytes() && entry.value.trim_ascii_end() == b"threaded"
         };
-        if child.properties.iter().any(is_threaded) {
+        if child.properties.iter().any(is_threaded) && !found.contains(&path) {
             write(made.as_fd(), TYPE, b"threaded").at(what)?;
         }
-        make_children(made.as_fd(), child, &path)?;
+        make_children(made.as_fd(), child, &path, mode, found)?;
     }
     Ok(())
 }
@@ -131,43 +161,70 @@ fn path_below<'a>(path: &'a [u8], own: &[u8]) -> Option<&'a [u8]> {
     }
 }
 
-/// Gives a cgroup and all below it their settings and owners, from the top: a controller that is enabled above brings the
-/// files of those below.
-fn set(
-    directory: BorrowedFd<'_>,
-    entry: &CgroupDirEntry,
-    settable: &[&str],
-    path: &Path,
-    ids: &IdMaps,
-) -> Result<()> {
-    for name in settable {
-        let Some(property) = entry.properties.iter().find(|property| property.name == name.as_bytes()) else {
-            continue;
-        };
-        set_property(directory, name, property).at(|| format!("cgroup {}: set {name}", path.display()))?;
-    }
-    for child in &entry.children {
-        let path = path.join(component(&child.dir_name)?);
-        let what = || format!("cgroup {}: owners", path.display());
-        let made = below(directory, &child.dir_name).at(what)?;
-        set(made.as_fd(), child, &PROPERTIES, &path, ids)?;
-        let properties = child.properties.iter().filter_map(|property| {
-            let name = PROPERTIES.iter().find(|name| name.as_bytes() == property.name)?;
-            Some((*name, property.perms.as_ref()?))
-        });
-        let directories = child.dir_perms.iter().map(|perms| (".", perms));
-        for (name, perms) in properties.chain(directories) {
-            give(made.as_fd(), name, perms, ids).at(what)?;
+/// What settings are given with, and to which cgroups none are.
+struct Setter {
+    ids: IdMaps,
+    left_alone: BTreeSet<PathBuf>,
+}
+
+impl Setter {
+    /// Gives a cgroup and all below it their settings and owners, from the top: a controller that is enabled above brings the
+    /// files of those below.
+    fn set(
+        &self,
+        directory: BorrowedFd<'_>,
+        entry: &CgroupDirEntry,
+        settable: &[&str],
+        path: &Path,
+    ) -> Result<()> {
+        for name in settable {
+            let Some(property) = entry.properties.iter().find(|property| property.name == name.as_bytes())
+            else {
+                continue;
+            };
+            set_property(directory, name, property)
+                .at(|| format!("cgroup {}: set {name}", path.display()))?;
         }
+        for child in &entry.children {
+            let path = path.join(component(&child.dir_name)?);
+            let what = || format!("cgroup {}: owners", path.display());
+            let made = below(directory, &child.dir_name).at(what)?;
+            if self.left_alone.contains(&path) {
+                self.set(made.as_fd(), child, &[], &path)?;
+                continue;
+            }
+            self.set(made.as_fd(), child, &PROPERTIES, &path)?;
+            let properties = child.properties.iter().filter_map(|property| {
+                let name = PROPERTIES.iter().find(|name| name.as_bytes() == property.name)?;
+                Some((*name, property.perms.as_ref()?))
+            });
+            let directories = child.dir_perms.iter().map(|perms| (".", perms));
+            for (name, perms) in properties.chain(directories) {
+                give(made.as_fd(), name, perms, &self.ids).at(what)?;
+            }
+        }
+        Ok(())
     }
-    Ok(())
+}
+
+/// Whether a new cgroup has this value (cgroup-v2.rst).
+fn is_default(name: &str, value: &[u8]) -> bool {
+    let default = match name {
+        "memory.min" | "memory.low" | "memory.oom.group" => "0",
+        "memory.high" | "memory.max" | "memory.swap.max" | "pids.max" => "max",
+        "cpu.weight" => "100",
+        "cpu.max" => "max 100000",
+        "io.weight" => "default 100",
+        _ => "",
+    };
+    value == default.as_bytes()
 }
 
 fn set_property(directory: BorrowedFd<'_>, name: &str, property: &CgroupPropEntry) -> sys::Result<()> {
     let now = match read(directory, name) {
         Ok(now) => now,
-        // Nothing was set where the controller was not enabled.
-        Err(errno) if errno.raw() == libc::ENOENT && property.value.is_empty() => return Ok(()),
+        // Without its controller nothing is limited.
+        Err(errno) if errno.raw() == libc::ENOENT && is_default(name, &property.value) => return Ok(()),
         Err(errno) => return Err(errno),
     };
     if now == property.value {
@@ -217,6 +274,20 @@ mod tests {
         for wrong in [&b""[..], b".", b"..", b"a/b", b"/", b"a\0"] {
             assert!(component(wrong).is_err(), "{wrong:?}");
         }
+    }
+
+    #[test]
+    fn settings_of_controllers_that_are_not_there() {
+        let unset =
+            [("memory.max", "max"), ("memory.low", "0"), ("cpu.max", "max 100000"), ("cpuset.cpus", "")];
+        assert!(unset.iter().all(|(name, value)| is_default(name, value.as_bytes())));
+        let set = [
+            ("memory.max", "0"),
+            ("pids.max", "7"),
+            ("cpuset.cpus", "0-1"),
+            ("cgroup.subtree_control", "cpu"),
+        ];
+        assert!(!set.iter().any(|(name, value)| is_default(name, value.as_bytes())));
     }
 
     #[test]

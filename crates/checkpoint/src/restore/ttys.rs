@@ -95,6 +95,13 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
         let (Some(info), Some(tty)) = (info(build, file), &file.tty) else { continue };
         let index = info.pty.as_ref().map_or(0, |pty| pty.index);
         let mut batch = Batch::new();
+        // As CRIU names one from outside, whose settings are somebody else's.
+        let key = format!("tty[{:x}:{:x}]", info.rdev, info.dev.unwrap_or(0));
+        if let Some(from) = build.inherited(&key) {
+            build.settle_inherited(&mut batch, from, file.id);
+            build.run(0, &batch).map_err(named)?;
+            continue;
+        }
         let fd = match (info.r#type, pairs.get(&index)) {
             (PTY, Some(number)) => {
                 let name = batch.string(format!("/dev/pts/{number}").as_bytes());

@@ -59,6 +59,12 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     if stream.is_some() && page_server.is_some() {
         bail!("--stream: it goes without --page-server");
     }
+    let stream = match (stream, args.compress.as_deref()) {
+        (stream, None) => stream,
+        (Some(stream), Some("zstd")) => Some(stream.compressed()),
+        (Some(_), Some(format)) => bail!("--compress {format}: zstd is supported"),
+        (None, Some(format)) => bail!("--compress {format}: it needs --stream"),
+    };
     let (image_path, work_path) = paths(&args.images)?;
     // Several are dumped with the same options.
     let annotations =
