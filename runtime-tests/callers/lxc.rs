@@ -68,7 +68,7 @@ pub(crate) fn caller() -> Caller {
         case("refused", "start; mkdir images; echo lazy-pages >/tmp/$N.conf
             CRIU_CONFIG_FILE=/tmp/$N.conf lxc-checkpoint -s -v -D $PWD/images -n $N || goes_on $(cat rootfs/count) && exit 7")
             .exits(7)
-            .complains("lazy-pages: a dump that serves pages is not supported"),
+            .complains("lazy-pages: a port is needed, where the dump serves memory"),
     ];
     Caller {
         name: "lxc",

@@ -95,7 +95,8 @@ fn probes_need_nothing_of_the_host(t: &mut Test) {
         ("criu", &["check"], 0, &["Looks good.\n"]),
         // Tests of runc's ask for these.
         ("criu", &["check", "--feature", "external_net_ns"], 0, &["Looks good.\n"]),
-        ("criu", &["check", "--feature", "uffd-noncoop"], 1, &["missing: uffd-noncoop"]),
+        ("criu", &["check", "--feature", "uffd-noncoop"], 0, &["Looks good.\n"]),
+        ("criu", &["check", "--feature", "autofs"], 1, &["missing: autofs"]),
         ("floe", &["checkpoint", "--help"], 0, &["--leave-running"]),
         // Podman takes either of the two, CRI-O the first.
         ("floe", &["restore", "--lsm-mount-context"], 1, &["flag needs an argument", "requires an argument"]),

@@ -647,7 +647,8 @@ fn lazy_pages_without_a_daemon(counter: &mut Counter<'_>) {
     counter.criu("restore", &["-d", "--lazy-pages"]).exits(1).refused(&[refused]);
     counter.criu("restore", &["-d", "--lazy-pages", "--auto-dedup"]).exits(1).refused(&["auto-dedup"]);
     counter.criu("restore", &["-d", "--status-fd", "1"]).exits(1).refused(&["status-fd"]);
-    counter.criu("lazy-pages", &["--address", "10.0.0.1"]).exits(1).refused(&["page-server"]);
+    let server = ["--page-server", "--address", "10.0.0.1"];
+    counter.criu("lazy-pages", &server).exits(1).refused(&["page-server: a port is needed"]);
     counter.criu("restore", &["-d"]).ok();
     counter.end();
 }

@@ -233,7 +233,7 @@ fn cut_session(t: &mut Test) {
     let there = make(t, "there");
     let open = [4, 1 << 8 | 1];
     for (words, why) in
-        [(&open[..0], "ends before it is closed"), (&open, "ends before it is closed"), (&[7, 0], "0x7")]
+        [(&open[..0], "ends before it is closed"), (&open, "ends before it is closed"), (&[8, 0], "0x8")]
     {
         let port = free_port();
         let server = start_server(t, Program::Floe, "there", &port, &[]);
@@ -308,7 +308,7 @@ fn refused(counter: &mut Counter<'_>) {
     check(&["--page-server", "--address", "127.0.0.1"], "a port is needed");
     check(&["--page-server", "--address", "localhost", "--port", "1"], "not an IP address");
     check(&to(&port), &format!("page server 127.0.0.1:{port}: connection refused"));
-    check(&["--status-fd", "1"], "status-fd: only page-server and lazy-pages");
+    check(&["--status-fd", "1"], "status-fd: only page-server, lazy-pages, and a dump");
     // Nobody is asked for pages.
     let _listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("bind");
     check(

@@ -34,10 +34,19 @@ const PRE_DUMP_WAYS: [Way; 4] =
 const LIVE_WAYS: [Way; 2] = [subject::LIVE, subject::LIVE_TO_CRIU];
 
 /// For memory, and for what has it in common.
-const LAZY_WAYS: [Way; 1] = [subject::LAZY];
+const LAZY_WAYS: [Way; 2] = [subject::LAZY, subject::SERVED];
 /// For memory of many pages, of which some are wanted at once.
-const LAZY_WAYS_OF_OTHERS: [Way; 4] =
-    [subject::LAZY_BY_CRIU, subject::LAZY_WITH_CRIU, subject::LAZY_FROM_CRIU, subject::LAZY_RUNC];
+const LAZY_WAYS_OF_OTHERS: [Way; 9] = [
+    subject::SERVED_CRIU,
+    subject::LAZY_BY_CRIU,
+    subject::LAZY_WITH_CRIU,
+    subject::LAZY_FROM_CRIU,
+    subject::LAZY_RUNC,
+    subject::SERVED_BY_CRIU,
+    subject::SERVED_WITH_CRIU,
+    subject::SERVED_TO_CRIU,
+    subject::SERVED_RUNC,
+];
 
 /// For programs that look at the clock, that know where the vdso was, and that have inherited it.
 const ELSEWHERE: [&str; 5] = ["clocks", "memory_copy_on_write", "memory_layout", "threads", "tree"];
@@ -66,9 +75,10 @@ pub(crate) fn cases() -> Vec<Case> {
     let is_memory = |name: &&String| ["memory", "busy", "tree"].iter().any(|part| name.starts_with(part));
     let lazy: Vec<String> = names.iter().filter(is_memory).cloned().chain(["threads".to_owned()]).collect();
     cases.extend(subject::cases("programs", &LAZY_WAYS, &lazy, UNSUPPORTED, run));
-    let moved = ["memory_changed", "memory_large"].map(str::to_owned);
+    let moved = ["memory_changed", "memory_large", "tree"].map(str::to_owned);
     cases.extend(subject::cases("programs", &LAZY_WAYS_OF_OTHERS, &moved, UNSUPPORTED, run));
     cases.push(Case::new("programs::lazy::daemon_is_killed", daemon_is_killed));
+    cases.push(Case::new("programs::served::daemon_is_killed", daemon_of_a_dump_is_killed));
     let large = names.iter().filter(|name| ["memory_large", "memory_written"].contains(&name.as_str()));
     let large: Vec<String> = large.cloned().collect();
     cases.extend(subject::cases("programs", &LIVE_WAYS, &large, UNSUPPORTED, run));
@@ -169,6 +179,29 @@ fn daemon_is_killed(t: &mut Test) {
     let log = read(subject.images().join("restore.log"));
     assert!(log.contains("Error: lazy pages: the daemon ended before all memory was there"), "{log}");
     assert_eq!(result(&state), None);
+    subject.finish();
+}
+
+/// The dump cannot be completed then: what was restored is killed, and the tasks go on where they were.
+fn daemon_of_a_dump_is_killed(t: &mut Test) {
+    let Program { bundle, state } = Program::prepare(t, "memory_large");
+    let id = bundle.id.clone();
+    let mut subject = Subject::start(t, bundle, subject::SERVED.first);
+    wait_for(&state, "ready");
+    let mut source = subject.serve(&[]);
+    subject.restore_lazily(subject::SERVED.first, &source.server());
+    let mut daemon = subject.daemon.take().expect("a daemon");
+    daemon.kill().expect("kill");
+    assert!(!daemon.wait().expect("wait").success(), "it was done already");
+    assert_eq!(source.dump.wait().expect("wait").code(), Some(1));
+    wait_until("what was restored has ended", || subject.call(&["state"]).json()["status"] == "stopped");
+    subject.call(&["delete"]).ok();
+    assert!(!subject.images().join("inventory.img").exists(), "there is a dump");
+    assert_eq!(result(&state), None);
+    subject.rename(&id);
+    assert_eq!(subject.call(&["state"]).ok().json()["status"], "running");
+    subject.call(&["kill"]).ok();
+    wait_for(&state, "result");
     subject.finish();
 }
 

@@ -5,6 +5,7 @@ use crate::cgroups::{self, SET_OF_DUMPER, Sets};
 use crate::credentials::{self, IdMaps};
 use crate::error::{At, Error, Result};
 use crate::files::{self, Controlling, Eventfd, Files, Surroundings, UnixSockets};
+use crate::lazy_dump;
 use crate::links::Links;
 use crate::live::Live;
 use crate::memory::{self, PageCount, SharedMemory};
@@ -57,6 +58,8 @@ pub(crate) struct Collection {
 pub(crate) struct Written {
     pub(crate) pages: PageCount,
     pub(crate) shared: PageCount,
+    /// Pages that are served.
+    pub(crate) left: u64,
 }
 
 /// Asks everything of every task. They answer at the same time.
@@ -208,6 +211,7 @@ impl Collection {
         directory: &mut DirectoryWriter,
         parent: Option<&Parent<'_>>,
         mut live: Option<&mut Live>,
+        leaves_memory: bool,
         progress: &mut Progress<'_>,
     ) -> Result<Written> {
         let mut written = Written::default();
@@ -219,6 +223,11 @@ impl Collection {
             let earlier = of_parent.as_ref().or_else(|| live.as_deref()?.map(pid));
             let mut own = memory::own_pages(member.pid, &mm.vmas, earlier)?;
             mm.vmas.append(&mut own.guards);
+            if leaves_memory {
+                let left = lazy_dump::leave(&mut own.runs);
+                own.count.written -= left;
+                written.left += left;
+            }
             written.pages.add(own.count);
             of_tasks.push((member, task, own.runs));
         }

@@ -5,6 +5,7 @@ use crate::check::check;
 use crate::collect::{Collection, Written, collect};
 use crate::credentials::IdMaps;
 use crate::error::{At, Error, Result};
+use crate::lazy_dump::PageSource;
 use crate::live::Live;
 use crate::pre_dump::{Parent, pre_dump};
 use crate::release::Half;
@@ -30,6 +31,7 @@ enum Phase {
     Last,
     Merge,
     Images,
+    Serve,
     End,
 }
 
@@ -44,6 +46,7 @@ impl fmt::Display for Phase {
             Phase::Last => "look at message queues and connections",
             Phase::Merge => "put memory together",
             Phase::Images => "write images",
+            Phase::Serve => "serve memory",
             Phase::End => "end",
         })
     }
@@ -71,6 +74,10 @@ pub fn dump(
     if options.page_server.is_some() && (options.pre_dump || options.parent.is_some()) {
         // Nothing here would know what the server has.
         return Err(Error::new("a page server takes whole dumps only, no pre-dump and none with a parent"));
+    }
+    let copies = options.pre_dump || options.parent.is_some() || options.page_server.is_some();
+    if options.page_source.is_some() && copies {
+        return Err(Error::new("memory that is served goes without a pre-dump, a parent and a page server"));
     }
     if options.pre_dump {
         return pre_dump(target, images, options, log);
@@ -105,7 +112,7 @@ pub fn dump(
 }
 
 /// The same for several containers, as of one moment, at which none of them runs. After an error all of them are as they
-/// were. None can have `pre_dump`, a parent or a page server.
+/// were. None can have `pre_dump`, a parent, a page server or memory that is served.
 pub fn dump_as_one(
     parts: &[Part<'_>],
     options: &DumpOptions<'_>,
@@ -114,7 +121,7 @@ pub fn dump_as_one(
     notify: &mut Notify<'_>,
 ) -> Result<Vec<DumpStatsEntry>> {
     let is_alone = options.pre_dump || options.parent.is_some() || options.page_server.is_some();
-    assert!(!is_alone, "these are a single container's");
+    assert!(!is_alone && options.page_source.is_none(), "these are a single container's");
     parts.iter().try_for_each(|part| part.check(options, log))?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     let mut dumps = Vec::new();
@@ -151,6 +158,10 @@ fn finish(
             part.named(dump.write_images(log))?;
         }
         tell(notify, Event::Written)?;
+        if let Some(source) = options.page_source {
+            tell(notify, Event::Serving)?;
+            dumps.iter().try_for_each(|dump| dump.serve(source, log))?;
+        }
         // One after the other would be half of them if we died in between.
         let mut condemned = dumps.iter().filter(|_| options.afterwards == Afterwards::Killed);
         condemned.try_for_each(|dump| dump.part.named(dump.condemn()))
@@ -251,7 +262,8 @@ impl<'a> Dump<'a> {
         let mut collection = collect(self.part.target, options, tree)?;
         self.part.log(log, Phase::Content);
         let start = Instant::now();
-        self.written = collection.write_content(tree, directory, parent, live, progress)?;
+        let leaves_memory = options.page_source.is_some();
+        self.written = collection.write_content(tree, directory, parent, live, leaves_memory, progress)?;
         if let Some(parent) = parent {
             directory.link_parent(parent.path, &parent.directory)?;
         }
@@ -321,6 +333,12 @@ impl<'a> Dump<'a> {
         Ok(())
     }
 
+    fn serve(&self, source: &PageSource, log: &mut Log<'_>) -> Result<()> {
+        self.part.log(log, Phase::Serve);
+        let tasks = &self.collection.as_ref().expect("it is collected").snapshot.tasks;
+        source.serve(self.tree.as_ref().expect("it is stopped"), tasks)
+    }
+
     /// From here on it is killed even if we die.
     fn condemn(&self) -> Result<()> {
         self.tree.as_ref().expect("it is stopped").condemn(self.part.target)
@@ -371,7 +389,7 @@ pub(crate) fn statistics(clock: &Clock, written: &Written) -> DumpStatsEntry {
         pages_skipped_parent: written.pages.skipped,
         pages_written: written.pages.written,
         irmap_resolve: Some(0),
-        pages_lazy: 0,
+        pages_lazy: written.left,
         page_pipes: Some(0),
         page_pipe_bufs: Some(0),
         shpages_scanned: Some(written.shared.scanned),

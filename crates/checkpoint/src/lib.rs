@@ -15,6 +15,7 @@ mod error;
 mod files;
 mod guardian;
 mod keys;
+mod lazy_dump;
 mod links;
 mod live;
 mod memory;
@@ -55,6 +56,7 @@ pub use check::check;
 pub use dedup::{dedup, give_up_pages};
 pub use dump::{Part, dump, dump_as_one};
 pub use error::{Error, Result};
+pub use lazy_dump::PageSource;
 pub use network_lock::LockName;
 pub use page_server::PageReceiver;
 pub use policy::{Capabilities, CgroupMode, CgroupPolicy, Filter, OuterLink, OwnCgroup, Policy, User};
@@ -80,6 +82,8 @@ pub enum Event {
     Stopped,
     /// The images are complete. The tasks are stopped still, unless their memory was copied before the pause.
     Written,
+    /// Memory that was left with the tasks can be asked for.
+    Serving,
 }
 
 /// Takes how many bytes of memory are written, and of how many. The container waits for its return.

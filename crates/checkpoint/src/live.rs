@@ -57,8 +57,8 @@ impl Live {
         supervisor: &Supervisor,
         clock: &mut Clock,
     ) -> Result<Option<Live>> {
-        let is_wanted =
-            options.afterwards == Afterwards::Running && options.parent.is_none() && !target.is_paused;
+        let is_copied = options.parent.is_none() && options.page_source.is_none();
+        let is_wanted = options.afterwards == Afterwards::Running && is_copied && !target.is_paused;
         // Two cannot keep track of the same memory.
         if !is_wanted || Tracking::find(target.tracking).is_some() || anonymous_memory(target.init) < LARGE {
             return Ok(None);

@@ -73,6 +73,9 @@ impl PageReceiver {
                     Some(receiving) if receiving.of == of => receiving.add(flags, vaddr, nr_pages, stream)?,
                     _ => return Err(Error::new(format!("{of}: pages of what was not opened"))),
                 },
+                Command::Get { pid, .. } => {
+                    return Err(Error::new(format!("task {pid}: asked for its pages, which are sent here")));
+                }
                 Command::Close => {
                     self.finish(receiving)?;
                     self.directory.keep();

@@ -178,6 +178,7 @@ impl Restore {
     /// Makes all tasks of the process `init`, in our pid namespace, which has entered the nursery or is about to. None of
     /// them runs afterwards. `cgroup` is theirs alone, where there is such a one, and `init` is in it.
     pub fn build(&mut self, init: i32, cgroup: Option<&Cgroup>, log: &mut Log<'_>) -> Result<()> {
+        lazy::check(&self.snapshot, self.lazy.is_some())?;
         // First: sockets are bound to its addresses.
         if let Some(network) = &self.network {
             let mut outside = Socket::route().at(|| "network: open a netlink socket".to_owned())?;

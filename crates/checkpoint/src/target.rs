@@ -1,5 +1,6 @@
 //! What is to be dumped, told by those who know what a container is.
 
+use crate::lazy_dump::PageSource;
 use cgroup::Cgroup;
 use images::messages::CpuinfoEntry;
 use images::page_server::PageServer;
@@ -152,6 +153,9 @@ pub struct DumpOptions<'a> {
     pub parent: Option<&'a Path>,
     /// Where pages and their maps go, instead of the directory of the images. Not with a pre-dump or a parent.
     pub page_server: Option<&'a PageServer>,
+    /// Private memory stays where it is and is served here, and only then is the dump complete. Not with a pre-dump, a parent
+    /// or a page server.
+    pub page_source: Option<&'a PageSource>,
     /// Established connections are dumped with what is on its way in them.
     pub tcp_established: bool,
     /// Connections that wait to be accepted are left out.

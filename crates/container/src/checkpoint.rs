@@ -10,13 +10,14 @@ use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify, st
 use cgroup::Cgroup;
 use checkpoint::{
     Afterwards, DumpOptions, Event, ExternalFile, ExternalMount, Externals, FileIdentity, LogFile,
-    NamespaceKind, Origin, OtherMounts, Part, Progress, Target, WorkDirectory, make_directory,
+    NamespaceKind, Origin, OtherMounts, PageSource, Part, Progress, Target, WorkDirectory, make_directory,
 };
 use images::messages::{DumpStatsEntry, StatsEntry};
 use images::page_server::PageServer;
 use nix::fcntl::{AT_FDCWD, Flock, OFlag, openat};
 use nix::sys::stat::{Mode, SFlag, fstat};
 use std::fs::File;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Component, Path, PathBuf};
 use sys::Errno;
@@ -124,7 +125,7 @@ fn dump(
     if several && options.stream.is_some() {
         return Err(Error::new("--stream is for one container alone"));
     }
-    if several && options.page_server.is_some() {
+    if several && options.page_server.or(options.served_at).is_some() {
         return Err(Error::new("--page-server is for one container alone"));
     }
     if several && (options.pre_dump || options.parent_path.is_some()) {
@@ -133,6 +134,8 @@ fn dump(
     }
     let page_server = options.page_server.map(PageServer::connect).transpose();
     let page_server = page_server.map_err(|error| Error::new(error.to_string()))?;
+    let source = options.served_at.map(PageSource::listen).transpose();
+    let source = source.map_err(|error| Error::new(error.to_string()))?;
     let (mut targets, mut logs) = (Vec::new(), Vec::new());
     for Job { id, subject, images, log, .. } in jobs {
         let (subject, images) = (&*subject, &*images);
@@ -160,9 +163,17 @@ fn dump(
             let sent = stream.send(part.images).and_then(|()| stream.await_acknowledgement());
             sent.map_err(|e| e.to_string())
         }
+        (Event::Serving, ..) => {
+            let told = options.status.as_ref().map_or(Ok(()), |mut status| status.write_all(&[0]));
+            told.map_err(|error| format!("--status-fd: {error}"))
+        }
         _ => Ok(()),
     };
-    let dump_options = DumpOptions { page_server: page_server.as_ref(), ..dump_options(options) };
+    let dump_options = DumpOptions {
+        page_server: page_server.as_ref(),
+        page_source: source.as_ref(),
+        ..dump_options(options)
+    };
     let dumped = match &parts[..] {
         [only] => {
             let Part { target, images, .. } = *only;
@@ -215,6 +226,7 @@ fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
         pre_dump: options.pre_dump,
         parent: options.parent_path.as_deref(),
         page_server: None,
+        page_source: None,
         tcp_established: options.tcp_established,
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,

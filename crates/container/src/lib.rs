@@ -46,6 +46,7 @@ use oci_spec::runtime::LinuxResources;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -121,6 +122,10 @@ pub struct CheckpointOptions {
     pub parent_path: Option<PathBuf>,
     /// Memory goes there, instead of `image_path`. Not with `pre_dump` or `parent_path`.
     pub page_server: Option<SocketAddr>,
+    /// Or it stays where it is and is served there, until all is fetched. Not with a `stream` either.
+    pub served_at: Option<SocketAddr>,
+    /// Gets a byte of zero when somebody can connect.
+    pub status: Option<File>,
     pub leave_running: bool,
     /// Memory only, for a later checkpoint to build on; the container runs on.
     pub pre_dump: bool,

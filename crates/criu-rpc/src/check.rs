@@ -46,11 +46,11 @@ const ALWAYS: [&str; 26] = [
 /// Those that come with tracking of writes.
 const OF_TRACKING: [&str; 2] = ["mem_dirty_track", "pagemap_scan"];
 
-/// That of a restore with lazy pages.
-const OF_LAZY_PAGES: &str = "uffd";
+/// Those of dumps and restores with lazy pages.
+const OF_LAZY_PAGES: [&str; 2] = ["uffd", "uffd-noncoop"];
 
 /// Features of CRIU's that floe has no use for, or does not have.
-const OTHERS: [&str; 18] = [
+const OTHERS: [&str; 17] = [
     "apparmor_stacking",
     "autofs",
     "breakpoints",
@@ -68,8 +68,6 @@ const OTHERS: [&str; 18] = [
     "timer_cr_ids",
     "tun",
     "tun_ns",
-    // Asked before a dump that serves lazy pages.
-    "uffd-noncoop",
 ];
 
 /// # Errors
@@ -79,14 +77,14 @@ pub(crate) fn check(asked: &Asked, host: &dyn Host) -> Result<Answer> {
     for feature in &asked.features {
         match feature.as_str() {
             "list" => {
-                let mut names = [ALWAYS.as_slice(), &OF_TRACKING, &[OF_LAZY_PAGES], &OTHERS].concat();
+                let mut names = [ALWAYS.as_slice(), &OF_TRACKING, &OF_LAZY_PAGES, &OTHERS].concat();
                 names.sort_unstable();
                 return answer(names.join("\n") + "\n", 0);
             }
             name if ALWAYS.contains(&name) => {}
             name if OF_TRACKING.contains(&name) && host.tracks_writes() => {}
-            OF_LAZY_PAGES if host.fills_lazily() => {}
-            name if name == OF_LAZY_PAGES || OF_TRACKING.contains(&name) || OTHERS.contains(&name) => {
+            name if OF_LAZY_PAGES.contains(&name) && host.fills_lazily() => {}
+            name if [OF_LAZY_PAGES.as_slice(), &OF_TRACKING, &OTHERS].concat().contains(&name) => {
                 return Err(format!("check: missing: {name}"));
             }
             name => return Err(format!("check: {name}: the feature is not known")),
@@ -144,7 +142,8 @@ mod tests {
         assert_eq!(why(&["mem_dirty_track"], Here(false, &[])), "check: missing: mem_dirty_track");
         assert_eq!(ask(false, &["uffd"], Here(true, &[])), good(0));
         assert_eq!(why(&["uffd"], Here(false, &[])), "check: missing: uffd");
-        assert_eq!(why(&["uffd-noncoop"], Here(true, &[])), "check: missing: uffd-noncoop");
+        assert_eq!(ask(false, &["uffd-noncoop"], Here(true, &[])), good(0));
+        assert_eq!(why(&["tun"], Here(true, &[])), "check: missing: tun");
         assert_eq!(why(&["mnt_id", "words"], Here(true, &[])), "check: words: the feature is not known");
     }
 
@@ -152,6 +151,6 @@ mod tests {
     fn list() {
         let asked = Asked { extra: false, features: vec!["list".to_owned()] };
         let answer = check(&asked, &Here(false, &[])).expect("a list");
-        assert_eq!((answer.status, answer.text.lines().count()), (0, ALWAYS.len() + 2 + 1 + OTHERS.len()));
+        assert_eq!((answer.status, answer.text.lines().count()), (0, ALWAYS.len() + 2 + 2 + OTHERS.len()));
     }
 }

@@ -1,13 +1,14 @@
 //! criu's command line: actions with the options of criu(8) before or behind their names (`words.rs`). Options mean what
 //! they mean in a request; those below are the command line's alone.
 
+use crate::options::NOBODY_LISTENS;
 use crate::options::{Options, Result, lines};
 use crate::words::Words;
 use crate::{Host, check, cpuinfo, dump, lazy_pages, page_server, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
 use images::messages::{DumpStatsEntry, RestoreStatsEntry};
 use std::fs::{self, File};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -70,7 +71,6 @@ pub(crate) struct Line {
     pub(crate) detached: bool,
     pub(crate) pidfile: Option<PathBuf>,
     /// Where it is said that a page server or a daemon listens.
-    pub(crate) status_fd: Option<RawFd>,
     scripts: Vec<String>,
     pub(crate) asked: check::Asked,
     /// The command of `--exec-cmd`: a restore ends as that.
@@ -180,10 +180,6 @@ impl Line {
             "work-dir" => self.work = Some(value.into()),
             "restore-detached" | "daemon" => self.detached = true,
             "no-restore-detached" | "no-daemon" => self.detached = false,
-            "status-fd" => match value.parse() {
-                Ok(fd) if fd >= 0 => self.status_fd = Some(fd),
-                _ => return Err(format!("status-fd {value}: not a descriptor")),
-            },
             "pidfile" => self.pidfile = Some(value.into()),
             "action-script" => self.scripts.push(value.to_owned()),
             "feature" => self.asked.features.push(value.to_owned()),
@@ -199,14 +195,8 @@ impl Line {
     /// Refuses what only another action could hold to.
     fn check(&self, action: Action) -> Result<()> {
         match action {
-            Action::LazyPages if self.options.page_server || self.options.address.is_some() => {
-                Err("page-server: pages are those of the images directory; no page server is asked"
-                    .to_owned())
-            }
-            Action::LazyPages | Action::PageServer => Ok(()),
-            _ if self.status_fd.is_some() => {
-                Err("status-fd: only page-server and lazy-pages say that they listen".to_owned())
-            }
+            Action::LazyPages | Action::PageServer | Action::Dump => Ok(()),
+            _ if self.options.status_fd.is_some() => Err(NOBODY_LISTENS.to_owned()),
             _ => Ok(()),
         }
     }

@@ -1,8 +1,8 @@
 //! Dumps as a request asks for them. What is the tasks' own is seen from what they are; what is from outside, the request
 //! names.
 
-use crate::options::{Options, Result};
-use crate::page_server;
+use crate::options::{NOBODY_LISTENS, Options, Result};
+use crate::{lazy_pages, page_server};
 use cgroup::Cgroup;
 use checkpoint::{
     Afterwards, DumpOptions, Event, ExternalMount, Externals, NamespaceKind, Origin, OtherMounts, Target,
@@ -27,8 +27,8 @@ pub(crate) fn dump(
     work: &WorkDirectory,
     notify: &mut dyn FnMut(&str) -> Result<()>,
 ) -> Result<DumpStatsEntry> {
-    if options.lazy_pages {
-        return Err("lazy-pages: a dump that serves pages is not supported".to_owned());
+    if options.status_fd.is_some() && !options.lazy_pages {
+        return Err(NOBODY_LISTENS.to_owned());
     }
     let init = options.tree.ok_or("tree: the pid of a process is needed: who asks cannot be dumped")?;
     let what = |error: sys::Errno| format!("task {init}: {error}");
@@ -37,7 +37,10 @@ pub(crate) fn dump(
     let cgroup = cgroup(options, init);
     let is_paused = cgroup.as_ref().map_or(Ok(false), Cgroup::is_frozen).map_err(text)?;
     let tracking = tracking(init)?;
-    let page_server = page_server::connect(options)?;
+    // The same options say where memory goes, or where it is served.
+    let source = options.lazy_pages.then(|| page_server::source(options)).transpose()?;
+    let page_server = if options.lazy_pages { None } else { page_server::connect(options)? };
+    let mut status = options.status_fd.map(lazy_pages::status).transpose()?;
     let namespaces = namespaces(options, init)?;
     let recorded = if options.ignores_cgroups { None } else { recorded(cgroup.as_ref(), &namespaces, init) };
     // Scripts cut a network off from outside; that of the host is nobody's to cut off.
@@ -74,6 +77,7 @@ pub(crate) fn dump(
         pre_dump,
         parent: options.parent.as_deref(),
         page_server: page_server.as_ref(),
+        page_source: source.as_ref().map(|(source, _)| source),
         tcp_established: options.tcp_established,
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,
@@ -85,6 +89,9 @@ pub(crate) fn dump(
         processor: processor.as_ref(),
     };
     let mut log = options.log(work, "dump.log")?;
+    if let Some((_, place)) = &source {
+        log.line(&format!("memory is served at {place}"));
+    }
     let mut line = |line: &str| log.line(line);
     let mut is_locked = false;
     let dumped = notify("pre-dump").and_then(|()| {
@@ -94,6 +101,7 @@ pub(crate) fn dump(
                 if has_own_network { notify("network-lock") } else { Ok(()) }
             }
             Event::Written => notify("post-dump"),
+            Event::Serving => notify("status-ready").and_then(|()| lazy_pages::announce(status.take())),
         };
         let dumped = checkpoint::dump(&target, images, &dump_options, &mut line, &mut |_, _| {}, &mut event);
         dumped.map_err(|error| error.to_string())

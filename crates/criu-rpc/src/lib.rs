@@ -135,8 +135,7 @@ fn answer(
             let asked = request.features.unwrap_or_default();
             let features = Features {
                 mem_track: asked.mem_track.map(|_| host.tracks_writes()),
-                // Asked before a dump that serves pages, which is refused.
-                lazy_pages: asked.lazy_pages.map(|_| false),
+                lazy_pages: asked.lazy_pages.map(|_| host.fills_lazily()),
                 pidfd_store: asked.pidfd_store.map(|_| true),
             };
             Response { features: Some(features), ..done }
@@ -245,6 +244,7 @@ fn refuse_for_clients(options: &Options) -> Result<(), String> {
         ("restore-sibling", options.restore_sibling),
         ("inherit-fd", !options.inherit.is_empty()),
         ("ps-socket", options.ps_socket.is_some()),
+        ("status-fd", options.status_fd.is_some()),
     ];
     match names.iter().find(|(_, is_given)| *is_given) {
         Some((name, _)) => Err(format!("{name}: only with swrk, which is the child of who asks")),

@@ -12,6 +12,10 @@ use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
 /// What CRIU's options say; the fields that are public also mean something to a runtime with an engine of its own.
+/// Why a descriptor that is told when somebody listens is refused.
+pub(crate) const NOBODY_LISTENS: &str =
+    "status-fd: only page-server, lazy-pages, and a dump with lazy-pages say that they listen";
+
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub(crate) tree: Option<i32>,
@@ -25,13 +29,15 @@ pub struct Options {
     pub(crate) address: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) ps_socket: Option<RawFd>,
+    /// It gets a byte of zero when somebody can connect.
+    pub(crate) status_fd: Option<RawFd>,
     /// Pages are given up: at a dump by those before it, at a restore by all.
     pub auto_dedup: bool,
     pub leave_running: bool,
     /// By SIGSTOP. It counts for more than `leave_running`.
     pub(crate) leave_stopped: bool,
     pub(crate) display_stats: bool,
-    /// Of a restore: memory is filled by a daemon while the tasks run.
+    /// Memory is filled by a daemon while the restored tasks run, for which a dump leaves it and serves it.
     pub lazy_pages: bool,
     pub shell_job: bool,
     pub ext_unix_sk: bool,
@@ -210,6 +216,10 @@ impl Options {
             },
             "ps-socket" => match value.parse() {
                 Ok(fd) if fd >= 0 => self.ps_socket = Some(fd),
+                _ => return refused("not a descriptor"),
+            },
+            "status-fd" => match value.parse() {
+                Ok(fd) if fd >= 0 => self.status_fd = Some(fd),
                 _ => return refused("not a descriptor"),
             },
             "root" => self.root = Some(value.into()),

@@ -5,7 +5,7 @@ use crate::command_line::Line;
 use crate::messages;
 use crate::options::{Options, Result};
 use crate::service::leave_terminal;
-use checkpoint::{LogFile, PageReceiver, WorkDirectory};
+use checkpoint::{LogFile, PageReceiver, PageSource, WorkDirectory};
 use images::page_server::PageServer;
 use nix::unistd::write;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
@@ -30,10 +30,24 @@ pub(crate) fn connect(options: &Options) -> Result<Option<PageServer>> {
     connected.map(Some).map_err(|error| error.to_string())
 }
 
+/// Where a dump serves memory that it leaves with the tasks, and how that is called.
+pub(crate) fn source(options: &Options) -> Result<(PageSource, String)> {
+    if let Some(number) = options.ps_socket {
+        let source = PageSource::connected(own("ps-socket", number)?);
+        return Ok((source, format!("descriptor {number}")));
+    }
+    let place = place(options)?;
+    if place.port() == 0 {
+        return Err("lazy-pages: a port is needed, where the dump serves memory".to_owned());
+    }
+    let source = PageSource::listen(place).map_err(|error| error.to_string())?;
+    Ok((source, place.to_string()))
+}
+
 /// Serves one dump; with `--daemon`, in a process of its own.
 pub(crate) fn run(line: &Line, images: BorrowedFd<'_>, mut log: Option<LogFile>) -> Result<()> {
     let server = Server::prepare(&line.options, images).and_then(|mut server| {
-        server.status = line.status_fd.map(|number| own("status-fd", number)).transpose()?;
+        server.status = line.options.status_fd.map(|number| own("status-fd", number)).transpose()?;
         Ok(server)
     });
     let server = noted(server, log.as_mut())?;
@@ -81,8 +95,7 @@ impl Server {
         let source = match options.ps_socket {
             Some(number) => Source::Connection(own("ps-socket", number)?.into()),
             None => {
-                let ip = options.address.as_deref().map_or(Ok(Ipv4Addr::UNSPECIFIED.into()), ip)?;
-                let address = SocketAddr::new(ip, options.port.unwrap_or(0));
+                let address = place(options)?;
                 let bound = TcpListener::bind(address)
                     .and_then(|listener| listener.local_addr().map(|address| (listener, address)));
                 let (listener, address) = bound.map_err(|error| format!("listen at {address}: {error}"))?;
@@ -147,6 +160,12 @@ fn noted<T>(result: Result<T>, log: Option<&mut LogFile>) -> Result<T> {
         log.error(error);
     }
     result
+}
+
+/// Where to listen.
+fn place(options: &Options) -> Result<SocketAddr> {
+    let ip = options.address.as_deref().map_or(Ok(Ipv4Addr::UNSPECIFIED.into()), ip)?;
+    Ok(SocketAddr::new(ip, options.port.unwrap_or(0)))
 }
 
 fn ip(address: &str) -> Result<IpAddr> {

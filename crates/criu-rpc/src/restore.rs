@@ -6,7 +6,7 @@
 //! and then the engine's nursery → the engine builds the tasks → they run. Until then an error kills them all.
 
 use crate::dump::KINDS;
-use crate::options::{Options, Result};
+use crate::options::{NOBODY_LISTENS, Options, Result};
 use cgroup::{Cgroup, Created, Resources};
 use checkpoint::{
     Capabilities, CgroupMode, CgroupPolicy, ClockOffset, LazyPages, LogFile, NamespaceKind, Nursery, Origin,
@@ -37,6 +37,9 @@ pub(crate) fn restore(
     work: &WorkDirectory,
     notify: &mut Notify<'_>,
 ) -> Result<(i32, RestoreStatsEntry)> {
+    if options.status_fd.is_some() {
+        return Err(NOBODY_LISTENS.to_owned());
+    }
     if options.page_server {
         return Err("page-server: memory is restored from the directory of the images".to_owned());
     }

@@ -247,11 +247,11 @@ pub struct Checkpoint {
     pub outside: Outside,
     #[command(flatten)]
     pub criu: Criu,
-    /// ADDRESS:PORT of a page server, which gets the memory
+    /// ADDRESS:PORT of a page server, which gets the memory; with --lazy-pages, where memory is served
     #[arg(long, value_name = "ADDRESS")]
     pub page_server: Option<String>,
-    /// Not supported: it announces --lazy-pages
-    #[arg(long, value_name = "FD", hide = true)]
+    /// With --lazy-pages: descriptor that gets a byte of zero when memory can be fetched
+    #[arg(long, value_name = "FD")]
     pub status_fd: Option<String>,
     /// Names of containers; several are written as of one moment, to DIR/ID each
     #[arg(value_name = "ID", required = true)]
@@ -349,7 +349,8 @@ pub struct Criu {
     /// Without effect: connections are locked one by one
     #[arg(long, value_name = "METHOD", hide = true)]
     pub network_lock: Option<String>,
-    /// Of restore: a daemon, `floe criu lazy-pages`, fills memory while the container runs
+    /// A daemon, `floe criu lazy-pages`, fills memory while the restored container runs; a checkpoint leaves it where it is
+    /// until then, and serves it at --page-server
     #[arg(long)]
     pub lazy_pages: bool,
 }

@@ -1,13 +1,15 @@
 //! What CRIU's page server is told: memory goes to another place as it is dumped, the other images do not.
 //!
 //! ```text
-//! session := { record [ pages ] }      answers: has_parent:8 (OPEN2), 32 bits (PARENT, CLOSE, FORCE_CLOSE)
+//! session := { record [ pages ] }      answers: has_parent:8 (OPEN2), 32 bits (PARENT, CLOSE, FORCE_CLOSE),
+//!                                               record pages (GET)
 //! record  := command:16 flags:16 0:32 nr_pages:64 vaddr:64 dst_id:64
 //! dst_id  := id << 8 | type
 //! ```
 //!
 //! Numbers are little-endian (criu/page-xfer.c, `struct page_server_iov`). Pages follow an ADD_F whose flags say that they
-//! are present. Not here: what becomes of them at the other end, which is the engine's.
+//! are present. With GET it is the other way round: a dump serves the memory of tasks that are stopped, `dst_id` is a pid
+//! alone, and the answer, an ADD_F, may have fewer pages. Not here: what becomes of them at the other end, which is the engine's.
 
 use crate::error::{Error, Result};
 use nix::sys::socket::{setsockopt, sockopt};
@@ -20,6 +22,7 @@ use std::time::Duration;
 
 /// Bytes.
 const RECORD: usize = 32;
+const PAGE: u64 = 4096;
 
 /// Tasks are stopped meanwhile, so nobody is waited for longer than that.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -44,6 +47,8 @@ pub enum Command {
     HasParent(Memory),
     /// Take a run of pages, whose flags are those of `pagemap_entry`.
     Add { of: Memory, flags: u32, vaddr: u64, nr_pages: u64 },
+    /// Send pages of a task.
+    Get { pid: u32, vaddr: u64, nr_pages: u64 },
     /// All is sent. The answer says that all has arrived.
     Close,
 }
@@ -54,6 +59,7 @@ const OPEN: u16 = 3;
 const OPEN2: u16 = 4;
 const PARENT: u16 = 5;
 const ADD_F: u16 = 6;
+const GET: u16 = 7;
 const CLOSE: u16 = 0x1023;
 /// Of a socket that others have open, too.
 const FORCE_CLOSE: u16 = 0x1024;
@@ -109,10 +115,20 @@ impl Command {
             OPEN => Command::Open(of()?),
             OPEN2 => Command::OpenAndTell(of()?),
             PARENT => Command::HasParent(of()?),
+            GET => {
+                let pid = word(24);
+                let pid = u32::try_from(pid).map_err(|_| invalid(format!("{pid:#x} is no pid")))?;
+                Command::Get { pid, vaddr: word(16), nr_pages: word(8) }
+            }
             CLOSE | FORCE_CLOSE => Command::Close,
             _ => return Err(invalid(format!("{number:#x} is no command of a page server"))),
         }))
     }
+}
+
+/// Answers a `Get`: the pages follow.
+pub fn announce(stream: &mut impl Write, pid: u32, vaddr: u64, nr_pages: u64) -> io::Result<()> {
+    stream.write_all(&record(ADD_F, PE_PRESENT as u16, nr_pages, vaddr, pid.into()))
 }
 
 fn record(command: u16, flags: u16, nr_pages: u64, vaddr: u64, dst_id: u64) -> [u8; RECORD] {
@@ -164,6 +180,37 @@ impl PageServer {
         Ok(PageServer { name, stream, close })
     }
 
+    /// Asks a dump for memory of a stopped task, as much as fits, and tells how many bytes it has sent.
+    pub fn get(&mut self, pid: u32, vaddr: u64, buffer: &mut [u8]) -> Result<usize> {
+        let nr_pages = buffer.len() as u64 / PAGE;
+        let mut asked = |answer: &mut [u8; RECORD]| {
+            self.stream.write_all(&record(GET, 0, nr_pages, vaddr, pid.into()))?;
+            self.stream.read_exact(answer)
+        };
+        let mut answer = [0; RECORD];
+        asked(&mut answer).map_err(|error| failed(&self.name, &error))?;
+        let word = |at: usize| u64::from_le_bytes(answer[at..at + 8].try_into().expect("8 bytes"));
+        let count = word(8);
+        if answer[..2] != ADD_F.to_le_bytes() || [word(16), word(24)] != [vaddr, pid.into()] {
+            return Err(Error::refused(&self.name, format!("no answer about task {pid} at {vaddr:#x}")));
+        }
+        if count == 0 || count > nr_pages {
+            return Err(Error::refused(&self.name, format!("{count} pages in place of {nr_pages}")));
+        }
+        let bytes = &mut buffer[..(count * PAGE) as usize];
+        self.stream.read_exact(bytes).map_err(|error| failed(&self.name, &error))?;
+        Ok(bytes.len())
+    }
+
+    /// Ends a session of `get`: the dump may end its tasks.
+    pub fn finish(mut self) -> Result<()> {
+        let mut status = [0; 4];
+        let ended = self.stream.write_all(&record(self.close, 0, 0, 0, 0));
+        let ended = ended.and_then(|()| self.stream.read_exact(&mut status));
+        ended.map_err(|error| failed(&self.name, &error))?;
+        check_status(&self.name, status)
+    }
+
     pub(crate) fn sender(&self) -> Result<PagesSender> {
         let stream = self.stream.try_clone().map_err(|error| Error::of_io(&self.name, &error))?;
         Ok(PagesSender { name: self.name.clone(), stream: BufWriter::new(stream), close: self.close })
@@ -197,10 +244,7 @@ impl PagesSender {
         let command = record(self.close, 0, 0, 0, 0);
         let answered = self.stream.write_all(&command).and_then(|()| self.answer(&mut status));
         answered.map_err(|error| self.failed(&error))?;
-        match i32::from_le_bytes(status) {
-            0 => Ok(()),
-            status => Err(Error::refused(&self.name, format!("it says that it has failed ({status})"))),
-        }
+        check_status(&self.name, status)
     }
 
     fn answer(&mut self, bytes: &mut [u8]) -> io::Result<()> {
@@ -209,13 +253,22 @@ impl PagesSender {
     }
 
     fn failed(&self, error: &io::Error) -> Error {
-        match error.kind() {
-            ErrorKind::UnexpectedEof => Error::refused(&self.name, "it has closed the connection"),
-            ErrorKind::WouldBlock => {
-                Error::refused(&self.name, format!("no answer within {} s", PATIENCE.as_secs()))
-            }
-            _ => Error::of_io(&self.name, error),
-        }
+        failed(&self.name, error)
+    }
+}
+
+fn failed(name: &str, error: &io::Error) -> Error {
+    match error.kind() {
+        ErrorKind::UnexpectedEof => Error::refused(name, "it has closed the connection"),
+        ErrorKind::WouldBlock => Error::refused(name, format!("no answer within {} s", PATIENCE.as_secs())),
+        _ => Error::of_io(name, error),
+    }
+}
+
+fn check_status(name: &str, status: [u8; 4]) -> Result<()> {
+    match i32::from_le_bytes(status) {
+        0 => Ok(()),
+        status => Err(Error::refused(name, format!("it says that it has failed ({status})"))),
     }
 }
 
@@ -253,7 +306,8 @@ mod tests {
     #[test]
     fn what_is_no_record() {
         let check = |bytes: &[u8], why: &str| assert_eq!(read(bytes).expect_err(why).to_string(), why);
-        check(&record(7, 0, 1, 0, 0x101), "0x7 is no command of a page server");
+        check(&record(7, 0, 1, 0, 1 << 32), "0x100000000 is no pid");
+        check(&record(8, 0, 1, 0, 0x101), "0x8 is no command of a page server");
         check(&record(OPEN, 0, 0, 0, 0x103), "0x103 is no id of memory");
         check(&record(OPEN, 0, 0, 0, 1), "0x1 is no id of memory");
         check(&record(ADD_F, 4, 1, 0, u64::MAX << 8 | 1), "0xffffffffffffff01 is no id of memory");

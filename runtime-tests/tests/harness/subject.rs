@@ -6,7 +6,9 @@
 
 use super::other_kernel::change_vdsos;
 use super::{Bundle, Case, Output, Test, need_kernel, read, wait_until};
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read as _;
+use std::net::TcpListener;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -44,6 +46,11 @@ pub(crate) enum Then {
         by: Runtime,
         daemon: Runtime,
     },
+    /// The same with memory that the dump has left where it is, and serves.
+    ServeAndRestore {
+        by: Runtime,
+        daemon: Runtime,
+    },
     /// Left running by the dump, and killed.
     DumpLiveAndRestore(Runtime),
     KillDumps,
@@ -54,7 +61,9 @@ impl Way {
         self.first != Runtime::Floe
             || match self.then {
                 Then::DumpAndRestore(runtimes) => runtimes.iter().any(|runtime| *runtime != Runtime::Floe),
-                Then::DumpAndRestoreLazily { by, daemon } => (by, daemon) != (Runtime::Floe, Runtime::Floe),
+                Then::DumpAndRestoreLazily { by, daemon } | Then::ServeAndRestore { by, daemon } => {
+                    (by, daemon) != (Runtime::Floe, Runtime::Floe)
+                }
                 Then::PreDumpAndRestore(runtime) | Then::DumpLiveAndRestore(runtime) => {
                     runtime != Runtime::Floe
                 }
@@ -88,6 +97,17 @@ pub(crate) const LAZY_FROM_CRIU: Way =
     way("lazy_from_criu", Criu, Then::DumpAndRestoreLazily { by: Floe, daemon: Floe });
 pub(crate) const LAZY_RUNC: Way =
     way("lazy_runc", Runc, Then::DumpAndRestoreLazily { by: Runc, daemon: Floe });
+pub(crate) const SERVED: Way = way("served", Floe, Then::ServeAndRestore { by: Floe, daemon: Floe });
+pub(crate) const SERVED_BY_CRIU: Way =
+    way("served_by_criu", Criu, Then::ServeAndRestore { by: Floe, daemon: Floe });
+pub(crate) const SERVED_CRIU: Way =
+    way("served_criu", Criu, Then::ServeAndRestore { by: Criu, daemon: Criu });
+pub(crate) const SERVED_WITH_CRIU: Way =
+    way("served_with_criu", Floe, Then::ServeAndRestore { by: Floe, daemon: Criu });
+pub(crate) const SERVED_TO_CRIU: Way =
+    way("served_to_criu", Floe, Then::ServeAndRestore { by: Criu, daemon: Criu });
+pub(crate) const SERVED_RUNC: Way =
+    way("served_runc", Runc, Then::ServeAndRestore { by: Runc, daemon: Floe });
 pub(crate) const OTHER_KERNEL: Way = way("other_kernel", Floe, Then::DumpElsewhereAndRestore);
 /// Dumped by a floe that is killed at any moment, `FLOE_KILLS` times (60).
 pub(crate) const KILLED: Way = way("killed", Floe, Then::KillDumps);
@@ -273,7 +293,16 @@ impl<'a> Subject<'a> {
                 let is_foreign = (self.runtime, by) == (Floe, Criu);
                 self.dump(if is_foreign { &["--network-lock", "skip"] } else { &[] });
                 self.runtime = by;
-                self.restore_lazily(daemon);
+                self.restore_lazily(daemon, &[]);
+                look(self);
+            }
+            Then::ServeAndRestore { by, daemon } => {
+                let is_foreign = (self.runtime, by) == (Floe, Criu);
+                let mut source = self.serve(if is_foreign { &["--network-lock", "skip"] } else { &[] });
+                self.runtime = by;
+                self.restore_lazily(daemon, &source.server());
+                self.await_daemon();
+                source.ends_well();
                 look(self);
             }
             Then::DumpElsewhereAndRestore => {
@@ -350,12 +379,52 @@ impl<'a> Subject<'a> {
 
     /// Ends with the container: it stops by itself, and is deleted.
     pub(crate) fn finish(&mut self) {
+        self.await_daemon();
+        wait_until("the program has ended", || self.call(&["state"]).json()["status"] == "stopped");
+        self.call(&["delete"]).ok();
+    }
+
+    fn await_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let status = daemon.wait().expect("wait");
             assert!(status.success(), "the daemon: {status}\n{}", read(self.images().join("lazy-pages.log")));
         }
-        wait_until("the program has ended", || self.call(&["state"]).json()["status"] == "stopped");
-        self.call(&["delete"]).ok();
+    }
+
+    /// Dumps with memory that is served to whoever restores it, under another name because this one is still there.
+    pub(crate) fn serve(&mut self, arguments: &[&str]) -> Served {
+        self.dumps += 1;
+        let images = self.images();
+        fs::create_dir(&images).expect("mkdir");
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|any| any.local_addr()).expect("a port").port();
+        let mut command = self.command();
+        command.args(["checkpoint", "--lazy-pages", "--page-server", &format!("127.0.0.1:{port}")]);
+        command.args([
+            "--status-fd",
+            "1",
+            "--tcp-established",
+            "--file-locks",
+            "--link-remap",
+            "--image-path",
+        ]);
+        command.arg(&images).arg("--work-path").arg(&images).args(arguments).arg(&self.bundle.id);
+        let log = File::create(self.t.path("serve.log")).expect("create");
+        let mut dump =
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log).spawn().expect("spawn");
+        let mut ready = [1];
+        let told = dump.stdout.take().expect("a pipe").read(&mut ready).expect("read");
+        assert_eq!((told, ready), (1, [0]), "{}\n{}", read(self.t.path("serve.log")), self.engine_log());
+        let (id, path) = (&self.bundle.id, self.bundle.spec["linux"]["cgroupsPath"].as_str());
+        let (id, path) = (format!("{id}-moved"), format!("{}-moved", path.expect("a path")));
+        self.bundle.set("/linux/cgroupsPath", path.into());
+        self.bundle.write();
+        self.rename(&id);
+        Served { dump, port }
+    }
+
+    /// What is said from now on is said to another container.
+    pub(crate) fn rename(&mut self, id: &str) {
+        id.clone_into(&mut self.bundle.id);
     }
 
     /// Runs `RUNTIME VERB --detach --bundle BUNDLE ... ID`. What it says goes to a log, because the container has its
@@ -406,7 +475,8 @@ impl<'a> Subject<'a> {
     }
 
     /// Restores the last dump with memory that a daemon fills, which may not be done yet.
-    fn restore_lazily(&mut self, daemon: Runtime) {
+    /// `server` is where the daemon gets what the dump has left.
+    pub(crate) fn restore_lazily(&mut self, daemon: Runtime, server: &[String]) {
         let images = self.images();
         let mut command = match daemon {
             Criu => {
@@ -420,7 +490,13 @@ impl<'a> Subject<'a> {
             }
         };
         command.args(["lazy-pages", "--no-default-config", "--log-file", "lazy-pages.log", "--images-dir"]);
-        command.arg(&images).env_clear().stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .arg(&images)
+            .args(server)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         self.daemon = Some(command.spawn().expect("spawn"));
         wait_until("the daemon listens", || images.join("lazy-pages.socket").exists());
         let path = images.to_str().expect("utf-8");
@@ -491,4 +567,23 @@ impl Drop for Subject<'_> {
 
 fn search_path(first: &Path) -> String {
     format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", first.display())
+}
+
+/// A dump that serves memory.
+pub(crate) struct Served {
+    pub(crate) dump: Child,
+    port: u16,
+}
+
+impl Served {
+    /// Options of the daemon.
+    pub(crate) fn server(&self) -> [String; 5] {
+        ["--page-server", "--address", "127.0.0.1", "--port", &self.port.to_string()].map(str::to_owned)
+    }
+
+    /// The container has gone to the other side.
+    fn ends_well(&mut self) {
+        let status = self.dump.wait().expect("wait");
+        assert!(status.success(), "the dump: {status}");
+    }
 }

@@ -8,16 +8,16 @@
 //! in the end that all run. What a daemon of floe's answers is below.
 
 use super::build::{Build, host_tids};
-use super::memory;
+use super::{memory, state};
 use crate::error::{At, Error, Result};
 use crate::memory::bits;
 use crate::proc::Stat;
-use crate::snapshot::{PAGE_SIZE, Task, pagemap, run_end};
+use crate::snapshot::{PAGE_SIZE, Snapshot, Task, is_left, pagemap, run_end};
 use crate::target::NamespaceKind;
 use crate::work::{LogFile, WorkDirectory};
 use cgroup::Cgroup;
 use images::Digest;
-use images::messages::VmaEntry;
+use images::messages::{PagemapEntry, VmaEntry};
 use inject::Batch;
 use nix::cmsg_space;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -173,14 +173,47 @@ fn can_wait(mapping: &VmaEntry) -> bool {
 /// earlier dump has are not among them, as with CRIU.
 pub(super) fn ranges(task: &Task) -> Vec<Range<u64>> {
     const LATE: u32 = pagemap::LAZY | pagemap::PRESENT;
+    parts(task, |run| run.flags.unwrap_or(0) & LATE == LATE || is_left(run))
+}
+
+/// Those of them that are with the dump which has left them there.
+pub(super) fn left(task: &Task) -> Vec<Range<u64>> {
+    parts(task, is_left)
+}
+
+fn parts(task: &Task, is_wanted: impl Fn(&PagemapEntry) -> bool) -> Vec<Range<u64>> {
     let (Some(mm), Some(pages)) = (&task.mm, &task.pages) else { return Vec::new() };
     let within = |mapping: &VmaEntry| {
         let (start, end) = (mapping.start, mapping.end);
         let runs = pages.runs[pages.first_beyond(start)..].iter().take_while(move |run| run.vaddr < end);
-        let late = runs.filter(|run| run.flags.unwrap_or(0) & LATE == LATE);
-        late.map(move |run| run.vaddr.max(start)..run_end(run).min(end))
+        let wanted = runs.filter(|run| is_wanted(run));
+        wanted.map(move |run| run.vaddr.max(start)..run_end(run).min(end)).collect::<Vec<_>>()
     };
     mm.vmas.iter().filter(|mapping| can_wait(mapping)).flat_map(within).collect()
+}
+
+/// Whether a thread's area of rseq(2) is in memory that a dump has left: the kernel writes to it, so somebody must supply it.
+pub(super) fn has_left_rseq(task: &Task, nth: usize) -> bool {
+    let state = task.threads[nth].thread_core.as_ref();
+    let area = state.and_then(|state| state.rseq_entry.as_ref()).map_or(0, |rseq| rseq.rseq_abi_pointer);
+    area != 0 && left(task).iter().any(|range| range.contains(&area))
+}
+
+/// Whether all memory that a dump has left can come, before anything happens.
+pub(super) fn check(snapshot: &Snapshot, is_lazy: bool) -> Result<()> {
+    for task in &snapshot.tasks {
+        let runs = task.pages.iter().flat_map(|map| &map.runs).filter(|run| is_left(run));
+        let expected: u64 = runs.map(|run| run_end(run) - run.vaddr).sum();
+        let found: u64 = left(task).iter().map(|range| range.end - range.start).sum();
+        let refused = |why: &str| Err(Error::new(format!("task {}: {why}", task.entry.pid)));
+        if expected > 0 && !is_lazy {
+            return refused("the dump has left its memory where it was; --lazy-pages is needed");
+        }
+        if expected != found {
+            return refused("the dump has left memory that cannot come late");
+        }
+    }
+    Ok(())
 }
 
 /// Gives the empty memory of all tasks to the daemon, and the userfaultfds to who guards them. No task has children after
@@ -198,6 +231,7 @@ pub(super) fn hand_over<'a>(
             (&daemon.socket).write_all(&NOTHING.to_le_bytes()).at(told)?;
             continue;
         }
+        forget(build, index)?;
         let userfaultfd = register(build, index, &ranges)?;
         fill_present(build, index, &ranges)?;
         let pid = task.entry.pid as i32;
@@ -205,12 +239,36 @@ pub(super) fn hand_over<'a>(
         send(&daemon.socket, 0, userfaultfd.as_fd()).at(told)?;
         userfaultfds.push(userfaultfd);
     }
+    // The daemon supplies what they are in: all that it was to be told has been said.
+    for (index, task) in build.living() {
+        for nth in (0..task.threads.len()).filter(|nth| has_left_rseq(task, *nth)) {
+            let mut batch = Batch::new();
+            state::register_rseq(&mut batch, &task.threads[nth]);
+            build.run_thread(index, nth, &batch)?;
+        }
+    }
     let is_own_pid = build.policy.owns(NamespaceKind::Pid);
     let count = if is_own_pid { 1 } else { usize::MAX };
     let pids: Result<Vec<i32>> = build.living().take(count).map(|(index, _)| build.host_pid(index)).collect();
     let tasks = pids?.into_iter().map(|pid| Ok((pid, sys::process::pidfd_open(pid)?)));
     let tasks: sys::Result<_> = tasks.collect();
     Ok(Guarded { userfaultfds, tasks: tasks.at(|| "guard of lazy pages: pidfd".to_owned())?, cgroup })
+}
+
+/// Gives up what is there of memory that nobody here has: a huge page that was made for a page beside it.
+fn forget(build: &mut Build<'_>, index: usize) -> Result<()> {
+    let left = left(&build.snapshot.tasks[index]);
+    // More do not fit into a batch.
+    for ranges in left.chunks(256) {
+        let mut batch = Batch::new();
+        for range in ranges {
+            let arguments =
+                [range.start.into(), (range.end - range.start).into(), libc::MADV_DONTNEED.into()];
+            batch.call("MADV_DONTNEED", libc::SYS_madvise, &arguments);
+        }
+        build.run(index, &batch)?;
+    }
+    Ok(())
 }
 
 fn register(build: &mut Build<'_>, index: usize, ranges: &[Range<u64>]) -> Result<OwnedFd> {
@@ -263,7 +321,12 @@ fn fill_present(build: &Build<'_>, index: usize, ranges: &[Range<u64>]) -> Resul
             for (address, entry) in (start..end).step_by(PAGE_SIZE as usize).zip(entries.chunks_exact(8)) {
                 let entry = u64::from_le_bytes(entry.try_into().expect("eight bytes"));
                 if entry & PRESENT_OR_SWAPPED != 0 {
-                    let (content, _) = own.content(&(address..address + PAGE_SIZE))?;
+                    let (content, found) = own.content(&(address..address + PAGE_SIZE))?;
+                    if found == 0 {
+                        return Err(Error::new(format!(
+                            "task {pid}: the page at {address:#x}, which the dump has left, is in use; try again"
+                        )));
+                    }
                     let written = memory.write_all_at(&content, address);
                     written.at(|| format!("task {pid}: fill the page at {address:#x}"))?;
                 }

@@ -6,10 +6,11 @@
 //! addresses is right whenever a page is taken.
 
 use super::lazy::{self, CHILD, COMPLETE, LAZY_PAGES_SOCKET, RUNNING};
-use super::pages::{PageFiles, Pages, Run};
+use super::pages::{PageFiles, Pages};
 use crate::error::{At, Error, Result};
 use crate::snapshot::{Ancestors, PAGE_SIZE, Snapshot};
-use images::Digest;
+use images::page_server::PageServer;
+use images::{Digest, PagesReader};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{MsgFlags, send};
 use std::collections::BTreeMap;
@@ -44,6 +45,11 @@ impl Pager {
         Ok(Pager { snapshot, pages, dump: images.digest() })
     }
 
+    /// Whether the dump has left memory, which it serves.
+    pub fn needs_source(&self) -> bool {
+        self.snapshot.tasks.iter().any(|task| !lazy::left(task).is_empty())
+    }
+
     /// Listens for a restore in the working directory.
     pub fn listen() -> Result<UnixListener> {
         // One that was left behind is replaced, as with CRIU.
@@ -57,18 +63,24 @@ impl Pager {
         listening.at(|| format!("listen at {LAZY_PAGES_SOCKET}"))
     }
 
-    /// Fills the memory of one restore.
+    /// Fills the memory of one restore; what the dump has left comes from `source`, which is told when that is all.
     ///
     /// # Errors
     /// Some of it is missing for ever: the restore has failed, or pages cannot be read.
-    pub fn serve(&self, listener: UnixListener) -> Result<()> {
+    pub fn serve(&self, listener: UnixListener, mut source: Option<PageServer>) -> Result<()> {
         let (mut restore, _) = listener.accept().at(|| "accept a restore".to_owned())?;
         drop(listener);
         // Who is not floe does not read it.
         let greeted = restore.write_all(&lazy::greeting(self.dump));
         greeted.at(|| "greet the restore".to_owned())?;
         let memories = self.receive(&mut restore)?;
-        Service { restore: &restore, memories, are_running: false, is_gone: false }.serve()?;
+        let source_of = source.as_mut();
+        Service { restore: &restore, source: source_of, memories, are_running: false, is_gone: false }
+            .serve()?;
+        // Before the guard gives up: what is left of the dump may end now.
+        if let Some(source) = source {
+            source.finish()?;
+        }
         // Who is not floe has closed it.
         let _ = send(restore.as_raw_fd(), &[COMPLETE], MsgFlags::MSG_NOSIGNAL);
         Ok(())
@@ -89,7 +101,7 @@ impl Pager {
             let userfaultfd = lazy::receive(restore).at(failed)?.and_then(|(_, userfaultfd)| userfaultfd);
             let userfaultfd = userfaultfd
                 .ok_or_else(|| Error::new(format!("{}: no userfaultfd of task {pid}", failed())))?;
-            let missing = Missing::new(&self.pages.of_task(task), &lazy::ranges(task));
+            let missing = Missing::new(&self.pages.of_task(task), &lazy::ranges(task), &lazy::left(task));
             memories.push(Memory { pid, userfaultfd, missing, faults: Vec::new() });
         }
         Ok(memories)
@@ -98,6 +110,8 @@ impl Pager {
 
 struct Service<'a> {
     restore: &'a UnixStream,
+    /// Who has memory that the dump has left.
+    source: Option<&'a mut PageServer>,
     /// Of the tasks, and of children that they have made.
     memories: Vec<Memory<'a>>,
     /// The restore has succeeded.
@@ -132,7 +146,7 @@ impl Service<'_> {
             waits_for_events = false;
             let mut ended = Vec::new();
             for (nth, memory) in self.memories.iter_mut().enumerate() {
-                match memory.supply_faults(&mut buffer)? {
+                match memory.supply_faults(self.source.as_deref_mut(), &mut buffer)? {
                     Supplied::Done => {}
                     Supplied::Later => waits_for_events = true,
                     Supplied::Ended => ended.push(nth),
@@ -142,7 +156,7 @@ impl Service<'_> {
                 && let Some((nth, memory)) =
                     self.memories.iter_mut().enumerate().find(|(_, memory)| !memory.missing.0.is_empty())
             {
-                match memory.supply_next(&mut buffer)? {
+                match memory.supply_next(self.source.as_deref_mut(), &mut buffer)? {
                     Supplied::Done => {}
                     Supplied::Later => waits_for_events = true,
                     Supplied::Ended => ended.push(nth),
@@ -227,10 +241,10 @@ impl Memory<'_> {
     }
 
     /// Supplies what is waited for.
-    fn supply_faults(&mut self, buffer: &mut [u8]) -> Result<Supplied> {
+    fn supply_faults(&mut self, mut source: Option<&mut PageServer>, buffer: &mut [u8]) -> Result<Supplied> {
         while let Some(&address) = self.faults.last() {
             let supplied = match self.missing.from(address, AROUND) {
-                Some(run) => self.supply(run, buffer)?,
+                Some(run) => self.supply(run, source.as_deref_mut(), buffer)?,
                 None => self.supply_zeros(address)?,
             };
             if supplied != Supplied::Done {
@@ -245,16 +259,29 @@ impl Memory<'_> {
     }
 
     /// Supplies what nobody has asked for yet.
-    fn supply_next(&mut self, buffer: &mut [u8]) -> Result<Supplied> {
+    fn supply_next(&mut self, source: Option<&mut PageServer>, buffer: &mut [u8]) -> Result<Supplied> {
         let next = self.missing.0.keys().next().and_then(|address| self.missing.from(*address, CHUNK));
-        next.map_or(Ok(Supplied::Done), |run| self.supply(run, buffer))
+        next.map_or(Ok(Supplied::Done), |run| self.supply(run, source, buffer))
     }
 
     /// Supplies the beginning of a run, a page at least, and notes that it is missing no more.
-    fn supply(&mut self, run: Run<'_>, buffer: &mut [u8]) -> Result<Supplied> {
+    fn supply(
+        &mut self,
+        run: Run<'_>,
+        source: Option<&mut PageServer>,
+        buffer: &mut [u8],
+    ) -> Result<Supplied> {
         let bytes = &mut buffer[..run.size as usize];
-        run.file.file().read_exact_at(bytes, run.at).at(|| format!("read {}", run.file.name()))?;
         let mut size = run.size;
+        match (run.file, source) {
+            (Some(file), _) => {
+                file.file().read_exact_at(bytes, run.at).at(|| format!("read {}", file.name()))?;
+            }
+            (None, Some(source)) => size = source.get(self.pid as u32, run.at, bytes)? as u64,
+            (None, None) => {
+                return Err(Error::new(format!("task {}: the dump has left its memory", self.pid)));
+            }
+        }
         let mut is_second_try = false;
         let done = loop {
             let supplied = userfault::supply(self.userfaultfd.as_fd(), run.start, &bytes[..size as usize]);
@@ -293,14 +320,31 @@ impl Memory<'_> {
     }
 }
 
+/// Pages that lie one behind the other, in memory and where they come from.
+#[derive(Clone, Copy)]
+struct Run<'a> {
+    start: u64,
+    /// Bytes.
+    size: u64,
+    /// `None` for what the dump has left.
+    file: Option<&'a PagesReader>,
+    /// Where they begin in the file, or in the memory of the dumped task.
+    at: u64,
+}
+
 /// What is still to be supplied, by its address at the moment.
 #[derive(Clone, Default)]
 struct Missing<'a>(BTreeMap<u64, Run<'a>>);
 
 impl<'a> Missing<'a> {
-    fn new(pages: &Pages<'a>, ranges: &[Range<u64>]) -> Missing<'a> {
-        let runs = ranges.iter().flat_map(|range| pages.within(range));
-        Missing(runs.map(|run| (run.start, run)).collect())
+    fn new(pages: &Pages<'a>, ranges: &[Range<u64>], left: &[Range<u64>]) -> Missing<'a> {
+        let here = ranges.iter().flat_map(|range| pages.within(range));
+        let here = here.map(|run| Run { start: run.start, size: run.size, file: Some(run.file), at: run.at });
+        let left = left.iter().map(|range| {
+            let (start, size) = (range.start, range.end - range.start);
+            Run { start, size, file: None, at: start }
+        });
+        Missing(here.chain(left).map(|run| (run.start, run)).collect())
     }
 
     /// What there is from an address on, at most `len` bytes in one file.
@@ -345,6 +389,7 @@ impl<'a> Missing<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::restore::pages;
     use std::fs::File;
 
     /// Of a file of 16 pages: the first eight, and the last four.
@@ -354,7 +399,7 @@ mod tests {
         let directory =
             images::Directory::new(File::open(path.path()).expect("open").into()).expect("images");
         let file = directory.pages("pages-1.img").expect("open").expect("pages");
-        let run = |start, pages, at| Run {
+        let run = |start, pages, at| pages::Run {
             start: start * PAGE_SIZE,
             size: pages * PAGE_SIZE,
             file: &file,
@@ -362,7 +407,7 @@ mod tests {
         };
         let pages = Pages { runs: vec![run(0x100, 8, 0), run(0x200, 4, 12)] };
         let all = 0x100 * PAGE_SIZE..0x300 * PAGE_SIZE;
-        let mut missing = Missing::new(&pages, &[all]);
+        let mut missing = Missing::new(&pages, &[all], &[]);
         change(&mut missing);
         let left = missing.0.iter().map(|(start, run)| {
             assert_eq!(*start, run.start);

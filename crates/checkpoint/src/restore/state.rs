@@ -2,6 +2,7 @@
 
 use super::NANOSECONDS;
 use super::build::{Build, host_tid};
+use super::lazy;
 use crate::arch;
 use crate::error::{At, Error, Result};
 use crate::policy::{self, Policy};
@@ -262,10 +263,8 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
         let stack = batch.words(&[sas.ss_sp, flags.into(), sas.ss_size]);
         batch.call("sigaltstack", libc::SYS_sigaltstack, &[stack.into(), 0.into()]);
     }
-    if let Some(rseq) = state.rseq_entry.as_ref().filter(|rseq| rseq.rseq_abi_pointer != 0) {
-        let arguments =
-            [rseq.rseq_abi_pointer.into(), rseq.rseq_abi_size.into(), 0.into(), rseq.signature.into()];
-        batch.call("rseq", libc::SYS_rseq, &arguments);
+    if !lazy::has_left_rseq(&build.snapshot.tasks[index], nth) {
+        register_rseq(&mut batch, core);
     }
     // What the container's user may not do: more than it began with, unless its limits or capabilities allow it.
     build.with_only(&mut batch, build.policy.ceiling(), |batch| {
@@ -294,6 +293,16 @@ fn thread(build: &mut Build<'_>, index: usize, nth: usize, core: &CoreEntry) -> 
     }
     build.run_thread(index, nth, &batch)?;
     Ok(())
+}
+
+/// Adds rseq(2), which lets the kernel write to its area.
+pub(super) fn register_rseq(batch: &mut Batch, core: &CoreEntry) {
+    let rseq = core.thread_core.as_ref().and_then(|state| state.rseq_entry.as_ref());
+    if let Some(rseq) = rseq.filter(|rseq| rseq.rseq_abi_pointer != 0) {
+        let arguments =
+            [rseq.rseq_abi_pointer.into(), rseq.rseq_abi_size.into(), 0.into(), rseq.signature.into()];
+        batch.call("rseq", libc::SYS_rseq, &arguments);
+    }
 }
 
 /// From outside: the container's /proc is not to be written through. What the first task was made with is the least,

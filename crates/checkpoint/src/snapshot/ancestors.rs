@@ -3,7 +3,7 @@
 
 use super::check::check_page_map;
 use super::read::page_map;
-use super::{PageMap, Snapshot, is_present, names, pagemap, run_end, run_size};
+use super::{PageMap, Snapshot, is_left, is_present, names, pagemap, run_end, run_size};
 use images::{Directory, Error, Result};
 use std::collections::BTreeMap;
 
@@ -93,7 +93,7 @@ impl Ancestors {
             if is_present(run) {
                 let (size, at) = (to - from, at + (from - run.vaddr));
                 found.push(Location { start: from, size, generation, pages_id: map.pages_id, at });
-            } else {
+            } else if !(generation == 0 && is_left(run)) {
                 match self.maps.get(generation).and_then(|maps| maps.get(name)) {
                     Some(parent) => self.locate_in(name, generation + 1, parent, (from, to), found)?,
                     None => return Err(missing(name, from)),

@@ -270,6 +270,12 @@ pub fn is_present(run: &PagemapEntry) -> bool {
     }
 }
 
+/// Whether pages are with the dump that has left them there, to be served.
+pub fn is_left(run: &PagemapEntry) -> bool {
+    let flags = run.flags.unwrap_or(0);
+    flags & pagemap::LAZY != 0 && flags & (pagemap::PRESENT | pagemap::PARENT) == 0
+}
+
 /// The id of the ghost file that a remap leads to. Old images have no type, but a bit in the id.
 fn ghost_id(remap: &RemapFilePathEntry) -> Option<u32> {
     const IS_GHOST: u32 = 1 << 31;

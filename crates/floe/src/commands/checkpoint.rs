@@ -5,6 +5,7 @@ use crate::args::{Checkpoint, Criu, Images, Outside};
 use crate::progress::Progress;
 use anyhow::{Context, Result, bail};
 use container::{CheckpointOptions, Runtime, Stream};
+use std::fs::File;
 use std::io::{self, IsTerminal};
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -35,9 +36,6 @@ impl Checkpoint {
 
 fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
     refuse_foreign(&args.criu)?;
-    if args.criu.lazy_pages {
-        bail!("--lazy-pages is not supported; restore has it");
-    }
     let page_server = args.page_server.as_ref().map(|address| {
         let parsed: Result<SocketAddr, _> = address.parse();
         parsed.with_context(|| format!("--page-server {address}: ADDRESS:PORT is needed, as numbers"))
@@ -47,10 +45,6 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         bail!(
             "--page-server: not with --pre-dump or --parent-path: nothing here would know what the server has"
         );
-    }
-    // -1 is runc's default.
-    if let Some(number) = args.status_fd.as_ref().filter(|number| *number != "-1") {
-        bail!("--status-fd {number} is not supported: it announces --lazy-pages");
     }
     let stream = stream(&args.stream, io::stdout().as_fd())?;
     if stream.is_some() && (args.images.image_path.is_some() || args.pre_dump || args.parent_path.is_some()) {
@@ -75,17 +69,33 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         ("skip-in-flight", args.tcp_skip_in_flight),
         ("link-remap", args.link_remap),
         ("auto-dedup", args.criu.auto_dedup),
+        ("lazy-pages", args.criu.lazy_pages),
     ];
     let criu = configured(&args.outside, &own, &args.criu, named.map(String::as_str))?;
-    if criu.lazy_pages {
-        bail!("lazy-pages: a checkpoint that serves pages is not supported");
+    // Where memory goes, or where it is served.
+    let (page_server, served_at) = match (criu.lazy_pages, page_server) {
+        (true, None) => bail!("--lazy-pages: --page-server ADDRESS:PORT is needed, where memory is served"),
+        (true, served_at) => (None, served_at),
+        (false, page_server) => (page_server, None),
+    };
+    // -1 is runc's default.
+    let status = args.status_fd.as_ref().filter(|number| *number != "-1");
+    if let Some(number) = status.filter(|_| served_at.is_none()) {
+        bail!("--status-fd {number}: it announces that memory is served, with --lazy-pages");
     }
+    let status = status.map(|number| {
+        let given = number.parse().with_context(|| format!("--status-fd {number}"))?;
+        let own = sys::process::own_descriptor(given);
+        own.map(File::from).with_context(|| format!("--status-fd {number}"))
+    });
     Ok(CheckpointOptions {
         image_path,
         work_path,
         log_file: criu.log_file,
         parent_path: args.parent_path.clone(),
         page_server,
+        served_at,
+        status: status.transpose()?,
         leave_running: criu.leave_running,
         pre_dump: args.pre_dump,
         tcp_established: criu.tcp_established,
