@@ -153,11 +153,11 @@ fn flags_of_a_checkpoint_are_refused_by_name() {
         ),
         (
             ["checkpoint", "--lazy-pages", "--"],
-            "checkpoint web1: --lazy-pages is not supported; restore has it",
+            "checkpoint web1: --lazy-pages: --page-server ADDRESS:PORT is needed, where memory is served",
         ),
         (
             ["checkpoint", "--status-fd", "3"],
-            "checkpoint web1: --status-fd 3 is not supported: it announces --lazy-pages",
+            "checkpoint web1: --status-fd 3: it announces that memory is served, with --lazy-pages",
         ),
     ] {
         let outcome = floe(&[&arguments[..], &["web1"]].concat());
