@@ -384,7 +384,8 @@ impl<'a> Subject<'a> {
         self.call(&["delete"]).ok();
     }
 
-    fn await_daemon(&mut self) {
+    /// Until no memory is missing.
+    pub(crate) fn await_daemon(&mut self) {
         if let Some(mut daemon) = self.daemon.take() {
             let status = daemon.wait().expect("wait");
             assert!(status.success(), "the daemon: {status}\n{}", read(self.images().join("lazy-pages.log")));
