@@ -53,6 +53,9 @@ impl PageSource {
         };
         keep_alive(&stream);
         let mut buffer = vec![0; (MOST * PAGE_SIZE) as usize];
+        // Who ends the session without a question has fetched nothing: a daemon that has failed, or a stranger.
+        let has_left = |task: &Task| task.pages.iter().flat_map(|map| &map.runs).any(is_left);
+        let mut must_ask = tasks.iter().any(has_left);
         loop {
             let command = Command::read(&mut stream).at(lost)?;
             match command {
@@ -66,10 +69,14 @@ impl PageSource {
                     let size = (left.end - left.start).min(nr_pages.saturating_mul(PAGE_SIZE));
                     let bytes = &mut buffer[..size.min(MOST * PAGE_SIZE) as usize];
                     read(member, bytes, vaddr)?;
+                    must_ask = false;
                     let count = bytes.len() as u64 / PAGE_SIZE;
                     let sent =
                         announce(&mut stream, pid, vaddr, count).and_then(|()| stream.write_all(bytes));
                     sent.at(lost)?;
+                }
+                Some(Command::Close) if must_ask => {
+                    return Err(Error::new(format!("{}: none was asked for; the tasks go on", lost())));
                 }
                 Some(Command::Close) => return stream.write_all(&0_i32.to_le_bytes()).at(lost),
                 Some(_) => return Err(Error::new(format!("{}: they are asked for, not taken", lost()))),
