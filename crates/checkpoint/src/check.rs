@@ -61,6 +61,7 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
         externals: &target.externals,
         tracking: Tracking::find(target.tracking),
         known,
+        ids: BTreeMap::new(),
         memory: Sorted::default(),
         queues: QueueFiles::of(target.init)?,
         unix: UnixSockets::of(target.init)?,
@@ -95,7 +96,7 @@ fn look(target: &Target<'_>, options: &DumpOptions<'_>) -> Result<Vec<Blocker>> 
         }
     }
     let processes = tree::processes(target.init);
-    check.mounts_of_tasks(&processes, &IdMaps::of(target.init)?)?;
+    check.namespaces_of_tasks(&processes, target.init)?;
     for pid in &processes {
         // What cannot be read is of a task that has just ended; whatever else it is, the dump will tell.
         let _ = check.process(*pid);
@@ -124,6 +125,8 @@ struct Check<'a> {
     tracking: Option<Tracking>,
     namespaces: Ids,
     known: Known,
+    /// Of the processes that are still to be looked at.
+    ids: BTreeMap<i32, Ids>,
     mounts: MountNamespaces,
     /// Processes by their address spaces.
     memory: Sorted<i32>,
@@ -173,7 +176,10 @@ impl Check<'_> {
             self.block(object(), "its session began outside of the container", "use --shell-job");
         }
         self.sharing(pid)?;
-        let own = self.known.of(&pid.to_string())?;
+        let own = match self.ids.remove(&pid) {
+            Some(own) => own,
+            None => self.known.of(&pid.to_string())?,
+        };
         if let Some(reason) = namespaces::nested_refused(pid, &own, &self.namespaces, self.externals)? {
             self.block(object(), reason, "");
         }
@@ -191,14 +197,19 @@ impl Check<'_> {
     }
 
     /// Looks for mount namespaces that tasks have made.
-    fn mounts_of_tasks(&mut self, processes: &[i32], maps: &IdMaps) -> Result<()> {
-        let mut id = |pid: i32| Some((pid, self.known.of(&pid.to_string()).ok()?.id(NamespaceKind::Mnt)));
-        let tasks: Vec<(i32, u32)> = processes.iter().filter_map(|pid| id(*pid)).collect();
-        let first = self.namespaces.id(NamespaceKind::Mnt);
-        if let Some(reason) = self.mounts.add(first, tasks.into_iter())? {
+    fn namespaces_of_tasks(&mut self, processes: &[i32], init: i32) -> Result<()> {
+        for pid in processes {
+            // One that has just ended has none.
+            self.ids.extend(self.known.of(&pid.to_string()).ok().map(|ids| (*pid, ids)));
+        }
+        let tasks = self.ids.iter().map(|(pid, ids)| (*pid, ids.id(NamespaceKind::Mnt)));
+        if let Some(reason) = self.mounts.add(self.namespaces.id(NamespaceKind::Mnt), tasks)? {
             self.block("mounts".to_owned(), reason, "");
         }
-        for (place, kind) in self.mounts.unsupported(maps) {
+        if !self.mounts.has_nested() {
+            return Ok(());
+        }
+        for (place, kind) in self.mounts.unsupported(&IdMaps::of(init)?) {
             let what = format!("mount {} in a namespace of its own", place.display());
             self.block(
                 what,

@@ -110,9 +110,8 @@ fn keep_alive(stream: &TcpStream) {
 
 /// What a map has left from an address on.
 fn part(map: &PageMap, vaddr: u64) -> Option<Range<u64>> {
-    let run = map.runs.get(map.first_beyond(vaddr))?;
-    let is_in = is_left(run) && run.vaddr <= vaddr && vaddr.is_multiple_of(PAGE_SIZE);
-    is_in.then(|| vaddr..run_end(run))
+    let run = map.left_at(vaddr).filter(|_| vaddr.is_multiple_of(PAGE_SIZE))?;
+    Some(vaddr..run_end(run))
 }
 
 /// Leaves all pages of a map that may come late; how many those are.

@@ -231,6 +231,11 @@ impl MountNamespaces {
         self.nested.iter().map(move |(id, mounts)| (*id, mounts.entries(maps, has_own_cgroups)))
     }
 
+    /// Whether tasks have made any.
+    pub(crate) fn has_nested(&self) -> bool {
+        !self.nested.is_empty()
+    }
+
     /// What a restore could not mount again in them, by place and kind.
     pub(crate) fn unsupported(&self, maps: &IdMaps) -> Vec<(PathBuf, String)> {
         let mut found = Vec::new();
@@ -274,11 +279,17 @@ pub(crate) fn point(mount: &MntEntry) -> &Path {
 
 /// Where the mount `other` shows what `mount` shows.
 pub(crate) fn path_at(mount: &MntEntry, other: &MntEntry) -> Option<PathBuf> {
-    let path = |bytes: &[u8]| Path::new(OsStr::from_bytes(bytes)).to_owned();
-    let rest = path(&mount.root).strip_prefix(path(&other.root)).ok()?.to_owned();
+    if mount.root_dev != other.root_dev {
+        return None;
+    }
+    seen_below(&mount.root, &other.root, point(other))
+}
+
+/// Where a directory of a file system is seen whose directory `other` is mounted at `point`.
+fn seen_below(root: &[u8], other: &[u8], point: &Path) -> Option<PathBuf> {
+    let rest = Path::new(OsStr::from_bytes(root)).strip_prefix(OsStr::from_bytes(other)).ok()?;
     // Not an empty one, which would end it with a slash.
-    let is_same = mount.root_dev == other.root_dev;
-    is_same.then(|| point(other).components().chain(rest.components()).collect())
+    Some(point.components().chain(rest.components()).collect())
 }
 
 /// The mount of another namespace at which what `mount` shows is seen, with no other mount over it, and the path there.
@@ -325,11 +336,10 @@ fn skip(list: &mut Vec<Mountinfo>, place: &Path) {
 
 /// Where what a mount shows is seen at another one; `None` if it shows another file system or part of it.
 fn path_in(mount: &Mountinfo, other: &Mountinfo) -> Option<Vec<u8>> {
-    let root = |mount: &Mountinfo| Path::new(OsStr::from_bytes(&mount.root)).to_owned();
-    let rest = root(mount).strip_prefix(root(other)).ok().filter(|_| mount.dev == other.dev)?.to_owned();
-    let mut path = Path::new(OsStr::from_bytes(&other.mountpoint)).to_owned();
-    // Not an empty one, which would end it with a slash.
-    path.extend(rest.iter());
+    if mount.dev != other.dev {
+        return None;
+    }
+    let path = seen_below(&mount.root, &other.root, Path::new(OsStr::from_bytes(&other.mountpoint)))?;
     Some(path.into_os_string().into_vec())
 }
 

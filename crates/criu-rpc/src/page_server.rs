@@ -2,12 +2,13 @@
 //! of a dump to one.
 
 use crate::command_line::Line;
+use crate::lazy_pages;
 use crate::messages;
 use crate::options::{Options, Result};
 use crate::service::leave_terminal;
 use checkpoint::{LogFile, PageReceiver, PageSource, WorkDirectory};
 use images::page_server::PageServer;
-use nix::unistd::write;
+use std::fs::File;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd, RawFd};
 use sys::clone::{Child, CloneArgs, spawn};
@@ -47,7 +48,7 @@ pub(crate) fn source(options: &Options) -> Result<(PageSource, String)> {
 /// Serves one dump; with `--daemon`, in a process of its own.
 pub(crate) fn run(line: &Line, images: BorrowedFd<'_>, mut log: Option<LogFile>) -> Result<()> {
     let server = Server::prepare(&line.options, images).and_then(|mut server| {
-        server.status = line.options.status_fd.map(|number| own("status-fd", number)).transpose()?;
+        server.status = line.options.status_fd.map(lazy_pages::status).transpose()?;
         Ok(server)
     });
     let server = noted(server, log.as_mut())?;
@@ -79,7 +80,7 @@ struct Server {
     receiver: PageReceiver,
     source: Source,
     images: OwnedFd,
-    status: Option<OwnedFd>,
+    status: Option<File>,
     auto_dedup: bool,
 }
 
@@ -135,9 +136,7 @@ impl Server {
     }
 
     fn take_pages(self) -> Result<()> {
-        if let Some(status) = self.status {
-            write(&status, &[0]).map_err(|error| format!("status-fd: {error}"))?;
-        }
+        lazy_pages::announce(self.status)?;
         let mut stream = match self.source {
             Source::Connection(stream) => stream,
             Source::Listener(listener, address) => {

@@ -250,6 +250,11 @@ impl PageMap {
     pub(crate) fn first_beyond(&self, address: u64) -> usize {
         self.runs.partition_point(|run| run_end(run) <= address)
     }
+
+    /// The run with the page at an address, if the dump has left it where it was.
+    pub(crate) fn left_at(&self, address: u64) -> Option<&PagemapEntry> {
+        self.runs.get(self.first_beyond(address)).filter(|run| is_left(run) && run.vaddr <= address)
+    }
 }
 
 /// The address behind a run of a map that was checked.
