@@ -22,12 +22,14 @@ pub(crate) fn cases() -> Vec<Case> {
         }),
         Case::new("page_server::cut_session", cut_session),
         Case::new("page_server::parent", parent),
+        Case::new("page_server::pre_dump", |t| Scene::play(t, Dumper::Floe, pre_dump)),
     ];
     if criu_directory().is_some() {
-        let bodies: [(&str, Body); 5] = [
+        let bodies: [(&str, Body); 6] = [
             ("cut_dump", cut_dump),
             ("daemon", daemon),
             ("given_socket", given_socket),
+            ("no_parent_there", no_parent_there),
             ("refused", refused),
             ("rpc", rpc),
         ];
@@ -42,6 +44,10 @@ pub(crate) fn cases() -> Vec<Case> {
             ("criu_to_floe", Program::Criu, Program::Floe),
         ] {
             let body = move |t: &mut Test| dump_and_restore(&mut Counter::start(t), client, server);
+            cases.push(Case::new(format!("as_criu::page_server::{name}"), body));
+        }
+        for (name, server) in [("pre_dump_to_floe", Program::Floe), ("pre_dump_to_criu", Program::Criu)] {
+            let body = move |t: &mut Test| pre_dump_and_dump(&mut Counter::start(t), server);
             cases.push(Case::new(format!("as_criu::page_server::{name}"), body));
         }
     }
@@ -107,7 +113,7 @@ fn expect_end(t: &Test, mut server: Child, images: &str, code: i32) -> String {
     log
 }
 
-/// Adds the files of a directory to another, but the link to a parent.
+/// Adds the files of a directory to another, but the link to a parent: another one leads to the same.
 fn put_together(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("read") {
         let entry = entry.expect("an entry");
@@ -133,8 +139,23 @@ fn dump(counter: &mut Counter<'_>, client: Program, images: &str, options: &[&st
     counter.t.run(command)
 }
 
+/// A pre-dump to a server, which writes to `there`.
+fn pre_dump_to(counter: &mut Counter<'_>, server: Program, images: &str, there: &str) {
+    make(counter.t, images);
+    make(counter.t, there);
+    let (port, pid) = (free_port(), counter.child.id().to_string());
+    let server = start_server(counter.t, server, there, &port, &[]);
+    let mut command = criu(counter.t, Program::Floe, "pre-dump");
+    command.args(["--images-dir", images, "--tree", &pid]).args(to(&port));
+    counter.t.run(command).ok();
+    expect_end(counter.t, server, there, 0);
+}
+
 #[track_caller]
 fn restore(counter: &mut Counter<'_>, program: Program, images: &str, count: u64) {
+    // Those that had its pids are zombies until somebody waits for them.
+    let group = nix::unistd::Pid::from_raw(counter.child.id() as i32);
+    wait_until("its processes are gone", || nix::sys::signal::killpg(group, None).is_err());
     let mut command = criu(counter.t, program, "restore");
     command.args(["--images-dir", images, "-d", "-o", "restore.log"]);
     let output = counter.t.run(command);
@@ -157,6 +178,42 @@ fn dump_and_restore(counter: &mut Counter<'_>, client: Program, server: Program)
     for program in [Program::Floe, Program::Criu] {
         restore(counter, program, "images", count);
     }
+}
+
+/// What was not written since the pre-dump stays where that was sent. The images are restored where the dump was made, with
+/// what the servers have put beside them; and where the servers were, with the images of the dump alone beside theirs.
+fn pre_dump_and_dump(counter: &mut Counter<'_>, server: Program) {
+    pre_dump_to(counter, server, "images-before", "before");
+    assert_eq!(names(&counter.t.path("images-before"), "pages-"), 0);
+    let (there, port) = (make(counter.t, "there"), free_port());
+    let listening = start_server(counter.t, server, "there", &port, &["--prev-images-dir", "../before"]);
+    let parent = ["--prev-images-dir", "../images-before"];
+    dump(counter, Program::Floe, "images", &[&to(&port)[..], &parent].concat()).ok();
+    expect_end(counter.t, listening, "there", 0);
+    let count = counter.is_gone();
+    let size = |name: &str| crate::criu_command::pages(&counter.t.path(name)).0;
+    assert!(size("there") < size("before"), "{} {}", size("there"), size("before"));
+    put_together(&counter.images.clone(), &there);
+    restore(counter, Program::Floe, "there", count);
+    put_together(&there, &counter.images.clone());
+    put_together(&counter.t.path("before"), &counter.t.path("images-before"));
+    for program in [Program::Floe, Program::Criu] {
+        restore(counter, program, "images", count);
+    }
+}
+
+/// A server that does not know of the pre-dump gets everything.
+fn no_parent_there(counter: &mut Counter<'_>) {
+    pre_dump_to(counter, Program::Floe, "images-before", "before");
+    let (there, port) = (make(counter.t, "there"), free_port());
+    let server = start_server(counter.t, Program::Floe, "there", &port, &[]);
+    let parent = ["--prev-images-dir", "../images-before"];
+    dump(counter, Program::Floe, "images", &[&to(&port)[..], &parent].concat()).ok();
+    expect_end(counter.t, server, "there", 0);
+    let count = counter.is_gone();
+    fs::remove_dir_all(counter.t.path("images-before")).expect("remove");
+    put_together(&there, &counter.images.clone());
+    restore(counter, Program::Floe, "images", count);
 }
 
 /// Sends records, each with the pages that follow it, and closes the session. Returns what is answered.
@@ -309,12 +366,6 @@ fn refused(counter: &mut Counter<'_>) {
     check(&["--page-server", "--address", "localhost", "--port", "1"], "not an IP address");
     check(&to(&port), &format!("page server 127.0.0.1:{port}: connection refused"));
     check(&["--status-fd", "1"], "status-fd: only page-server, lazy-pages, and a dump");
-    // Nobody is asked for pages.
-    let _listener = TcpListener::bind(format!("127.0.0.1:{port}")).expect("bind");
-    check(
-        &[&to(&port)[..], &["--prev-images-dir", "../images"]].concat(),
-        "no pre-dump and none with a parent",
-    );
 }
 
 /// A request is answered when the server listens.
@@ -376,10 +427,38 @@ fn checkpoint_without_a_server(scene: &mut Scene<'_>) {
     let id = scene.bundle.id.clone();
     let why = format!("page server {server}: connection refused");
     scene.t.call(["checkpoint", "--page-server", &server, &id]).exits(1).refused(&[&why]);
-    scene
-        .t
-        .call(["checkpoint", "--page-server", &server, "--pre-dump", &id])
-        .exits(1)
-        .refused(&["--pre-dump"]);
+    scene.t.call(["checkpoint", "--page-server", &server, "--pre-dump", &id]).exits(1).refused(&[&why]);
     scene.expect_to_go_on(scene.count());
+}
+
+fn pre_dump(scene: &mut Scene<'_>) {
+    scene.run();
+    scene.wait_for_count(3);
+    let id = scene.bundle.id.clone();
+    let mut checkpoint = |images: &str, there: &str, of_server: &[&str], options: &[&str]| {
+        make(scene.t, there);
+        let port = free_port();
+        let server = start_server(scene.t, Program::Floe, there, &port, of_server);
+        let mut command = scene.t.floe();
+        command.args(["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path"]);
+        command.arg(scene.t.path(images)).args(options).arg(&id);
+        scene.t.run(command).ok();
+        expect_end(scene.t, server, there, 0);
+    };
+    checkpoint("images-before", "before", &[], &["--pre-dump"]);
+    checkpoint(
+        "images-of-it",
+        "there",
+        &["--prev-images-dir", "../before"],
+        &["--parent-path", "../images-before"],
+    );
+    let count = scene.count();
+    put_together(&scene.t.path("images-of-it"), &scene.t.path("there"));
+    let size = |name: &str| crate::criu_command::pages(&scene.t.path(name)).0;
+    assert!(size("there") < size("before"), "{} {}", size("there"), size("before"));
+    let mut restore = scene.t.floe();
+    restore.args(["restore", "--detach", "--image-path"]).arg(scene.t.path("there")).arg("--bundle");
+    restore.arg(&scene.bundle.dir).arg(&id).stdin(Stdio::null());
+    scene.t.run(restore).ok();
+    scene.expect_to_go_on(count);
 }

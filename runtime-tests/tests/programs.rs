@@ -28,8 +28,13 @@ const WAYS: [Way; 12] = [
 ];
 
 /// For memory, which is all that a pre-dump dumps, and for calls that are interrupted more than once.
-const PRE_DUMP_WAYS: [Way; 4] =
-    [subject::PRE_DUMPED, subject::PRE_DUMPED_TO_CRIU, subject::RUNC_PRE_DUMPED, subject::CRUN_PRE_DUMPED];
+const PRE_DUMP_WAYS: [Way; 5] = [
+    subject::PRE_DUMPED,
+    subject::PRE_DUMPED_SERVED,
+    subject::PRE_DUMPED_TO_CRIU,
+    subject::RUNC_PRE_DUMPED,
+    subject::CRUN_PRE_DUMPED,
+];
 /// For memory that is large enough to be copied before the pause.
 const LIVE_WAYS: [Way; 2] = [subject::LIVE, subject::LIVE_TO_CRIU];
 

@@ -219,8 +219,8 @@ impl Collection {
         for (member, task) in tree.members.iter_mut().zip(&mut self.snapshot.tasks) {
             let Some(mm) = &mut task.mm else { continue };
             let pid = task.entry.pid;
-            let of_parent = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
-            let earlier = of_parent.as_ref().or_else(|| live.as_deref()?.map(pid));
+            let of_parent = parent.and_then(|parent| parent.map(pid));
+            let earlier = of_parent.or_else(|| live.as_deref()?.map(pid));
             let mut own = memory::own_pages(member.pid, &mm.vmas, earlier)?;
             mm.vmas.append(&mut own.guards);
             if leaves_memory {

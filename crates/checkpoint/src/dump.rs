@@ -71,28 +71,19 @@ pub fn dump(
     progress: &mut Progress<'_>,
     notify: &mut Notify<'_>,
 ) -> Result<DumpStatsEntry> {
-    if options.page_server.is_some() && (options.pre_dump || options.parent.is_some()) {
-        // Nothing here would know what the server has.
-        return Err(Error::new("a page server takes whole dumps only, no pre-dump and none with a parent"));
-    }
-    let copies = options.pre_dump || options.parent.is_some() || options.page_server.is_some();
-    if options.page_source.is_some() && copies {
-        return Err(Error::new("memory that is served goes without a pre-dump, a parent and a page server"));
+    if options.page_source.is_some() && (options.pre_dump || options.page_server.is_some()) {
+        return Err(Error::new("memory that is served goes without a pre-dump and a page server"));
     }
     if options.pre_dump {
         return pre_dump(target, images, options, log);
     }
-    let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
-    if let Some(parent) = parent.as_ref().filter(|parent| !parent.is_tracked) {
-        log(&format!("all pages: nobody has kept track of writes since {}", parent.path.display()));
+    let parent = Parent::open(images, target, options)?;
+    if let Some(path) = options.parent.filter(|_| parent.is_none()) {
+        log(&format!("all pages: nobody has kept track of writes since {}", path.display()));
     }
-    let parent = parent.filter(|parent| parent.is_tracked);
     let part = Part { name: "", target, images };
     part.check(options, log)?;
-    let mut directory = begin(target, images)?;
-    if let Some(server) = options.page_server {
-        directory.send_pages_to(server)?;
-    }
+    let directory = begin(target, images, options)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     let mut clock = Clock::default();
     let live = Live::begin(target, options, images, &supervisor, &mut clock);
@@ -126,7 +117,7 @@ pub fn dump_as_one(
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     let mut dumps = Vec::new();
     for part in parts {
-        let directory = part.named(begin(part.target, part.images))?;
+        let directory = part.named(begin(part.target, part.images, options))?;
         dumps.push(part.named(Dump::stop(part, directory, Clock::default(), log))?);
     }
     // That is the moment.
@@ -360,11 +351,18 @@ impl<'a> Dump<'a> {
 }
 
 /// Begins to write images. CRIU opens them in the user namespace that it restores, where root is nobody outside.
-pub(crate) fn begin(target: &Target<'_>, images: BorrowedFd<'_>) -> Result<DirectoryWriter> {
+pub(crate) fn begin(
+    target: &Target<'_>,
+    images: BorrowedFd<'_>,
+    options: &DumpOptions<'_>,
+) -> Result<DirectoryWriter> {
     let images = images.try_clone_to_owned().at(|| "open the directory of images".to_owned())?;
     let mut directory = DirectoryWriter::new(images)?;
     if let Some(gid) = IdMaps::of(target.init)?.outer_gid(0).filter(|gid| *gid != 0) {
         directory.readable_by(gid);
+    }
+    if let Some(server) = options.page_server {
+        directory.send_pages_to(server)?;
     }
     Ok(directory)
 }

@@ -6,7 +6,7 @@
 
 use crate::error::{At, Error, Result};
 use crate::parallel;
-use crate::snapshot::{PAGE_SIZE, is_present, run_size};
+use crate::snapshot::{PAGE_SIZE, is_present, pagemap, run_size};
 use images::PIECE;
 use images::messages::PagemapEntry;
 use images::page_server::{Memory, PagesSender};
@@ -101,7 +101,10 @@ pub(crate) fn send(
     let ends = ends(stretches);
     let mut buffer = vec![0; PIECE as usize];
     let mut at = 0;
-    server.open(of)?;
+    let has_parent = server.open(of)?;
+    if !has_parent && runs.iter().any(|run| run.flags.unwrap_or_default() & pagemap::PARENT != 0) {
+        return Err(Error::new(format!("{}: the page server has no parent any more", what())));
+    }
     for run in runs {
         let size = run_size(run).ok_or_else(|| Error::new(format!("{}: it is too large", what())))?;
         server.run(of, run.flags.unwrap_or_default(), run.vaddr, size / PAGE_SIZE)?;

@@ -11,46 +11,71 @@ use crate::dump::{Clock, begin, statistics};
 use crate::error::{At, Error, Result};
 use crate::memory::{self, OwnPages};
 use crate::pages;
-use crate::snapshot::{self, PageMap, TaskState, names};
+use crate::snapshot::{self, PageMap, TaskState, names, pagemap, run_end};
 use crate::target::{DumpOptions, Target};
 use crate::tracking::{self, Tracking};
 use crate::tree::{Member, Tree};
 use images::messages::{DumpStatsEntry, InventoryEntry, PagemapHead};
-use images::page_server::Memory;
+use images::page_server::{Memory, PageServer};
 use images::{Directory, format};
 use inject::Supervisor;
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Instant;
 use sys::userfault::{self, Mode, USERFAULTFD};
 
-/// The directory of the dump before this one.
+/// The dump before this one, since which writes were tracked.
 #[derive(Debug)]
 pub(crate) struct Parent<'a> {
     /// Relative to this one's.
     pub(crate) path: &'a Path,
     pub(crate) directory: Directory,
-    /// Whether writes were tracked since then.
-    pub(crate) is_tracked: bool,
+    /// The pages that can stay there, of processes by their pid in their pid namespace.
+    maps: BTreeMap<u32, PageMap>,
 }
 
 impl Parent<'_> {
+    /// `None` where nobody has kept track of writes since then.
     pub(crate) fn open<'a>(
         images: BorrowedFd<'_>,
-        path: &'a Path,
         target: &Target<'_>,
-    ) -> Result<Parent<'a>> {
+        options: &DumpOptions<'a>,
+    ) -> Result<Option<Parent<'a>>> {
+        let Some(path) = options.parent else { return Ok(None) };
         let directory = images::open_parent(images, path)?;
-        let is_tracked =
-            Tracking::find(target.tracking).is_some_and(|tracking| tracking.is_since(directory.digest()));
-        Ok(Parent { path, directory, is_tracked })
+        let Some(tracking) = Tracking::find(target.tracking) else { return Ok(None) };
+        if !tracking.is_since(directory.digest()) {
+            return Ok(None);
+        }
+        let maps = maps_of_parent(&directory, options.page_server)?;
+        Ok(Some(Parent { path, directory, maps }))
     }
 
-    /// The pages that it has of a process, by its pid in its pid namespace.
-    pub(crate) fn map(&self, pid: u32) -> Result<Option<PageMap>> {
-        Ok(snapshot::page_map(&self.directory, &names::pagemap(pid))?)
+    pub(crate) fn map(&self, pid: u32) -> Option<&PageMap> {
+        self.maps.get(&pid)
     }
+}
+
+/// Pages that are sent stay out where the server has a parent with such a map: it is asked before anybody waits. Those
+/// that were sent are nowhere else.
+fn maps_of_parent(directory: &Directory, server: Option<&PageServer>) -> Result<BTreeMap<u32, PageMap>> {
+    let were_sent = directory.has_pages_elsewhere();
+    let prefix = if were_sent { "sent-" } else { "pagemap-" };
+    let mut maps = BTreeMap::new();
+    for name in directory.names()? {
+        let pid = name.strip_prefix(prefix).and_then(|rest| rest.strip_suffix(".img")?.parse().ok());
+        let Some(pid) = pid else { continue };
+        let are_there = match server {
+            Some(server) => server.has_parent(Memory::OfTask(pid))?,
+            None => !were_sent,
+        };
+        if are_there && let Some(map) = snapshot::page_map(directory, &name)? {
+            maps.insert(pid, map);
+        }
+    }
+    Ok(maps)
 }
 
 /// A process of which pages are to be written.
@@ -93,10 +118,9 @@ pub(crate) fn pre_dump(
     log: &mut Log<'_>,
 ) -> Result<DumpStatsEntry> {
     tracking::check().map_err(|error| Error::new(format!("pre-dump: {error}")))?;
-    let parent = options.parent.map(|path| Parent::open(images, path, target)).transpose()?;
-    let parent = parent.filter(|parent| parent.is_tracked);
+    let parent = Parent::open(images, target, options)?;
     let earlier = Tracking::find(target.tracking);
-    let mut directory = begin(target, images)?;
+    let mut directory = begin(target, images, options)?;
     let supervisor = Supervisor::new().at(|| "set a robust list".to_owned())?;
     // From here on it says nothing any more: pages count as not written that the dump which it names has not.
     match std::fs::remove_file(target.tracking) {
@@ -122,7 +146,12 @@ pub(crate) fn pre_dump(
         let running = pages::Source::Running(&source.memory, source.userfaultfd.as_fd());
         let stretches = pages::stretches(running, &runs);
         let map = write_pages(&mut pages_id, of, &stretches, runs, &mut directory, &mut |_| {}, what)?;
-        directory.image(&names::pagemap(source.pid), &format::PAGEMAP, |image| {
+        // Where pages go to a server, the next dump is to know which its parent has.
+        let (name, map) = match directory.page_server() {
+            Some(_) => (names::sent(source.pid), of_parent(&map)),
+            None => (names::pagemap(source.pid), map),
+        };
+        directory.image(&name, &format::PAGEMAP, |image| {
             image.entry(&PagemapHead { pages_id: map.pages_id })?;
             map.runs.iter().try_for_each(|run| image.entry(run))
         })?;
@@ -141,6 +170,15 @@ pub(crate) fn pre_dump(
     Ok(statistics(&clock, &written))
 }
 
+/// The same pages, which are not here.
+fn of_parent(map: &PageMap) -> PageMap {
+    let mut elsewhere = PageMap::default();
+    map.runs
+        .iter()
+        .for_each(|run| memory::add(&mut elsewhere.runs, run.vaddr, run_end(run), pagemap::PARENT));
+    elsewhere
+}
+
 impl Source {
     fn of(member: &mut Member, parent: Option<&Parent<'_>>, earlier: Option<&Tracking>) -> Result<Source> {
         let host_pid = member.pid;
@@ -148,11 +186,11 @@ impl Source {
         let pid = member.status.pid;
         let (mappings, _) = memory::mappings(host_pid, &member.of_ours())?;
         let vmas: Vec<_> = mappings.iter().map(memory::bare_entry).collect();
-        let map = parent.map(|parent| parent.map(pid)).transpose()?.flatten();
+        let map = parent.and_then(|parent| parent.map(pid));
         // The rest is for the dump in which it is stopped.
         let readable: Vec<_> =
             vmas.iter().filter(|vma| vma.prot & libc::PROT_READ as u32 != 0).cloned().collect();
-        let own = memory::own_pages(host_pid, &readable, map.as_ref())?;
+        let own = memory::own_pages(host_pid, &readable, map)?;
         let userfaultfd = match earlier.and_then(|earlier| earlier.of(host_pid, start_time)) {
             Some(userfaultfd) => userfaultfd,
             None => new_userfaultfd(member)?,

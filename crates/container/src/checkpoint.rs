@@ -47,7 +47,8 @@ pub(crate) fn checkpoint(
             let subject = &job.subject;
             result = result.and(control::destroy(rt, &subject.container, Some(&subject.config)));
         }
-        if options.auto_dedup && options.parent_path.is_some() {
+        // A page server does that itself, if it is told to.
+        if options.auto_dedup && options.parent_path.is_some() && options.page_server.is_none() {
             let given_up = checkpoint::dedup(job.images.as_fd());
             result = result.and(given_up.map_err(|e| Error::new(format!("dedup: {e}"))));
         }

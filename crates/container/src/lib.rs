@@ -120,7 +120,7 @@ pub struct CheckpointOptions {
     pub log_file: Option<PathBuf>,
     /// Directory of an earlier pre-dump, relative to `image_path`.
     pub parent_path: Option<PathBuf>,
-    /// Memory goes there, instead of `image_path`. Not with `pre_dump` or `parent_path`.
+    /// Memory goes there, instead of `image_path`.
     pub page_server: Option<SocketAddr>,
     /// Or it stays where it is and is served there, until all is fetched. Not with a `stream` either.
     pub served_at: Option<SocketAddr>,

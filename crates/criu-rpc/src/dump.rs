@@ -111,7 +111,8 @@ pub(crate) fn dump(
         let _ = notify("network-unlock");
     }
     let dumped = dumped.inspect_err(|error| log.error(error))?;
-    if options.auto_dedup && options.parent.is_some() {
+    // A page server does that itself, if it is told to.
+    if options.auto_dedup && options.parent.is_some() && page_server.is_none() {
         // The dump is whole without it.
         match checkpoint::dedup(images) {
             Ok(()) => log.line("dedup: done"),

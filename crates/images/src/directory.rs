@@ -81,9 +81,15 @@ impl Directory {
         self.manifest.as_ref()?.digest()
     }
 
+    /// Whether pages and their maps went to a page server.
+    pub fn has_pages_elsewhere(&self) -> bool {
+        self.manifest.as_ref().is_some_and(|manifest| manifest.page_server)
+    }
+
     /// The directory that the link `parent` leads to, if there is one: that of the dump before this one. It lies beside or
     /// below this one, and is the dump that was there: one with a manifest is the parent only of dumps that know its
-    /// digest, so that a stranger's images cannot have the pages of somebody else's.
+    /// digest, so that a stranger's images cannot have the pages of somebody else's. What a page server has written has no
+    /// manifest, unless the other images of that dump were put beside it.
     pub fn parent(&self) -> Result<Option<Directory>> {
         let target = match readlinkat(&self.dir, PARENT) {
             Ok(target) => PathBuf::from(target),
@@ -93,7 +99,8 @@ impl Directory {
         };
         let parent = open_parent(self.dir.as_fd(), &target)?;
         let expected = self.manifest.as_ref().and_then(|manifest| manifest.parent);
-        if expected != parent.digest() {
+        let is_of_server = self.has_pages_elsewhere() && !parent.has_manifest();
+        if expected != parent.digest() && !is_of_server {
             return Err(Error::refused(
                 PARENT,
                 format!("{} is not the dump that was there", target.display()),

@@ -180,6 +180,22 @@ impl PageServer {
         Ok(PageServer { name, stream, close })
     }
 
+    /// Whether the parent directory of the server's has a map of these pages.
+    pub fn has_parent(&self, of: Memory) -> Result<bool> {
+        let mut answer = [0; 4];
+        let mut stream = &self.stream;
+        let answered = stream.write_all(&record(PARENT, 0, 0, 0, of.dst_id()));
+        let answered = answered.and_then(|()| stream.read_exact(&mut answer));
+        answered.map_err(|error| failed(&self.name, &error))?;
+        match i32::from_le_bytes(answer) {
+            0 => Ok(false),
+            1 => Ok(true),
+            status => {
+                Err(Error::refused(&self.name, format!("{of}: it cannot look for a parent ({status})")))
+            }
+        }
+    }
+
     /// Asks a dump for memory of a stopped task, as much as fits, and tells how many bytes it has sent.
     pub fn get(&mut self, pid: u32, vaddr: u64, buffer: &mut [u8]) -> Result<usize> {
         let nr_pages = buffer.len() as u64 / PAGE;
@@ -218,12 +234,12 @@ impl PageServer {
 }
 
 impl PagesSender {
-    /// Begins a map of pages.
-    pub fn open(&mut self, of: Memory) -> Result<()> {
+    /// Begins a map of pages, and tells whether the server's parent has such a map.
+    pub fn open(&mut self, of: Memory) -> Result<bool> {
         let mut has_parent = [0];
         let command = record(OPEN2, 0, 0, 0, of.dst_id());
         let answered = self.stream.write_all(&command).and_then(|()| self.answer(&mut has_parent));
-        answered.map_err(|error| self.failed(&error))
+        answered.map_err(|error| self.failed(&error)).map(|()| has_parent != [0])
     }
 
     /// Announces a run of pages. If `flags` say that they are present, `pages` follows.

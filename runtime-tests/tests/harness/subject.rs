@@ -51,6 +51,8 @@ pub(crate) enum Then {
         by: Runtime,
         daemon: Runtime,
     },
+    /// The same after a pre-dump, which has what was not written since then.
+    PreDumpServeAndRestore,
     /// Left running by the dump, and killed.
     DumpLiveAndRestore(Runtime),
     KillDumps,
@@ -86,6 +88,7 @@ pub(crate) const TWICE: Way = way("twice", Floe, Then::DumpAndRestore(&[Floe, Fl
 pub(crate) const TWENTY_TIMES: Way = way("twenty_times", Floe, Then::DumpAndRestore(&[Floe; 20]));
 pub(crate) const PRE_DUMPED: Way = way("pre_dumped", Floe, Then::PreDumpAndRestore(Floe));
 pub(crate) const PRE_DUMPED_TO_CRIU: Way = way("pre_dumped_to_criu", Floe, Then::PreDumpAndRestore(Criu));
+pub(crate) const PRE_DUMPED_SERVED: Way = way("pre_dumped_served", Floe, Then::PreDumpServeAndRestore);
 pub(crate) const LIVE: Way = way("live", Floe, Then::DumpLiveAndRestore(Floe));
 pub(crate) const LIVE_TO_CRIU: Way = way("live_to_criu", Floe, Then::DumpLiveAndRestore(Criu));
 pub(crate) const LAZY: Way = way("lazy", Floe, Then::DumpAndRestoreLazily { by: Floe, daemon: Floe });
@@ -247,7 +250,10 @@ impl<'a> Subject<'a> {
 
     /// Goes the way from beginning to end, with a look after every restore.
     pub(crate) fn go(&mut self, way: &Way, mut look: impl FnMut(&mut Subject)) {
-        if matches!(way.then, Then::PreDumpAndRestore(_) | Then::DumpLiveAndRestore(_)) {
+        if matches!(
+            way.then,
+            Then::PreDumpAndRestore(_) | Then::PreDumpServeAndRestore | Then::DumpLiveAndRestore(_)
+        ) {
             need_kernel(6, 7, "userfaultfd with WP_ASYNC");
         }
         match way.then {
@@ -298,11 +304,15 @@ impl<'a> Subject<'a> {
             }
             Then::ServeAndRestore { by, daemon } => {
                 let is_foreign = (self.runtime, by) == (Floe, Criu);
-                let mut source = self.serve(if is_foreign { &["--network-lock", "skip"] } else { &[] });
-                self.runtime = by;
-                self.restore_lazily(daemon, &source.server());
-                self.await_daemon();
-                source.ends_well();
+                let options: &[&str] = if is_foreign { &["--network-lock", "skip"] } else { &[] };
+                self.serve_and_restore(by, daemon, options);
+                look(self);
+            }
+            Then::PreDumpServeAndRestore => {
+                self.dump(&["--pre-dump"]);
+                let parent = format!("../images-{}", self.dumps);
+                std::thread::sleep(Duration::from_millis(50));
+                self.serve_and_restore(Floe, Floe, &["--parent-path", &parent]);
                 look(self);
             }
             Then::DumpElsewhereAndRestore => {
@@ -421,6 +431,14 @@ impl<'a> Subject<'a> {
         self.bundle.write();
         self.rename(&id);
         Served { dump, port }
+    }
+
+    fn serve_and_restore(&mut self, by: Runtime, daemon: Runtime, options: &[&str]) {
+        let mut source = self.serve(options);
+        self.runtime = by;
+        self.restore_lazily(daemon, &source.server());
+        self.await_daemon();
+        source.ends_well();
     }
 
     /// What is said from now on is said to another container.

@@ -30,6 +30,7 @@ numbered! {
     vmas(u32) "vmas-{}.img"
     fs(u32) "fs-{}.img"
     pagemap(u32) "pagemap-{}.img"
+    sent(u32) "sent-{}.img"
     shmem(u64) "pagemap-shmem-{}.img"
     pages(u32) "pages-{}.img"
     fdinfo(u32) "fdinfo-{}.img"

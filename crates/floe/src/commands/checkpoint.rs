@@ -41,11 +41,6 @@ fn options(rt: &Runtime, args: &Checkpoint) -> Result<CheckpointOptions> {
         parsed.with_context(|| format!("--page-server {address}: ADDRESS:PORT is needed, as numbers"))
     });
     let page_server = page_server.transpose()?;
-    if page_server.is_some() && (args.pre_dump || args.parent_path.is_some()) {
-        bail!(
-            "--page-server: not with --pre-dump or --parent-path: nothing here would know what the server has"
-        );
-    }
     let stream = stream(&args.stream, io::stdout().as_fd())?;
     if stream.is_some() && (args.images.image_path.is_some() || args.pre_dump || args.parent_path.is_some()) {
         bail!("--stream: it goes without --image-path, --pre-dump and --parent-path");
