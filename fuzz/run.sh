@@ -31,6 +31,7 @@ for target; do
 	config) corpora+=(runtime-tests/fixtures crates/container/golden) dictionary=json options+=(-max_len=16384) ;;
 	images | snapshot) corpora=("fuzz/corpus/$target" crates/images/fixtures/{states,namespaces}) dictionary=$target ;;
 	resources | seccomp | state) dictionary=json ;;
+	page_server) dictionary=page_server options+=(-max_len=16384) ;;
 	*) dictionary=$target ;;
 	esac
 	[ ! -e "fuzz/dictionaries/$dictionary.dict" ] || options+=("-dict=fuzz/dictionaries/$dictionary.dict")
