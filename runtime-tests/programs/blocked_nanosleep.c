@@ -4,7 +4,7 @@
 #define LIMIT (1500 * MILLISECOND)
 
 static volatile int started;
-static volatile pid_t ids[3];
+static volatile pid_t ids[5];
 
 static void expect_slept(long long start)
 {
@@ -46,9 +46,32 @@ static void *absolute(void *argument)
 	return argument;
 }
 
+/* Nothing in the code before the call says which one it is, as in glibc since 2.41. */
+static void *by_number(void *argument)
+{
+	struct timespec time = to_timespec(LIMIT);
+	ids[3] = gettid();
+	long long start = now(CLOCK_REALTIME);
+	raise_flag(&started);
+	must_zero(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, 0, &time, &time));
+	expect_slept(start);
+	return argument;
+}
+
+static void *old_by_number(void *argument)
+{
+	struct timespec time = to_timespec(LIMIT);
+	ids[4] = gettid();
+	long long start = now(CLOCK_REALTIME);
+	raise_flag(&started);
+	must_zero(syscall(SYS_nanosleep, &time, &time));
+	expect_slept(start);
+	return argument;
+}
+
 int main(void)
 {
-	void *(*const functions[])(void *) = { relative, of_boot_time, absolute };
+	void *(*const functions[])(void *) = { relative, of_boot_time, absolute, by_number, old_by_number };
 	pthread_t threads[COUNT(functions)];
 	for (size_t at = 0; at < COUNT(functions); at++)
 		must_zero(pthread_create(&threads[at], NULL, functions[at], NULL));

@@ -6,7 +6,7 @@
 #define LIMIT (1500 * MILLISECOND)
 
 static volatile int started;
-static volatile pid_t ids[5];
+static volatile pid_t ids[6];
 static int silent[2], later[2];
 
 static void begin(int number)
@@ -26,6 +26,17 @@ static void *poll_limited(void *argument)
 	long long start = now(CLOCK_REALTIME);
 	begin(0);
 	expect(must(poll(&fd, 1, LIMIT / MILLISECOND)), 0);
+	expect_waited(start);
+	return argument;
+}
+
+/* Nothing in the code before the call says which one it is. */
+static void *poll_by_number(void *argument)
+{
+	struct pollfd fd = { .fd = silent[0], .events = POLLIN };
+	long long start = now(CLOCK_REALTIME);
+	begin(5);
+	expect(must(syscall(SYS_poll, &fd, 1, LIMIT / MILLISECOND)), 0);
 	expect_waited(start);
 	return argument;
 }
@@ -84,7 +95,7 @@ static void *select_unlimited(void *argument)
 int main(void)
 {
 	void *(*const functions[])(void *) = { poll_limited, select_limited, ppoll_limited, poll_unlimited,
-					       select_unlimited };
+					       select_unlimited, poll_by_number };
 	pthread_t threads[COUNT(functions)];
 	must(pipe(silent));
 	must(pipe(later));

@@ -224,12 +224,9 @@ pub(crate) fn core(
     context: &Context<'_>,
 ) -> Result<CoreEntry> {
     let (thread, state) = (&member.threads[nth], &member.state_of(nth));
-    let (at, len) = arch::code_before_call(&state.registers);
-    let mut code = vec![0; len];
-    // A program that is not there any more has no call either.
-    let _ = member.memory().read_at(&mut code, at);
+    let memory = |at: u64, bytes: &mut [u8]| member.memory().read_exact_at(bytes, at).is_ok();
     let tid_address = outcome.u64(questions.tid_address);
-    let info = arch::thread_info(&state.registers, &thread.extended_state, tid_address, &code);
+    let info = arch::thread_info(&state.registers, &thread.extended_state, tid_address, &memory);
     let tc = match &questions.process {
         Some(process) => Some(task_core(member, state, process, outcome, context)?),
         None => None,

@@ -5,6 +5,5 @@ mod x86_64;
 
 #[cfg(target_arch = "x86_64")]
 pub(crate) use x86_64::{
-    MARCH, ask_for_permitted_components, asked_for, code_before_call, jump, permit_components, thread_info,
-    tiles,
+    MARCH, ask_for_permitted_components, asked_for, jump, permit_components, thread_info, tiles,
 };

@@ -29,23 +29,20 @@ const TILE_DATA: u32 = 18;
 /// Components that a process has to ask for.
 const TO_BE_ASKED_FOR: u64 = 1 << TILE_DATA;
 
-/// Where the code before a thread's system call begins, and its bytes as far as `thread_info` wants them.
-pub(crate) fn code_before_call(registers: &Registers) -> (u64, usize) {
-    const BYTES: usize = 24;
-    (registers.rip.wrapping_sub((inject::CALL_INSTRUCTION.len() + BYTES) as u64), BYTES)
-}
+/// Reads memory of a process, or `false` where not all of it can be read.
+pub(crate) type Memory<'a> = &'a dyn Fn(u64, &mut [u8]) -> bool;
 
 /// A thread's registers as images have them. `xsave` is its XSAVE area in the standard format, `tid_address` what
-/// set_tid_address(2) was told, `code` what is at `code_before_call`.
+/// set_tid_address(2) was told.
 pub(crate) fn thread_info(
     registers: &Registers,
     xsave: &[u8],
     tid_address: u64,
-    code: &[u8],
+    memory: Memory<'_>,
 ) -> ThreadInfoX86 {
     ThreadInfoX86 {
         clear_tid_addr: tid_address,
-        gpregs: general(&restarted(registers, code)),
+        gpregs: general(&restarted(registers, memory)),
         fpregs: extended(xsave),
         // Segments of set_thread_area(2), which 64-bit programs do not use.
         tls: (12..=14).map(unused_segment).collect(),
@@ -102,7 +99,7 @@ pub(crate) fn tiles(xsave: &[u8]) -> Option<Tiles> {
 /// What is left of a relative time limit only the kernel knows, unless the call writes it for the program: then that is
 /// what it is made again with. Otherwise it gets all of its time once more, which is late but no error; EINTR is one to
 /// many programs.
-fn restarted(registers: &Registers, code: &[u8]) -> Registers {
+fn restarted(registers: &Registers, memory: Memory<'_>) -> Registers {
     const SYSCALL: u64 = inject::CALL_INSTRUCTION.len() as u64;
     let again = Registers { rip: registers.rip - SYSCALL, rax: registers.orig_rax, ..*registers };
     if (registers.orig_rax as i64) < 0 {
@@ -113,8 +110,8 @@ fn restarted(registers: &Registers, code: &[u8]) -> Registers {
         512..=514 => again,
         // ERESTART_RESTARTBLOCK
         516 if registers.orig_rax == libc::SYS_restart_syscall as u64 => {
-            match restarted_before(registers, code) {
-                Some(call) => restarted(&Registers { orig_rax: call as u64, ..*registers }, code),
+            match restarted_before(registers, memory) {
+                Some(call) => restarted(&Registers { orig_rax: call as u64, ..*registers }, memory),
                 None => Registers { rax: -i64::from(libc::EINTR) as u64, ..*registers },
             }
         }
@@ -128,19 +125,53 @@ fn restarted(registers: &Registers, code: &[u8]) -> Registers {
 }
 
 /// Which call a thread makes that was restarted before, by a stop or an earlier dump: the kernel only says that it was
-/// (restart_syscall(2)), but of the few calls that it may be, programs move the number into `eax` just before. Where it
-/// comes through syscall(2) instead, it is the one that has no other way, if its arguments are such.
-fn restarted_before(registers: &Registers, code: &[u8]) -> Option<i64> {
+/// (restart_syscall(2)), but of the few calls that it may be, many programs move the number into `eax` just before.
+fn restarted_before(registers: &Registers, memory: Memory<'_>) -> Option<i64> {
     const MOV_EAX: u8 = 0xb8;
     let calls = [libc::SYS_nanosleep, libc::SYS_clock_nanosleep, libc::SYS_futex, libc::SYS_poll];
     let moved = |bytes: &[u8]| {
         let number = i64::from(i32::from_le_bytes(bytes[1..].try_into().expect("four bytes")));
         (bytes[0] == MOV_EAX && calls.contains(&number)).then_some(number)
     };
-    const FLAGS: i32 = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
-    let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET].contains(&(registers.rsi as i32 & !FLAGS));
-    let is_futex = || waits && registers.rdi.is_multiple_of(4) && registers.r10 != 0;
-    code.windows(5).rev().find_map(moved).or_else(|| is_futex().then_some(libc::SYS_futex))
+    let mut code = [0; 24];
+    let at = registers.rip.wrapping_sub((inject::CALL_INSTRUCTION.len() + code.len()) as u64);
+    let is_known = memory(at, &mut code);
+    let moved = code.windows(5).rev().find_map(moved).filter(|_| is_known);
+    moved.or_else(|| restarted_by_arguments(registers, memory))
+}
+
+/// The same where the number has come another way, as with syscall(2), and all of glibc's calls since 2.41 that can be
+/// cancelled: the one whose arguments these are.
+fn restarted_by_arguments(r: &Registers, memory: Memory<'_>) -> Option<i64> {
+    const FUTEX_FLAGS: i32 = libc::FUTEX_PRIVATE_FLAG | libc::FUTEX_CLOCK_REALTIME;
+    /// Larger than any clock of clock_gettime(2).
+    const CLOCKS: i32 = 16;
+    let word = |at: u64| {
+        let mut bytes = [0; 4];
+        memory(at, &mut bytes).then(|| u32::from_le_bytes(bytes))
+    };
+    let is_time = |at: u64| {
+        let mut bytes = [0; 16];
+        memory(at, &mut bytes) && u64_at(&bytes, 0) <= i64::MAX as u64 && u64_at(&bytes, 8) < 1_000_000_000
+    };
+    // The kernel has written there what is left.
+    let is_rest = |at: u64| at == 0 || is_time(at);
+    // Those of processes and threads are below zero.
+    let is_clock = (r.rdi as i32) < CLOCKS && (r.rdi >> 32 == 0 || r.rdi as i64 == i64::from(r.rdi as i32));
+    let waits = [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET].contains(&(r.rsi as i32 & !FUTEX_FLAGS))
+        && r.rdi.is_multiple_of(4)
+        && word(r.rdi).is_some()
+        && is_time(r.r10);
+    let is_limit = (1..=i32::MAX as u64).contains(&r.rdx);
+    let possible = [
+        (libc::SYS_clock_nanosleep, is_clock && r.rsi as u32 == 0 && is_time(r.rdx) && is_rest(r.r10)),
+        (libc::SYS_futex, waits && word(r.rdi) == Some(r.rdx as u32)),
+        (libc::SYS_nanosleep, is_time(r.rdi) && is_rest(r.rsi)),
+        // Its value was changed just now.
+        (libc::SYS_futex, waits),
+        (libc::SYS_poll, is_limit && (r.rsi == 0 || word(r.rdi).is_some())),
+    ];
+    possible.into_iter().find_map(|(call, is_it)| is_it.then_some(call))
 }
 
 fn general(r: &Registers) -> UserX86RegsEntry {
@@ -293,7 +324,7 @@ mod tests {
 
     #[test]
     fn interrupted_calls() {
-        let restarted = |r: &Registers| restarted(r, &[]);
+        let restarted = |r: &Registers| restarted(r, &|_, _| false);
         let again = |r: &Registers| (restarted(r).rip, restarted(r).rax as i64);
         assert_eq!(again(&interrupted(libc::SYS_read, -512)), (0x1000, libc::SYS_read));
         assert_eq!(again(&interrupted(libc::SYS_pause, -514)), (0x1000, libc::SYS_pause));
@@ -309,7 +340,53 @@ mod tests {
         assert_eq!(again(&block(libc::SYS_restart_syscall)), (0x1002, -4));
         // mov eax, 230; xor r10d, r10d
         let code = [0x90, 0xb8, 230, 0, 0, 0, 0x45, 0x31, 0xd2];
-        let known = super::restarted(&block(libc::SYS_restart_syscall), &code);
+        let memory = |at: u64, bytes: &mut [u8]| {
+            let (start, end) = (bytes.len() - code.len(), bytes.len());
+            bytes[start..].copy_from_slice(&code);
+            at + end as u64 == 0x1000
+        };
+        let known = super::restarted(&block(libc::SYS_restart_syscall), &memory);
         assert_eq!((known.rip, known.rax as i64), (0x1000, libc::SYS_clock_nanosleep));
+    }
+
+    #[test]
+    fn calls_that_are_known_by_their_arguments() {
+        /// Two times, and what is none.
+        const MEMORY: [u64; 6] = [1, 20_000_000, 0, 0, u64::MAX, 7];
+        const TIME: u64 = 0x7fff_0000_4000;
+        const REST: u64 = TIME + 16;
+        const NO_TIME: u64 = TIME + 32;
+        const WORD: u64 = TIME + 40;
+        let memory = |at: u64, bytes: &mut [u8]| {
+            let all: Vec<u8> = MEMORY.iter().flat_map(|word| word.to_le_bytes()).collect();
+            let start = at.wrapping_sub(TIME) as usize;
+            let found = start.checked_add(bytes.len()).and_then(|end| all.get(start..end));
+            found.inspect(|found| bytes.copy_from_slice(found)).is_some()
+        };
+        let check = |[rdi, rsi, rdx, r10]: [u64; 4], call: Option<i64>| {
+            let registers = Registers { rdi, rsi, rdx, r10, ..interrupted(libc::SYS_restart_syscall, -516) };
+            assert_eq!(restarted_before(&registers, &memory), call, "{rdi:#x} {rsi:#x} {rdx:#x} {r10:#x}");
+        };
+        let sleeps = Some(libc::SYS_clock_nanosleep);
+        check([0, 0, TIME, REST], sleeps);
+        check([libc::CLOCK_BOOTTIME as u64, 0, TIME, 0], sleeps);
+        check([-6_i64 as u64, 0, TIME, 0], sleeps);
+        check([-6_i32 as u32 as u64, 0, TIME, 0], sleeps);
+        check([0, 0, NO_TIME, 0], None);
+        check([0, 0, TIME, NO_TIME], None);
+        check([TIME, 0, NO_TIME, 5], Some(libc::SYS_nanosleep));
+        check([TIME, REST, 5, 5], Some(libc::SYS_nanosleep));
+        let futex = Some(libc::SYS_futex);
+        for op in [libc::FUTEX_WAIT, libc::FUTEX_WAIT_BITSET | libc::FUTEX_PRIVATE_FLAG] {
+            check([WORD, op as u64, 7, TIME], futex);
+            check([WORD, op as u64, 8, TIME], futex);
+        }
+        // A time, if it were not for the value.
+        check([TIME, libc::FUTEX_WAIT as u64, 1, REST], futex);
+        let poll = Some(libc::SYS_poll);
+        check([NO_TIME, 1, 1500, 5], poll);
+        check([0, 0, 1500, 5], poll);
+        check([NO_TIME, 1, -1_i32 as u32 as u64, 5], None);
+        check([NO_TIME + 64, 1, 1500, 5], None);
     }
 }
