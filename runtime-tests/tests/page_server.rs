@@ -6,9 +6,11 @@ use crate::checkpoint::{Dumper, Scene};
 use crate::criu_command::Counter;
 use crate::harness::subject::criu_directory;
 use crate::harness::*;
+use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockType, recv, send as send_packet, socketpair};
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsRawFd as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -25,7 +27,8 @@ pub(crate) fn cases() -> Vec<Case> {
         Case::new("page_server::pre_dump", |t| Scene::play(t, Dumper::Floe, pre_dump)),
     ];
     if criu_directory().is_some() {
-        let bodies: [(&str, Body); 6] = [
+        let bodies: [(&str, Body); 7] = [
+            ("child", child),
             ("cut_dump", cut_dump),
             ("daemon", daemon),
             ("given_socket", given_socket),
@@ -386,6 +389,47 @@ fn rpc(counter: &mut Counter<'_>) {
     let count = counter.is_gone();
     service.kill().expect("it runs");
     service.wait().expect("wait");
+    put_together(&counter.t.path("there"), &counter.images.clone());
+    restore(counter, Program::Floe, "images", count);
+}
+
+/// A number of a message, and what follows it.
+fn varint(bytes: &[u8]) -> (u32, &[u8]) {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0).expect("a number");
+    let number = bytes[..=last].iter().rev().fold(0, |number, byte| number << 7 | u32::from(byte & 0x7f));
+    (number, &bytes[last + 1..])
+}
+
+/// Who has the server started, in a process of its own, waits for it.
+fn child(counter: &mut Counter<'_>) {
+    let there = fs::File::open(make(counter.t, "there")).expect("open");
+    let (ours, theirs) =
+        socketpair(AddressFamily::Unix, SockType::SeqPacket, None, SockFlag::SOCK_CLOEXEC).expect("a pair");
+    let mut command = Command::new(counter.t.floe().get_program());
+    command.args(["criu", "swrk", "0"]).env_clear().stdin(theirs);
+    let mut swrk = command.spawn().expect("spawn");
+    drop(command);
+    let talk = |request: &[u8]| {
+        send_packet(ours.as_raw_fd(), request, MsgFlags::empty()).expect("sent");
+        let mut answer = vec![0; 1000];
+        let size = recv(ours.as_raw_fd(), &mut answer, MsgFlags::empty()).expect("an answer");
+        answer.truncate(size);
+        answer
+    };
+    // images_dir_fd; ps: address
+    let opts = [&[8, there.as_raw_fd() as u8, 0x5a, 11, 10, 9], &b"127.0.0.1"[..]].concat();
+    // type, opts, keep_open
+    let answer = talk(&[&[8, 12, 18, opts.len() as u8], &opts[..], &[32, 1]].concat());
+    // type, success, ps: port and pid
+    let (port, rest) = varint(answer.strip_prefix(&[8, 12, 16, 1, 50, answer[5], 16]).expect("it listens"));
+    let wait = [&[8, 11, 48], &rest[1..], &[32, 1]].concat();
+    dump(counter, Program::Floe, "images", &to(&port.to_string())).ok();
+    // type, success, status; and nobody to wait for
+    assert_eq!(talk(&wait), [8, 11, 16, 1, 88, 0]);
+    assert_eq!(talk(&wait)[..6], [8, 11, 16, 0, 56, 10]);
+    drop(ours);
+    assert!(swrk.wait().expect("wait").success());
+    let count = counter.is_gone();
     put_together(&counter.t.path("there"), &counter.images.clone());
     restore(counter, Program::Floe, "images", count);
 }

@@ -26,6 +26,8 @@ use client::Client;
 pub use command_line::{Answer, run};
 use messages::{Dumped, Features, Opts, PageServer, Request, Response, Restored, Type, Version};
 use nix::errno::Errno;
+use nix::sys::wait::{WaitStatus, waitpid};
+use nix::unistd::Pid;
 pub use options::Options;
 use std::fmt;
 use std::os::fd::{AsFd, OwnedFd};
@@ -156,7 +158,8 @@ fn answer(
                 Err(why) => refuse(why),
             }
         }
-        Ok(Type::PageServer) => {
+        // Either is a child of ours.
+        Ok(Type::PageServer | Type::PageServerChild) => {
             let Some(opts) = &request.opts else { return refuse("criu_req.opts: missing".to_owned()) };
             match start_page_server(opts, peer, client, files) {
                 Ok(server) => Response { ps: Some(server), ..done },
@@ -170,7 +173,29 @@ fn answer(
                 Err(why) => refuse(why),
             }
         }
-        _ => refused(request.r#type, Errno::EOPNOTSUPP, "the request is not supported"),
+        Ok(Type::WaitPid) => match wait_for(request.pid) {
+            Ok(status) => Response { status: Some(status), ..done },
+            Err(errno) => refused(request.r#type, errno, &format!("wait for a process: {}", errno.desc())),
+        },
+        Ok(Type::Empty | Type::Notify) | Err(_) => {
+            refused(request.r#type, Errno::EOPNOTSUPP, "the request is not supported")
+        }
+    }
+}
+
+/// Waits for a process that an earlier request has started. Its status is that of wait(2).
+fn wait_for(pid: Option<u32>) -> nix::Result<i32> {
+    // Below that it would be any.
+    let pid = pid.and_then(|pid| i32::try_from(pid).ok()).filter(|pid| *pid > 0).ok_or(Errno::ECHILD)?;
+    loop {
+        match waitpid(Pid::from_raw(pid), None) {
+            Ok(WaitStatus::Exited(_, code)) => return Ok(code << 8),
+            Ok(WaitStatus::Signaled(_, signal, has_core)) => {
+                return Ok(signal as i32 | i32::from(has_core) << 7);
+            }
+            Ok(_) | Err(Errno::EINTR) => {}
+            Err(errno) => return Err(errno),
+        }
     }
 }
 
@@ -337,8 +362,13 @@ mod tests {
         };
         let dump = response(b"\x08\x01", &HERE);
         assert_eq!((dump.r#type, dump.success, dump.cr_errno), (1, false, Some(56)));
-        let page_server = response(b"\x08\x0c", &HERE);
-        assert_eq!((page_server.r#type, page_server.success, page_server.cr_errno), (12, false, Some(95)));
+        let notify = response(b"\x08\x06", &HERE);
+        assert_eq!((notify.r#type, notify.success, notify.cr_errno), (6, false, Some(95)));
+        // Of pid 0, and of none.
+        for packet in [&b"\x08\x0b\x30\x00"[..], b"\x08\x0b"] {
+            let wait = response(packet, &HERE);
+            assert_eq!((wait.r#type, wait.success, wait.cr_errno), (11, false, Some(10)));
+        }
         assert!(!response(b"no message", &HERE).success);
         assert!(response(b"\x08\x03", &HERE).success);
         let without = Here { missing: vec!["ptrace (scope 3)".to_owned()], ..HERE };

@@ -15,6 +15,9 @@ pub(crate) enum Type {
     CpuinfoCheck = 8,
     FeatureCheck = 9,
     Version = 10,
+    WaitPid = 11,
+    /// A server that the client waits for by `WaitPid`.
+    PageServerChild = 12,
     SinglePreDump = 13,
 }
 
@@ -31,6 +34,9 @@ pub(crate) struct Request {
     pub(crate) keep_open: Option<bool>,
     #[prost(message, optional, tag = "5")]
     pub(crate) features: Option<Features>,
+    /// Of who is waited for.
+    #[prost(uint32, optional, tag = "6")]
+    pub(crate) pid: Option<u32>,
 }
 
 #[derive(Clone, PartialEq, Eq, prost::Message)]
@@ -55,6 +61,9 @@ pub(crate) struct Response {
     pub(crate) cr_errmsg: Option<String>,
     #[prost(message, optional, tag = "10")]
     pub(crate) version: Option<Version>,
+    /// Of who was waited for, as in wait(2).
+    #[prost(int32, optional, tag = "11")]
+    pub(crate) status: Option<i32>,
 }
 
 /// libcriu reads it of every dump that was made.
