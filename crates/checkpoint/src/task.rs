@@ -171,7 +171,7 @@ impl Questions {
     pub(crate) fn process_side(&self, mappings: &[Mapping], outcome: &Outcome) -> ProcessSide {
         let process = self.process.as_ref().expect("asked of the leader");
         let (protection_keys, protected) = process.keys.answer(mappings, outcome);
-        let on_fault = mappings.iter().filter(|mapping| mapping.has("lf"));
+        let on_fault = mappings.iter().filter(|mapping| mapping.is_locked_on_fault());
         ProcessSide {
             permitted_components: arch::asked_for(outcome.u64(process.permitted_components)),
             protection_keys,

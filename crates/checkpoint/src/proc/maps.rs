@@ -17,6 +17,8 @@ pub(crate) struct Mapping {
     pub(crate) name: Vec<u8>,
     /// Bytes of its pages: more than usual in huge pages of hugetlbfs.
     pub(crate) page_size: u64,
+    /// Bytes of it that are in memory.
+    pub(crate) rss: u64,
     /// pkeys(7); 0 is what all memory has.
     pub(crate) protection_key: u32,
     /// `VmFlags`: words of two letters.
@@ -45,8 +47,9 @@ impl Mapping {
             } else if let (Some(size), Some(mapping)) =
                 (line.strip_prefix("KernelPageSize:"), mappings.last_mut())
             {
-                let kilobytes = size.trim().strip_suffix(" kB").and_then(|size| size.parse::<u64>().ok());
-                mapping.page_size = kilobytes.unwrap_or(0) * 1024;
+                mapping.page_size = bytes(size);
+            } else if let (Some(size), Some(mapping)) = (line.strip_prefix("Rss:"), mappings.last_mut()) {
+                mapping.rss = bytes(size);
             }
         }
         Ok(mappings)
@@ -68,6 +71,7 @@ impl Mapping {
             ino: words.next()?.parse().ok()?,
             name: unescape(words.next().unwrap_or_default().trim_start()),
             page_size: 0,
+            rss: 0,
             protection_key: 0,
             flags: Vec::new(),
         })
@@ -76,6 +80,18 @@ impl Mapping {
     pub(crate) fn has(&self, flag: &str) -> bool {
         self.flags.iter().any(|has| has == flag)
     }
+
+    /// Whether pages are locked when they are touched first. Kernels that do not say so, like 6.1, tell it by the pages that
+    /// are not there: otherwise all are, or have been.
+    pub(crate) fn is_locked_on_fault(&self) -> bool {
+        self.has("lf") || self.has("lo") && self.rss < self.end - self.start
+    }
+}
+
+/// "4 kB"
+fn bytes(size: &str) -> u64 {
+    let kilobytes = size.trim().strip_suffix(" kB").and_then(|size| size.parse::<u64>().ok());
+    kilobytes.unwrap_or(0) * 1024
 }
 
 #[cfg(test)]
