@@ -88,6 +88,13 @@ static void expect_locked(bool at_once)
 	must(munmap(memory, 65536));
 }
 
+/* Old kernels do not, of memory to come. */
+static bool tells_lock_on_fault(void)
+{
+	static char text[1 << 16];
+	return strstr(read_file("/proc/self/smaps", text, sizeof text), " lf") != NULL;
+}
+
 int main(void)
 {
 	static void *(*const bodies[])(void *) = {reset_on_fork, clamped, of_deadline};
@@ -104,7 +111,8 @@ int main(void)
 			must(mlockall(MCL_FUTURE | (at == 0 ? 0 : MCL_ONFAULT)));
 			raise_flag(locking);
 			wait_for_sigterm();
-			expect_locked(at == 0);
+			if (at == 0 || tells_lock_on_fault())
+				expect_locked(at == 0);
 			unsigned char there[16] = {0};
 			must(mincore(memory, 65536, there));
 			expect(there[0] & 1, 1);
