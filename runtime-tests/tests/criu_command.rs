@@ -6,7 +6,9 @@ use crate::harness::*;
 use images::messages::{CpuinfoEntry, CpuinfoX86Entry};
 use images::{Reader, Writer, format};
 use std::fs;
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::MetadataExt;
+use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -17,7 +19,7 @@ pub(crate) fn cases() -> Vec<Case> {
     if criu_directory().is_none() {
         return Vec::new();
     }
-    let bodies: [(&str, Body); 23] = [
+    let bodies: [(&str, Body); 26] = [
         ("dump_and_restore", dump_and_restore),
         ("dump_leaves_running", dump_leaves_running),
         ("restore_waits_for_the_end", restore_waits_for_the_end),
@@ -30,6 +32,9 @@ pub(crate) fn cases() -> Vec<Case> {
         ("network_across", network_across),
         ("network_that_leads_outside", network_that_leads_outside),
         ("network_that_would_be_lost", network_that_would_be_lost),
+        ("outer_unix_socket", outer_unix_socket),
+        ("outer_unix_connection", outer_unix_connection),
+        ("outer_unix_socket_across", outer_unix_socket_across),
         ("service", service),
         ("service_as_a_daemon", service_as_a_daemon),
         ("script_that_fails", script_that_fails),
@@ -453,6 +458,131 @@ fn network_that_would_be_lost(counter: &mut Counter<'_>) {
     refused.exits(1).refused(&["network device own", "permanent neighbours", "--empty-ns net"]);
     assert!(is_running);
     taken.ok();
+}
+
+/// A process that sends numbers to a socket outside and, if it has one, speaks on a connection to outside.
+struct Sender {
+    child: Child,
+    outer: UnixDatagram,
+}
+
+impl Sender {
+    /// `stream` is the path of who listens.
+    fn start(counter: &Counter<'_>, name: &str, stream: Option<&str>) -> Sender {
+        const SCRIPT: &str = r#"
+            use Socket;
+            my ($name, $listener) = @ARGV;
+            socket(my $socket, AF_UNIX, SOCK_DGRAM, 0) or die "socket: $!";
+            connect($socket, sockaddr_un($name)) or die "connect: $!";
+            if ($listener) {
+                socket($stream, AF_UNIX, SOCK_STREAM, 0) or die "socket: $!";
+                connect($stream, sockaddr_un($listener)) or die "connect: $!";
+            }
+            $SIG{PIPE} = "IGNORE";
+            for (my $n = 1;; $n++) {
+                my $is_alone = $stream && !syswrite($stream, ".");
+                send($socket, $is_alone ? "alone" : $n, 0) or die "send: $!";
+                select(undef, undef, undef, 0.02);
+            }
+        "#;
+        let outer = UnixDatagram::bind(counter.t.path(name)).expect("bind");
+        let mut command = Command::new("setsid");
+        command.args(["perl", "-e", SCRIPT, name]).args(stream).current_dir(&counter.t.dir);
+        command.env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawn");
+        let sender = Sender { child, outer };
+        wait_until("it sends", || sender.receives() == "4");
+        sender
+    }
+
+    fn receives(&self) -> String {
+        let mut buffer = [0; 20];
+        let length = self.outer.recv(&mut buffer).expect("received");
+        String::from_utf8(buffer[..length].to_vec()).expect("text")
+    }
+
+    fn tree(&self) -> String {
+        self.child.id().to_string()
+    }
+
+    /// The dump has ended it. What it has sent until then is nothing any more.
+    fn is_gone(&mut self) {
+        assert!(!self.child.wait().expect("wait").success());
+        self.outer.set_nonblocking(true).expect("set");
+        while self.outer.recv(&mut [0; 20]).is_ok() {}
+        self.outer.set_nonblocking(false).expect("set");
+    }
+
+    fn end(&self) {
+        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+    }
+}
+
+impl Drop for Sender {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A socket outside is connected to again by its name, where its inode was named.
+fn outer_unix_socket(counter: &mut Counter<'_>) {
+    let mut sender = Sender::start(counter, "outer", None);
+    let tree = sender.tree();
+    let link = fs::read_link(format!("/proc/self/fd/{}", sender.outer.as_raw_fd())).expect("a link");
+    let inode = link.to_str().and_then(|link| link.strip_prefix("socket:[")?.strip_suffix(']'));
+    let external = format!("unix[{}]", inode.expect("an inode"));
+    for options in [&[][..], &["--external", "unix[1]"]] {
+        let output = counter.criu("dump", &[&["--tree", &tree], options].concat());
+        output.exits(1).refused(&["peer is outside", "--ext-unix-sk"]);
+    }
+    counter.criu("dump", &["--tree", &tree, "--external", &external]).ok();
+    sender.is_gone();
+    counter.criu("restore", &["-d"]).exits(1).refused(&["outside of the container; use --ext-unix-sk"]);
+    counter.criu("restore", &["-d", "--external", &external]).ok();
+    assert!(sender.receives().parse::<u64>().expect("a number") > 4);
+    sender.end();
+}
+
+/// One end alone cannot make a connection again.
+fn outer_unix_connection(counter: &mut Counter<'_>) {
+    let listener = UnixListener::bind(counter.t.path("stream")).expect("bind");
+    let mut sender = Sender::start(counter, "outer", Some("stream"));
+    let _connection = listener.accept().expect("accept");
+    let tree = sender.tree();
+    counter.criu("dump", &["--tree", &tree]).exits(1).refused(&["peer is outside", "--ext-unix-sk"]);
+    counter.criu("dump", &["--tree", &tree, "--ext-unix-sk"]).ok();
+    sender.is_gone();
+    counter.criu("restore", &["-d", "--ext-unix-sk"]).ok();
+    wait_until("it has noticed", || sender.receives() == "alone");
+    sender.end();
+}
+
+/// CRIU restores what floe has dumped of a socket that leads outside, and the other way round.
+fn outer_unix_socket_across(counter: &mut Counter<'_>) {
+    let criu = criu_directory().expect("asked for by cases").join("criu");
+    for dumper_is_criu in [true, false] {
+        let mut sender = Sender::start(counter, &format!("outer-{dumper_is_criu}"), None);
+        let tree = sender.tree();
+        let mut call = |is_criu: bool, action: &str, options: &[&str]| {
+            if !is_criu {
+                return counter.criu(action, options).ok();
+            }
+            let mut command = Command::new(&criu);
+            command.args([action, "-v4", "--network-lock", "skip", "-o", "log", "-D"]).arg(&counter.images);
+            command.args(options).current_dir(&counter.t.dir).env_clear().env("PATH", PATH);
+            let output = counter.t.run(command);
+            assert_eq!(output.code, 0, "{action}: {}", read(counter.images.join("log")));
+            output
+        };
+        call(dumper_is_criu, "dump", &["--tree", &tree, "--ext-unix-sk"]);
+        sender.is_gone();
+        call(!dumper_is_criu, "restore", &["-d", "--ext-unix-sk"]);
+        assert!(sender.receives().parse::<u64>().expect("a number") > 4);
+        sender.end();
+        counter.begin_anew();
+    }
 }
 
 /// A shell in a network namespace of its own.

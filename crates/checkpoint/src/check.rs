@@ -14,7 +14,7 @@ use crate::network;
 use crate::network_lock;
 use crate::proc::{self, Fdinfo, Mapping, Stat, Status};
 use crate::shared::Sorted;
-use crate::target::{Blocker, DumpOptions, Externals, NamespaceKind, Target};
+use crate::target::{Blocker, DumpOptions, Externals, NamespaceKind, OuterUnixSockets, Target};
 use crate::tracking::Tracking;
 use crate::tree;
 use cgroup::Cgroup;
@@ -236,13 +236,14 @@ impl Check<'_> {
 
     /// All that are connected must be there at both ends. One that is on its way in a message cannot be seen from here.
     fn unix_peers(&mut self) {
-        if self.options.ext_unix_sk || self.are_messages_waiting {
+        let allowed = &self.options.outer_unix_sockets;
+        if *allowed == OuterUnixSockets::All || self.are_messages_waiting {
             return;
         }
         let is_outside = |inode: &u32| {
             let peer = self.unix.peer(*inode);
             self.unix.waits_outside(*inode)
-                || peer.is_some_and(|peer| !self.unix_descriptors.contains_key(&peer))
+                || peer.is_some_and(|peer| !allowed.allow(peer) && !self.unix_descriptors.contains_key(&peer))
         };
         let outside = self.unix_descriptors.iter().filter(|(inode, _)| is_outside(inode));
         let outside: Vec<String> = outside.map(|(_, object)| object.clone()).collect();

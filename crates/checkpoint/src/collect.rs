@@ -130,11 +130,12 @@ pub(crate) fn collect(
             collector.files.find_rings(task.entry.pid, mm)?;
         }
     }
-    collector.files.check_peers(options.ext_unix_sk)?;
+    collector.files.outer_peers(&options.outer_unix_sockets)?;
     let all_answers: Vec<Answers> = answered.iter().map(Answered::answers).collect();
     let Collector { files, filters, tables, sets, .. } = collector;
     let Files {
         entries,
+        outer,
         remaps,
         ghosts,
         memfds,
@@ -165,7 +166,7 @@ pub(crate) fn collect(
         inventory: inventory(&host, module, options),
         tasks,
         tables,
-        files: entries.into_values().collect(),
+        files: outer.into_iter().chain(entries.into_values()).collect(),
         remaps,
         ghosts: ghosts.iter().map(|(id, (ghost, _))| (*id, ghost.clone())).collect(),
         memfds,

@@ -65,7 +65,7 @@ pub use restore::{ClockOffset, LazyPages, Nursery, Pager, Restore, unlock};
 pub use setting::{Setting, SettingMount};
 pub use target::{
     Afterwards, Blocker, DumpOptions, ExternalFile, ExternalMount, Externals, FileIdentity, NamespaceKind,
-    Origin, OtherMounts, Target,
+    Origin, OtherMounts, OuterUnixSockets, Target,
 };
 pub use work::{LogFile, WorkDirectory, make_directory, open_directory};
 

@@ -1,6 +1,6 @@
 //! What a restore may give to tasks, told by those who know what a container is.
 
-use crate::target::{NamespaceKind, Origin};
+use crate::target::{NamespaceKind, Origin, OuterUnixSockets};
 use std::os::fd::RawFd;
 use std::path::PathBuf;
 use sys::security::SockFilter;
@@ -39,6 +39,8 @@ pub struct Policy {
     pub tcp_established: bool,
     /// Established connections come back as closed.
     pub tcp_close: bool,
+    /// Those that datagrams are sent to are connected to by their names; connections come back as ended.
+    pub outer_unix_sockets: OuterUnixSockets,
     /// Packets of established connections are dropped until the tasks run.
     pub lock_network: bool,
     /// Where the network namespace is new, and gets devices, addresses, routes, rules and sysctls from the images: what
@@ -204,6 +206,7 @@ mod tests {
             tcp_close: false,
             lock_network: true,
             network: None,
+            outer_unix_sockets: OuterUnixSockets::default(),
             skips_missing_sysctls: false,
         }
     }

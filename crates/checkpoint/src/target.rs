@@ -151,10 +151,10 @@ pub struct DumpOptions<'a> {
     pub pre_dump: bool,
     /// The directory of an earlier dump, relative to that of the images: pages that were not written since then stay there.
     pub parent: Option<&'a Path>,
-    /// Where pages and their maps go, instead of the directory of the images. Not with a pre-dump or a parent.
+    /// Where pages and their maps go, instead of the directory of the images.
     pub page_server: Option<&'a PageServer>,
-    /// Private memory stays where it is and is served here, and only then is the dump complete. Not with a pre-dump, a parent
-    /// or a page server.
+    /// Private memory stays where it is and is served here, and only then is the dump complete. Not with a pre-dump or a page
+    /// server.
     pub page_source: Option<&'a PageSource>,
     /// Established connections are dumped with what is on its way in them.
     pub tcp_established: bool,
@@ -164,7 +164,7 @@ pub struct DumpOptions<'a> {
     pub tcp_close: bool,
     /// Packets of established connections are dropped while their sockets are looked at.
     pub lock_network: bool,
-    pub ext_unix_sk: bool,
+    pub outer_unix_sockets: OuterUnixSockets,
     /// Terminals and sessions whose leader is outside.
     pub shell_job: bool,
     pub file_locks: bool,
@@ -172,6 +172,29 @@ pub struct DumpOptions<'a> {
     pub link_remap: bool,
     /// The processor, for images that are compared with that of the restore.
     pub processor: Option<&'a CpuinfoEntry>,
+}
+
+/// Which unix sockets that are outside may be the peers of those inside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum OuterUnixSockets {
+    /// By their inodes.
+    Named(Vec<u32>),
+    All,
+}
+
+impl Default for OuterUnixSockets {
+    fn default() -> OuterUnixSockets {
+        OuterUnixSockets::Named(Vec::new())
+    }
+}
+
+impl OuterUnixSockets {
+    pub(crate) fn allow(&self, inode: u32) -> bool {
+        match self {
+            OuterUnixSockets::Named(inodes) => inodes.contains(&inode),
+            OuterUnixSockets::All => true,
+        }
+    }
 }
 
 /// Something that keeps a container from being dumped.

@@ -10,7 +10,8 @@ use crate::{CheckpointOptions, Runtime, Status, control, descriptors, notify, st
 use cgroup::Cgroup;
 use checkpoint::{
     Afterwards, DumpOptions, Event, ExternalFile, ExternalMount, Externals, FileIdentity, LogFile,
-    NamespaceKind, Origin, OtherMounts, PageSource, Part, Progress, Target, WorkDirectory, make_directory,
+    NamespaceKind, Origin, OtherMounts, OuterUnixSockets, PageSource, Part, Progress, Target, WorkDirectory,
+    make_directory,
 };
 use images::messages::{DumpStatsEntry, StatsEntry};
 use images::page_server::PageServer;
@@ -232,7 +233,7 @@ fn dump_options(options: &CheckpointOptions) -> DumpOptions<'_> {
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,
         lock_network: options.lock_network,
-        ext_unix_sk: options.ext_unix_sk,
+        outer_unix_sockets: outer_unix_sockets(options.ext_unix_sk),
         shell_job: options.shell_job,
         file_locks: options.file_locks,
         link_remap: options.link_remap,
@@ -389,4 +390,9 @@ pub(crate) fn namespaces(config: &Config) -> Vec<(NamespaceKind, Origin)> {
         _ => Origin::Host,
     };
     NAMESPACES.iter().map(|namespace| (kind(namespace.flag), origin(namespace.flag))).collect()
+}
+
+/// What `--ext-unix-sk` allows.
+pub(crate) fn outer_unix_sockets(are_allowed: bool) -> OuterUnixSockets {
+    if are_allowed { OuterUnixSockets::All } else { OuterUnixSockets::default() }
 }

@@ -153,6 +153,8 @@ pub struct RestoreOptions {
     pub log_file: Option<PathBuf>,
     pub tcp_established: bool,
     pub tcp_close: bool,
+    /// Unix sockets send to those outside again that have the same names.
+    pub ext_unix_sk: bool,
     /// Drop packets of established connections until the container runs.
     pub lock_network: bool,
     /// `TYPE:LABEL` and a label, which config.json must have as well: it decides.

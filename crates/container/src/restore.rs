@@ -4,7 +4,7 @@
 //! Only where `create` becomes the container's user and executes a program, init enters the engine's nursery, and the
 //! engine builds the tasks from it. What they may have at most is decided here (`Policy`).
 
-use crate::checkpoint::namespaces;
+use crate::checkpoint::{namespaces, outer_unix_sockets};
 use crate::config::{Mount, MountKind};
 use crate::create::{Attached, Attachment, Making, Plan, Starter, keeps_groups, protect_binary};
 use crate::error::{At, Error, Result};
@@ -235,6 +235,7 @@ fn policy(plan: &Plan<'_>, restore: &RestoreOptions, images: BorrowedFd<'_>) -> 
         has_console: process.terminal,
         tcp_established: restore.tcp_established,
         tcp_close: restore.tcp_close,
+        outer_unix_sockets: outer_unix_sockets(restore.ext_unix_sk),
         lock_network: restore.lock_network,
         // The runtime makes it, and whoever calls it what is in it.
         network: None,

@@ -82,7 +82,7 @@ pub(crate) fn dump(
         tcp_skip_in_flight: options.tcp_skip_in_flight,
         tcp_close: options.tcp_close,
         lock_network: !options.skips_network_lock,
-        ext_unix_sk: options.ext_unix_sk,
+        outer_unix_sockets: options.outer_unix_sockets(),
         shell_job: options.shell_job,
         file_locks: options.file_locks,
         link_remap: options.link_remap,

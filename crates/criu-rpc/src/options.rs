@@ -7,7 +7,9 @@
 
 use crate::messages::{Opts, Pair};
 use crate::words;
-use checkpoint::{CgroupMode, Compared, ExternalFile, FileIdentity, LogFile, OuterLink, WorkDirectory};
+use checkpoint::{
+    CgroupMode, Compared, ExternalFile, FileIdentity, LogFile, OuterLink, OuterUnixSockets, WorkDirectory,
+};
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
@@ -41,6 +43,8 @@ pub struct Options {
     pub lazy_pages: bool,
     pub shell_job: bool,
     pub ext_unix_sk: bool,
+    /// Inodes of unix sockets that are outside, and are allowed to be peers.
+    pub(crate) outer_unix_sockets: Vec<u32>,
     pub tcp_established: bool,
     pub tcp_close: bool,
     pub tcp_skip_in_flight: bool,
@@ -165,6 +169,13 @@ impl Options {
         Ok(options)
     }
 
+    pub(crate) fn outer_unix_sockets(&self) -> OuterUnixSockets {
+        match self.ext_unix_sk {
+            true => OuterUnixSockets::All,
+            false => OuterUnixSockets::Named(self.outer_unix_sockets.clone()),
+        }
+    }
+
     /// Begins the log, which has `name` unless it is told.
     pub(crate) fn log(&self, work: &WorkDirectory, name: &str) -> Result<LogFile> {
         let path = self.log_file.as_deref().unwrap_or(Path::new(name));
@@ -187,7 +198,12 @@ impl Options {
             let plain = name.strip_prefix("no-").unwrap_or(name);
             let set = self.set(name, value).and_then(|()| {
                 let is_its_own = OF_CONTAINERS.contains(&plain) || WITHOUT_EFFECT.contains(&plain);
-                if is_its_own { Ok(()) } else { Err(format!("{name}: that is config.json's to say")) }
+                let has_inodes = plain == "ext-unix-sk" && !value.is_empty();
+                if is_its_own && !has_inodes {
+                    Ok(())
+                } else {
+                    Err(format!("{name}: that is config.json's to say"))
+                }
             });
             set.map_err(|error| format!("{}: {error}", path.display()))
         })
@@ -199,6 +215,12 @@ impl Options {
     /// It is not supported, or not with this value.
     pub fn set(&mut self, name: &str, value: &str) -> Result<()> {
         let refused = |why: &str| Err(format!("{name} {value}: {why}"));
+        if name == "ext-unix-sk" && !value.is_empty() {
+            let inodes: std::result::Result<Vec<u32>, _> = value.split(',').map(str::parse).collect();
+            let Ok(inodes) = inodes else { return refused("inodes are needed") };
+            self.outer_unix_sockets.extend(inodes);
+            return Ok(());
+        }
         if let Some(flag) = self.flag(name.strip_prefix("no-").unwrap_or(name)) {
             *flag = !name.starts_with("no-");
             return Ok(());
@@ -374,10 +396,14 @@ impl Options {
                 };
                 self.files.push(ExternalFile { identity, key: format!("{kind}[{what}]") });
             }
+            "unix" => match what.parse() {
+                Ok(inode) => self.outer_unix_sockets.push(inode),
+                Err(_) => return refused("the inode of a socket is needed"),
+            },
             "veth" | "macvlan" => self.outer_link(kind, what, name),
             _ => {
                 return refused(
-                    "mounts (mnt), namespaces (net, pid), terminals (tty), files (file) and devices (veth, macvlan) can be external",
+                    "mounts (mnt), namespaces (net, pid), terminals (tty), files (file), unix sockets (unix) and devices (veth, macvlan) can be external",
                 );
             }
         }
@@ -594,6 +620,21 @@ mod tests {
         assert!(options.tcp_close);
         let refused = read("tls").expect_err("not supported");
         assert_eq!(refused, "/etc/criu/default.conf: tls: the option is not supported");
+    }
+
+    #[test]
+    fn unix_sockets_outside() {
+        let set = |name: &str, value: &str| {
+            let mut options = Options::default();
+            options.set(name, value).map(|()| options.outer_unix_sockets())
+        };
+        assert_eq!(set("ext-unix-sk", ""), Ok(OuterUnixSockets::All));
+        let two = OuterUnixSockets::Named(vec![17, 18]);
+        assert_eq!(set("ext-unix-sk", "17,18"), Ok(two));
+        assert_eq!(set("external", "unix[17]"), Ok(OuterUnixSockets::Named(vec![17])));
+        assert_eq!(set("ext-unix-sk", "all"), Err("ext-unix-sk all: inodes are needed".to_owned()));
+        let refused = "external unix[a]: the inode of a socket is needed";
+        assert_eq!(set("external", "unix[a]"), Err(refused.to_owned()));
     }
 
     #[test]

@@ -264,6 +264,7 @@ impl Place {
             has_console: options.orphan_pts_master && self.setting.has_console,
             tcp_established: options.tcp_established,
             tcp_close: options.tcp_close,
+            outer_unix_sockets: options.outer_unix_sockets(),
             lock_network: !options.skips_network_lock,
             network: (self.owns(NamespaceKind::Net) && !options.empties_network)
                 .then(|| options.outer_links.clone()),

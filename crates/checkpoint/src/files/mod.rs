@@ -73,6 +73,10 @@ pub(crate) struct Files<'a> {
     pub(crate) queues: Vec<(SkPacketEntry, Vec<u8>)>,
     /// Those of them with credentials.
     pub(crate) signed: Vec<Signed>,
+    /// What those that send datagrams to another one are connected to, by their inodes.
+    outer_names: BTreeMap<u32, Vec<u8>>,
+    /// Sockets outside of which there is a name. CRIU looks for those that it has read already.
+    pub(crate) outer: Vec<FileEntry>,
     /// Message queues, those that have no name any more behind the others. Their content is looked at last.
     pub(crate) message_queues: Vec<Queue>,
     /// Connections of TCP, of which the same is true.
@@ -158,6 +162,8 @@ impl<'a> Files<'a> {
             locks: Vec::new(),
             queues: Vec::new(),
             signed: Vec::new(),
+            outer_names: BTreeMap::new(),
+            outer: Vec::new(),
             message_queues,
             connections: Vec::new(),
             eventfds: Vec::new(),

@@ -5,14 +5,16 @@ use super::{Descriptor, Files, Open, entry};
 use crate::error::{At, Error, Result};
 use crate::namespaces;
 use crate::proc::Fdinfo;
-use crate::snapshot::Sender;
-use crate::target::NamespaceKind;
+use crate::snapshot::{Sender, USK_EXTERN};
+use crate::target::{NamespaceKind, OuterUnixSockets};
 use crate::tree::Tree;
 use images::messages::{
     FdTypes, FileEntry, FilePermsEntry, ScmEntry, SkPacketEntry, SkShutdown, UnixSkEntry,
 };
 use inject::Batch;
-use nix::sys::socket::{AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, recv, send, socket};
+use nix::sys::socket::{
+    AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, UnixAddr, getpeername, recv, send, socket,
+};
 use std::collections::BTreeMap;
 use std::ffi::OsStr;
 use std::fs::File;
@@ -212,6 +214,9 @@ impl Files<'_> {
         if socket.state != LISTEN {
             self.received(open, made)?;
         }
+        if peer != 0 && i32::from(socket.kind) == libc::SOCK_DGRAM {
+            self.outer_names.extend(peer_name(open.file.as_fd()).map(|name| (ino, name)));
+        }
         Ok(FileEntry { usk: Some(Box::new(usk)), ..entry(FdTypes::Unixsk, open.id) })
     }
 
@@ -284,26 +289,55 @@ impl Files<'_> {
         Ok(())
     }
 
-    /// All that are connected must be there at both ends.
-    pub(crate) fn check_peers(&self, are_external_allowed: bool) -> Result<()> {
+    /// All that are connected must be there at both ends, but those that are allowed to lead outside. A peer there to which
+    /// datagrams are sent gets an entry, as in CRIU's images: whoever restores connects to its name.
+    pub(crate) fn outer_peers(&mut self, allowed: &OuterUnixSockets) -> Result<()> {
         let sockets = || self.entries.values().filter_map(|entry| entry.usk.as_ref());
-        let outside = sockets().find(|socket| self.surroundings.unix.waits_outside(socket.ino));
-        if let Some(socket) = outside.filter(|_| !are_external_allowed) {
+        let waits = sockets().find(|socket| self.surroundings.unix.waits_outside(socket.ino));
+        if let Some(socket) = waits.filter(|_| *allowed != OuterUnixSockets::All) {
             return Err(Error::new(format!(
                 "unix socket {}: its peer is outside of the container; use --ext-unix-sk",
                 socket.ino
             )));
         }
-        for socket in sockets().filter(|socket| socket.peer != 0) {
-            let is_inside = sockets().any(|other| other.ino == socket.peer);
-            if !is_inside && !are_external_allowed {
+        let is_inside = |inode: u32| sockets().any(|other| other.ino == inode);
+        let outside = sockets().filter(|socket| socket.peer != 0 && !is_inside(socket.peer));
+        let mut named = BTreeMap::new();
+        for socket in outside {
+            if !allowed.allow(socket.peer) {
                 return Err(Error::new(format!(
                     "unix socket {}: its peer {} is outside of the container; use --ext-unix-sk",
                     socket.ino, socket.peer
                 )));
             }
+            if let Some(name) = self.outer_names.get(&socket.ino) {
+                named.insert(socket.peer, name.clone());
+            }
+        }
+        for (ino, name) in named {
+            let id = self.new_id();
+            let usk = UnixSkEntry {
+                id,
+                ino,
+                r#type: libc::SOCK_DGRAM as u32,
+                state: LISTEN.into(),
+                uflags: USK_EXTERN,
+                name,
+                ..UnixSkEntry::default()
+            };
+            self.outer.push(FileEntry { usk: Some(Box::new(usk)), ..entry(FdTypes::Unixsk, id) });
         }
         Ok(())
+    }
+}
+
+/// The name of the socket that another one sends datagrams to, as images have it. A relative one says nothing to anybody else.
+fn peer_name(fd: BorrowedFd<'_>) -> Option<Vec<u8>> {
+    let address: UnixAddr = getpeername(fd.as_raw_fd()).ok()?;
+    match (address.path(), address.as_abstract()) {
+        (Some(path), _) if path.is_absolute() => Some([path.as_os_str().as_bytes(), b"\0"].concat()),
+        (_, Some(name)) => Some([b"\0", name].concat()),
+        _ => None,
     }
 }
 

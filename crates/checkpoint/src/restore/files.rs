@@ -50,7 +50,7 @@ pub(super) fn open_all(build: &mut Build<'_>) -> Result<()> {
     open_memfds(build)?;
     queues::open_all(build)?;
     for file in &build.snapshot.files {
-        if !build.open.contains_key(&file.id) {
+        if !build.open.contains_key(&file.id) && !sockets::is_outside(file) {
             build.enter_mounts_of(mount_of(build.snapshot, file))?;
             open(build, file).map_err(|error| within(&describe(file), &error))?;
         }

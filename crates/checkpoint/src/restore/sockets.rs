@@ -6,8 +6,8 @@ use super::files::describe;
 use super::tcp;
 use crate::error::{Error, Result};
 use crate::files::{filter_of_kernel, icmp_filter};
-use crate::snapshot::Sender;
-use images::messages::{InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
+use crate::snapshot::{Sender, Snapshot, USK_EXTERN};
+use images::messages::{FileEntry, InetSkEntry, NetlinkSkEntry, SkOptsEntry, UnixSkEntry};
 use inject::{Arg, Batch, Place};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,8 +143,24 @@ fn shut(batch: &mut Batch, fd: Arg, shutdown: Option<i32>) {
     }
 }
 
+/// Whether it is only the name of a socket that is outside.
+pub(super) fn is_outside(file: &FileEntry) -> bool {
+    file.usk.as_ref().is_some_and(|entry| entry.uflags & USK_EXTERN != 0)
+}
+
+fn unix_sockets(snapshot: &Snapshot) -> Vec<&UnixSkEntry> {
+    let inside = snapshot.files.iter().filter(|file| !is_outside(file));
+    inside.filter_map(|file| file.usk.as_deref()).collect()
+}
+
+/// Names of those outside, by their inodes.
+fn outer_unix_sockets(snapshot: &Snapshot) -> BTreeMap<u32, &UnixSkEntry> {
+    let outside = snapshot.files.iter().filter(|file| is_outside(file));
+    outside.filter_map(|file| file.usk.as_deref()).map(|entry| (entry.ino, entry)).collect()
+}
+
 fn open_unix(build: &mut Build<'_>) -> Result<()> {
-    let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
+    let (all, outer) = (unix_sockets(build.snapshot), outer_unix_sockets(build.snapshot));
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     let mut done = BTreeSet::new();
     let mut accepted = Vec::new();
@@ -152,6 +168,7 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         let peer = by_inode.get(&entry.peer);
         entry.peer != 0 && peer.is_some_and(|peer| peer.peer == entry.ino && peer.ino != entry.ino)
     };
+    let leads_outside = |entry: &UnixSkEntry| entry.peer != 0 && !by_inode.contains_key(&entry.peer);
     let mut singles = Vec::new();
     for entry in &all {
         if done.contains(&entry.id) {
@@ -168,8 +185,12 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
             done.insert(peer.id);
         } else if entry.state == ESTABLISHED && entry.peer == 0 && entry.r#type != libc::SOCK_DGRAM as u32 {
             open_pair(build, entry, None).map_err(|error| named(entry, &error))?;
-        } else if entry.peer != 0 && !by_inode.contains_key(&entry.peer) {
-            return Err(named(entry, &Error::new("it is connected to a socket outside of the container")));
+        } else if leads_outside(entry) && !build.policy.outer_unix_sockets.allow(entry.peer) {
+            let why = "it is connected to a socket outside of the container; use --ext-unix-sk";
+            return Err(named(entry, &Error::new(why)));
+        } else if leads_outside(entry) && !outer.contains_key(&entry.peer) {
+            // A connection cannot be made again by one end alone: it has ended.
+            open_pair(build, entry, None).map_err(|error| named(entry, &error))?;
         } else {
             open_single(build, entry).map_err(|error| named(entry, &error))?;
             singles.push(*entry);
@@ -189,7 +210,7 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
             enter_mounts_of(build, connection.listener)?;
             open_accepted(build, connection).map_err(|error| named(connection.server, &error))?;
         }
-        for entry in singles.iter().filter(|entry| entry.peer != 0) {
+        for entry in singles.iter().filter(|entry| entry.peer != 0 && !leads_outside(entry)) {
             let peer = by_inode[&entry.peer];
             check_is_ours(&singles, peer).map_err(|error| named(entry, &error))?;
             if is_of_round(peer) {
@@ -279,13 +300,21 @@ fn path_of(entry: &UnixSkEntry) -> &[u8] {
 
 /// Sends what sockets have received, and shuts those down that were. Descriptors may have been sent: all files are open.
 pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
-    let all: Vec<&UnixSkEntry> = build.snapshot.files.iter().filter_map(|file| file.usk.as_deref()).collect();
+    let (all, outer) = (unix_sockets(build.snapshot), outer_unix_sockets(build.snapshot));
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     let mut senders = Senders::default();
     for entry in &all {
         deliver(build, entry, &by_inode, &mut senders).map_err(|error| named(entry, &error))?;
     }
     senders.end(build)?;
+    // From then on nobody else can send to them.
+    for (entry, peer) in all.iter().filter_map(|entry| Some((entry, outer.get(&entry.peer)?))) {
+        enter_mounts_of(build, entry)?;
+        let mut batch = Batch::new();
+        connect(&mut batch, build.number(entry.id).into(), peer);
+        build.run(0, &batch).map_err(|error| named(peer, &error))?;
+    }
+    build.enter_mounts_of(None)?;
     for entry in &all {
         let mut batch = Batch::new();
         let fd = build.number(entry.id);

@@ -98,6 +98,9 @@ pub struct PageMap {
     pub runs: Vec<PagemapEntry>,
 }
 
+/// The bit of `unix_sk_entry.uflags` that a socket has which is outside, and is there for its name.
+pub(crate) const USK_EXTERN: u32 = 1 << 0;
+
 /// Bits of `pagemap_entry.flags`.
 pub mod pagemap {
     /// In the directory of the dump before this one.

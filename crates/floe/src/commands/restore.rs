@@ -26,8 +26,8 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
         }
         None => ImageSource::Directory(image_path),
     };
-    // What --ext-unix-sk, --shell-job and --file-locks let a checkpoint take in is restored wherever it can be: the images
-    // say what there is. A connection is more than a program could have made of itself.
+    // What --shell-job and --file-locks let a checkpoint take in is restored wherever it can be: the images say what there
+    // is. A connection is more than a program could have made of itself.
     let mut options = options_of_flags(&args.container)?;
     let named = annotation(&options);
     let criu =
@@ -40,6 +40,7 @@ pub fn restore(rt: &Runtime, args: &Restore) -> Result<i32> {
         log_file: criu.log_file,
         tcp_established: criu.tcp_established,
         tcp_close: criu.tcp_close,
+        ext_unix_sk: criu.ext_unix_sk,
         lock_network: !criu.skips_network_lock,
         lsm_profile: args.lsm_profile.clone(),
         lsm_mount_context: args.lsm_mount_context.clone(),
