@@ -8,6 +8,7 @@ use crate::harness::*;
 use std::fs::{self, File};
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -16,7 +17,8 @@ pub(crate) fn cases() -> Vec<Case> {
         return Vec::new();
     }
     type Body = fn(&mut Counter<'_>);
-    let bodies: [(&str, Body); 2] = [("file", file), ("terminal", terminal)];
+    let bodies: [(&str, Body); 3] =
+        [("file", file), ("skipped_mount", skipped_mount), ("terminal", terminal)];
     let case = |(name, body): (&str, Body)| {
         Case::new(format!("as_criu::externals::{name}"), move |t| body(&mut Counter::start(t)))
     };
@@ -107,4 +109,35 @@ fn terminal(counter: &mut Counter<'_>) {
         end(pid);
         counter.begin_anew();
     }
+}
+
+/// A mount that is skipped does not come back, nor what was in it; the host's do.
+fn skipped_mount(counter: &mut Counter<'_>) {
+    let place = counter.t.path("mounted");
+    fs::create_dir(&place).expect("mkdir");
+    let place = place.to_str().expect("text");
+    let script = format!(
+        "exec </dev/null >/dev/null 2>&1
+        umount --lazy /sys # What is mounted there is hidden in parts.
+        mount -t tmpfs none {place}; echo yes >{place}/file; while :; do sleep .1; done"
+    );
+    let mut command = Command::new("setsid");
+    command.args(["unshare", "--mount", "--propagation", "private", "sh", "-c", &script]);
+    command.current_dir(&counter.t.dir).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
+    let mut shell = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("spawn");
+    let pid = shell.id();
+    let file = format!("/proc/{pid}/root{place}/file");
+    wait_until("it has mounted", || fs::read_to_string(&file).is_ok_and(|text| text == "yes\n"));
+    let found = ["--ext-mount-map", "auto"];
+    let tree = ["--tree", &pid.to_string(), "--skip-mnt", place];
+    call(counter, false, "dump", Stdio::null(), &[&tree[..], &found].concat());
+    shell.wait().expect("wait");
+    let entries = fs::read_dir(&counter.images).expect("read");
+    let mut names = entries.map(|entry| entry.expect("an entry").file_name());
+    assert!(names.all(|name| !name.to_string_lossy().starts_with("tmpfs-")));
+    call(counter, false, "restore", Stdio::null(), &[&["-d", "--root", "/"][..], &found].concat());
+    let mounts = read(format!("/proc/{pid}/mountinfo"));
+    assert!(!mounts.contains(place) && mounts.contains(" /proc "), "{mounts}");
+    assert!(!Path::new(&file).exists());
+    end(pid as i32);
 }

@@ -63,11 +63,11 @@ impl Mounts {
         Ok(Mounts { root, list, keys, here, mounted_anew: Vec::new() })
     }
 
-    /// Names what is mounted of our file systems. Cgroups are not among them: what a mount shows is its namespace's.
+    /// Names what is mounted of our file systems. Cgroups of v2 are not among them: what a mount shows is its namespace's.
     fn find_here(&mut self, ours: &[Mountinfo]) {
         for at in 0..self.list.len() {
             let mount = &self.list[at];
-            let is_made = mount.mountpoint == b"/" || mount.fstype.starts_with("cgroup") || self.is_bound(at);
+            let is_made = mount.mountpoint == b"/" || mount.fstype == "cgroup2" || self.is_bound(at);
             if self.keys[at].is_none() && !is_made {
                 self.here[at] = ours.iter().rev().find_map(|other| path_in(mount, other));
                 self.keys[at] = self.here[at].is_some().then(|| FOUND_HERE.to_vec());
@@ -104,7 +104,7 @@ impl Mounts {
             let is_made = (WHOLE.contains(&mount.fstype.as_str())
                 || self.mounted_anew.contains(&mount.fstype))
                 && mount.is_whole()
-                || mount.fstype.starts_with("cgroup");
+                || mount.fstype == "cgroup2";
             self.keys[*at].is_none() && mount.mountpoint != b"/" && !is_bound && !is_made
         };
         let all = (0..self.list.len()).filter(is_unsupported);
