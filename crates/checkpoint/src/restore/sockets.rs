@@ -159,6 +159,11 @@ fn outer_unix_sockets(snapshot: &Snapshot) -> BTreeMap<u32, &UnixSkEntry> {
     outside.filter_map(|file| file.usk.as_deref()).map(|entry| (entry.ino, entry)).collect()
 }
 
+/// The one among those outside that a socket sends datagrams to.
+fn sends_to<'a>(entry: &UnixSkEntry, outer: &BTreeMap<u32, &'a UnixSkEntry>) -> Option<&'a UnixSkEntry> {
+    outer.get(&entry.peer).copied().filter(|_| entry.r#type == libc::SOCK_DGRAM as u32)
+}
+
 fn open_unix(build: &mut Build<'_>) -> Result<()> {
     let (all, outer) = (unix_sockets(build.snapshot), outer_unix_sockets(build.snapshot));
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
@@ -188,7 +193,7 @@ fn open_unix(build: &mut Build<'_>) -> Result<()> {
         } else if leads_outside(entry) && !build.policy.outer_unix_sockets.allow(entry.peer) {
             let why = "it is connected to a socket outside of the container; use --ext-unix-sk";
             return Err(named(entry, &Error::new(why)));
-        } else if leads_outside(entry) && !outer.contains_key(&entry.peer) {
+        } else if leads_outside(entry) && sends_to(entry, &outer).is_none() {
             // A connection cannot be made again by one end alone: it has ended.
             open_pair(build, entry, None).map_err(|error| named(entry, &error))?;
         } else {
@@ -308,7 +313,7 @@ pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
     }
     senders.end(build)?;
     // From then on nobody else can send to them.
-    for (entry, peer) in all.iter().filter_map(|entry| Some((entry, outer.get(&entry.peer)?))) {
+    for (entry, peer) in all.iter().filter_map(|entry| Some((entry, sends_to(entry, &outer)?))) {
         enter_mounts_of(build, entry)?;
         let mut batch = Batch::new();
         connect(&mut batch, build.number(entry.id).into(), peer);
