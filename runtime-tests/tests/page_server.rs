@@ -421,7 +421,7 @@ fn child(counter: &mut Counter<'_>) {
     // type, opts, keep_open
     let answer = talk(&[&[8, 12, 18, opts.len() as u8], &opts[..], &[32, 1]].concat());
     // type, success, ps: port and pid
-    let (port, rest) = varint(answer.strip_prefix(&[8, 12, 16, 1, 50, answer[5], 16]).expect("it listens"));
+    let (port, rest) = varint(answer.strip_prefix(&[8, 5, 16, 1, 50, answer[5], 16]).expect("it listens"));
     let wait = [&[8, 11, 48], &rest[1..], &[32, 1]].concat();
     dump(counter, Program::Floe, "images", &to(&port.to_string())).ok();
     // type, success, status; and nobody to wait for

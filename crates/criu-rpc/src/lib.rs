@@ -158,12 +158,16 @@ fn answer(
                 Err(why) => refuse(why),
             }
         }
-        // Either is a child of ours.
+        // Either is a child of ours, and has CRIU's one answer.
         Ok(Type::PageServer | Type::PageServerChild) => {
-            let Some(opts) = &request.opts else { return refuse("criu_req.opts: missing".to_owned()) };
-            match start_page_server(opts, peer, client, files) {
-                Ok(server) => Response { ps: Some(server), ..done },
-                Err(why) => refuse(why),
+            let started = match &request.opts {
+                Some(opts) => start_page_server(opts, peer, client, files),
+                None => Err("criu_req.opts: missing".to_owned()),
+            };
+            let answered = Type::PageServer as i32;
+            match started {
+                Ok(server) => Response { r#type: answered, ps: Some(server), ..done },
+                Err(why) => refused(answered, Errno::EBADRQC, &why),
             }
         }
         Ok(kind @ (Type::CpuinfoDump | Type::CpuinfoCheck)) => {
