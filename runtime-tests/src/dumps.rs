@@ -60,7 +60,7 @@ pub(crate) fn compare(programs: &[PathBuf], work: &Path, disk: &Path) -> io::Res
     result
 }
 
-/// The runtimes, and the file that `command` has CRIU read.
+/// The runtimes, and the file that `command` has CRIU read: there need not be an iptables.
 pub(crate) fn contenders(programs: &[PathBuf], work: &Path) -> io::Result<Vec<Contender>> {
     fs::write(work.join("criu.conf"), "network-lock skip\n")?;
     programs.iter().map(|program| Contender::new(program, work)).collect()
@@ -71,7 +71,10 @@ pub(crate) fn command(contender: &Contender, work: &Path) -> Command {
     let mut command = contender.command();
     let beside = contender.program.parent().expect("a program is in a directory");
     command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/sbin:/bin", beside.display()));
-    command.env("CRIU_CONFIG_FILE", work.join("criu.conf")).stderr(Stdio::null());
+    if beside.join("criu").exists() {
+        command.env("CRIU_CONFIG_FILE", work.join("criu.conf"));
+    }
+    command.stderr(Stdio::null());
     command
 }
 
