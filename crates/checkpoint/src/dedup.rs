@@ -4,10 +4,9 @@
 
 use crate::error::{At, Error, Result};
 use crate::snapshot::{
-    MOST_ANCESTORS, PageMap, check_page_map, is_present, names, page_map, pagemap, run_end, run_size,
+    MOST_ANCESTORS, PageMap, check_page_map, is_of_parent, is_present, names, page_map, run_end, run_size,
 };
 use images::Directory;
-use images::messages::PagemapEntry;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::os::fd::BorrowedFd;
@@ -97,11 +96,9 @@ fn page_maps(directory: &Directory) -> Result<BTreeMap<String, PageMap>> {
 /// Adds what maps have that is not their parents'.
 fn cover(covered: &mut BTreeMap<String, Ranges>, maps: &BTreeMap<String, PageMap>) {
     for (name, map) in maps {
-        let is_own = |run: &&PagemapEntry| {
-            is_present(run) || run.flags.is_some_and(|flags| flags & pagemap::PARENT == 0)
-        };
+        let own = map.runs.iter().filter(|run| !is_of_parent(run));
         let ranges = covered.entry(name.clone()).or_default();
-        ranges.extend(map.runs.iter().filter(is_own).map(|run| run.vaddr..run_end(run)));
+        ranges.extend(own.map(|run| run.vaddr..run_end(run)));
         ranges.sort_unstable_by_key(|range| range.start);
         ranges.dedup_by(|next, last| {
             let touches = next.start <= last.end;
@@ -130,6 +127,8 @@ fn superseded(map: &PageMap, covered: &[Range<u64>]) -> Ranges {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::snapshot::pagemap;
+    use images::messages::PagemapEntry;
 
     const P: u64 = 4096;
 

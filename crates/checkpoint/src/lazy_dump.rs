@@ -2,7 +2,7 @@
 //! (`restore/pager.rs`, or CRIU's) gets their pages, until it says that it has all. When it is lost before, the tasks go on.
 
 use crate::error::{At, Error, Result};
-use crate::snapshot::{PAGE_SIZE, PageMap, Task, is_left, pagemap, run_end};
+use crate::snapshot::{PAGE_SIZE, PageMap, Task, is_left, may_be_late, pagemap, run_end};
 use crate::tree::{Member, Tree};
 use images::messages::PagemapEntry;
 use images::page_server::{Command, announce};
@@ -116,8 +116,7 @@ fn part(map: &PageMap, vaddr: u64) -> Option<Range<u64>> {
 
 /// Leaves all pages of a map that may come late; how many those are.
 pub(crate) fn leave(runs: &mut [PagemapEntry]) -> u64 {
-    const LATE: u32 = pagemap::LAZY | pagemap::PRESENT;
-    let late = runs.iter_mut().filter(|run| run.flags.unwrap_or(0) & LATE == LATE);
+    let late = runs.iter_mut().filter(|run| may_be_late(run));
     late.map(|run| {
         run.flags = Some(pagemap::LAZY);
         run.nr_pages.unwrap_or(0)

@@ -34,12 +34,9 @@ pub(crate) fn mappings(pid: i32, of_ours: &[Range<u64>]) -> Result<(Vec<Mapping>
     let mut locks_memory = None;
     for mapping in Mapping::of(pid)? {
         if of_ours.iter().any(|ours| ours.contains(&mapping.start)) {
-            let flags = if mapping.is_locked_on_fault() {
-                libc::MCL_FUTURE | libc::MCL_ONFAULT
-            } else {
-                libc::MCL_FUTURE
-            };
-            locks_memory = mapping.has("lo").then_some(flags as u32).or(locks_memory);
+            let on_fault = if mapping.is_locked_on_fault() { libc::MCL_ONFAULT } else { 0 };
+            let flags = (libc::MCL_FUTURE | on_fault) as u32;
+            locks_memory = mapping.has("lo").then_some(flags).or(locks_memory);
             continue;
         }
         // Since 6.13 the clocks of virtual machines are a mapping of their own; images have one.

@@ -6,7 +6,7 @@
 
 use crate::error::{At, Error, Result};
 use crate::parallel;
-use crate::snapshot::{PAGE_SIZE, is_present, pagemap, run_size};
+use crate::snapshot::{PAGE_SIZE, is_of_parent, is_present, run_size};
 use images::PIECE;
 use images::messages::PagemapEntry;
 use images::page_server::{Memory, PagesSender};
@@ -102,7 +102,7 @@ pub(crate) fn send(
     let mut buffer = vec![0; PIECE as usize];
     let mut at = 0;
     let has_parent = server.open(of)?;
-    if !has_parent && runs.iter().any(|run| run.flags.unwrap_or_default() & pagemap::PARENT != 0) {
+    if !has_parent && runs.iter().any(is_of_parent) {
         return Err(Error::new(format!("{}: the page server has no parent any more", what())));
     }
     for run in runs {

@@ -15,9 +15,9 @@ use crate::snapshot::{self, PageMap, TaskState, names, pagemap, run_end};
 use crate::target::{DumpOptions, Target};
 use crate::tracking::{self, Tracking};
 use crate::tree::{Member, Tree};
-use images::messages::{DumpStatsEntry, InventoryEntry, PagemapHead};
+use images::Directory;
+use images::messages::{DumpStatsEntry, InventoryEntry};
 use images::page_server::{Memory, PageServer};
-use images::{Directory, format};
 use inject::Supervisor;
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -151,10 +151,7 @@ pub(crate) fn pre_dump(
             Some(_) => (names::sent(source.pid), of_parent(&map)),
             None => (names::pagemap(source.pid), map),
         };
-        directory.image(&name, &format::PAGEMAP, |image| {
-            image.entry(&PagemapHead { pages_id: map.pages_id })?;
-            map.runs.iter().try_for_each(|run| image.entry(run))
-        })?;
+        snapshot::write_page_map(&mut directory, &name, &map)?;
     }
     clock.content = start.elapsed();
     if let Some(parent) = &parent {
@@ -173,9 +170,9 @@ pub(crate) fn pre_dump(
 /// The same pages, which are not here.
 fn of_parent(map: &PageMap) -> PageMap {
     let mut elsewhere = PageMap::default();
-    map.runs
-        .iter()
-        .for_each(|run| memory::add(&mut elsewhere.runs, run.vaddr, run_end(run), pagemap::PARENT));
+    for run in &map.runs {
+        memory::add(&mut elsewhere.runs, run.vaddr, run_end(run), pagemap::PARENT);
+    }
     elsewhere
 }
 

@@ -1,8 +1,7 @@
 //! criu's command line: actions with the options of criu(8) before or behind their names (`words.rs`). Options mean what
 //! they mean in a request; those below are the command line's alone.
 
-use crate::options::NOBODY_LISTENS;
-use crate::options::{Options, Result, lines};
+use crate::options::{NOBODY_LISTENS, Options, Result, lines};
 use crate::words::Words;
 use crate::{Host, check, cpuinfo, dump, lazy_pages, page_server, restore, service};
 use checkpoint::{LogFile, WorkDirectory};
@@ -70,7 +69,6 @@ pub(crate) struct Line {
     pub(crate) work: Option<PathBuf>,
     pub(crate) detached: bool,
     pub(crate) pidfile: Option<PathBuf>,
-    /// Where it is said that a page server or a daemon listens.
     scripts: Vec<String>,
     pub(crate) asked: check::Asked,
     /// The command of `--exec-cmd`: a restore ends as that.

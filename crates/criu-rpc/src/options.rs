@@ -13,11 +13,11 @@ use checkpoint::{
 use std::os::fd::RawFd;
 use std::path::{Path, PathBuf};
 
-/// What CRIU's options say; the fields that are public also mean something to a runtime with an engine of its own.
 /// Why a descriptor that is told when somebody listens is refused.
 pub(crate) const NOBODY_LISTENS: &str =
     "status-fd: only page-server, lazy-pages, and a dump with lazy-pages say that they listen";
 
+/// What CRIU's options say; the fields that are public also mean something to a runtime with an engine of its own.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Options {
     pub(crate) tree: Option<i32>,

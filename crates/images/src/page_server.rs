@@ -182,12 +182,7 @@ impl PageServer {
 
     /// Whether the parent directory of the server's has a map of these pages.
     pub fn has_parent(&self, of: Memory) -> Result<bool> {
-        let mut answer = [0; 4];
-        let mut stream = &self.stream;
-        let answered = stream.write_all(&record(PARENT, 0, 0, 0, of.dst_id()));
-        let answered = answered.and_then(|()| stream.read_exact(&mut answer));
-        answered.map_err(|error| failed(&self.name, &error))?;
-        match i32::from_le_bytes(answer) {
+        match i32::from_le_bytes(self.ask(record(PARENT, 0, 0, 0, of.dst_id()))?) {
             0 => Ok(false),
             1 => Ok(true),
             status => {
@@ -199,12 +194,7 @@ impl PageServer {
     /// Asks a dump for memory of a stopped task, as much as fits, and tells how many bytes it has sent.
     pub fn get(&mut self, pid: u32, vaddr: u64, buffer: &mut [u8]) -> Result<usize> {
         let nr_pages = buffer.len() as u64 / PAGE;
-        let mut asked = |answer: &mut [u8; RECORD]| {
-            self.stream.write_all(&record(GET, 0, nr_pages, vaddr, pid.into()))?;
-            self.stream.read_exact(answer)
-        };
-        let mut answer = [0; RECORD];
-        asked(&mut answer).map_err(|error| failed(&self.name, &error))?;
+        let answer: [u8; RECORD] = self.ask(record(GET, 0, nr_pages, vaddr, pid.into()))?;
         let word = |at: usize| u64::from_le_bytes(answer[at..at + 8].try_into().expect("8 bytes"));
         let count = word(8);
         if answer[..2] != ADD_F.to_le_bytes() || [word(16), word(24)] != [vaddr, pid.into()] {
@@ -218,13 +208,18 @@ impl PageServer {
         Ok(bytes.len())
     }
 
-    /// Ends a session of `get`: the dump may end its tasks.
-    pub fn finish(mut self) -> Result<()> {
-        let mut status = [0; 4];
-        let ended = self.stream.write_all(&record(self.close, 0, 0, 0, 0));
-        let ended = ended.and_then(|()| self.stream.read_exact(&mut status));
-        ended.map_err(|error| failed(&self.name, &error))?;
-        check_status(&self.name, status)
+    /// Ends a session: the server has everything, or the dump may end its tasks.
+    pub fn finish(self) -> Result<()> {
+        match i32::from_le_bytes(self.ask(record(self.close, 0, 0, 0, 0))?) {
+            0 => Ok(()),
+            status => Err(Error::refused(&self.name, format!("it says that it has failed ({status})"))),
+        }
+    }
+
+    fn ask<const N: usize>(&self, command: [u8; RECORD]) -> Result<[u8; N]> {
+        let (mut stream, mut answer) = (&self.stream, [0; N]);
+        let answered = stream.write_all(&command).and_then(|()| stream.read_exact(&mut answer));
+        answered.map_err(|error| failed(&self.name, &error)).map(|()| answer)
     }
 
     pub(crate) fn sender(&self) -> Result<PagesSender> {
@@ -238,7 +233,8 @@ impl PagesSender {
     pub fn open(&mut self, of: Memory) -> Result<bool> {
         let mut has_parent = [0];
         let command = record(OPEN2, 0, 0, 0, of.dst_id());
-        let answered = self.stream.write_all(&command).and_then(|()| self.answer(&mut has_parent));
+        let sent = self.stream.write_all(&command).and_then(|()| self.stream.flush());
+        let answered = sent.and_then(|()| self.stream.get_ref().read_exact(&mut has_parent));
         answered.map_err(|error| self.failed(&error)).map(|()| has_parent != [0])
     }
 
@@ -255,17 +251,10 @@ impl PagesSender {
     }
 
     /// Ends the session: everything has arrived then.
-    pub(crate) fn close(mut self) -> Result<()> {
-        let mut status = [0; 4];
-        let command = record(self.close, 0, 0, 0, 0);
-        let answered = self.stream.write_all(&command).and_then(|()| self.answer(&mut status));
-        answered.map_err(|error| self.failed(&error))?;
-        check_status(&self.name, status)
-    }
-
-    fn answer(&mut self, bytes: &mut [u8]) -> io::Result<()> {
-        self.stream.flush()?;
-        self.stream.get_ref().read_exact(bytes)
+    pub(crate) fn close(self) -> Result<()> {
+        let PagesSender { name, stream, close } = self;
+        let stream = stream.into_inner().map_err(|error| failed(&name, error.error()))?;
+        PageServer { name, stream, close }.finish()
     }
 
     fn failed(&self, error: &io::Error) -> Error {
@@ -278,13 +267,6 @@ fn failed(name: &str, error: &io::Error) -> Error {
         ErrorKind::UnexpectedEof => Error::refused(name, "it has closed the connection"),
         ErrorKind::WouldBlock => Error::refused(name, format!("no answer within {} s", PATIENCE.as_secs())),
         _ => Error::of_io(name, error),
-    }
-}
-
-fn check_status(name: &str, status: [u8; 4]) -> Result<()> {
-    match i32::from_le_bytes(status) {
-        0 => Ok(()),
-        status => Err(Error::refused(name, format!("it says that it has failed ({status})"))),
     }
 }
 

@@ -135,8 +135,7 @@ fn restarted_before(registers: &Registers, memory: Memory<'_>) -> Option<i64> {
     };
     let mut code = [0; 24];
     let at = registers.rip.wrapping_sub((inject::CALL_INSTRUCTION.len() + code.len()) as u64);
-    let is_known = memory(at, &mut code);
-    let moved = code.windows(5).rev().find_map(moved).filter(|_| is_known);
+    let moved = memory(at, &mut code).then(|| code.windows(5).rev().find_map(moved)).flatten();
     moved.or_else(|| restarted_by_arguments(registers, memory))
 }
 

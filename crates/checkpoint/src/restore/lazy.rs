@@ -12,7 +12,7 @@ use super::{memory, state};
 use crate::error::{At, Error, Result};
 use crate::memory::bits;
 use crate::proc::Stat;
-use crate::snapshot::{PAGE_SIZE, Snapshot, Task, is_left, pagemap, run_end};
+use crate::snapshot::{PAGE_SIZE, Snapshot, Task, is_left, may_be_late, pagemap, run_end};
 use crate::target::NamespaceKind;
 use crate::work::{LogFile, WorkDirectory};
 use cgroup::Cgroup;
@@ -172,8 +172,7 @@ fn can_wait(mapping: &VmaEntry) -> bool {
 /// Where the pages of a task are that come late, by ascending address, and within one mapping each. Those that only an
 /// earlier dump has are not among them, as with CRIU.
 pub(super) fn ranges(task: &Task) -> Vec<Range<u64>> {
-    const LATE: u32 = pagemap::LAZY | pagemap::PRESENT;
-    parts(task, |run| run.flags.unwrap_or(0) & LATE == LATE || is_left(run))
+    parts(task, |run| may_be_late(run) || is_left(run))
 }
 
 /// Those of them that are with the dump which has left them there.

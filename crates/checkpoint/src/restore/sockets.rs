@@ -148,15 +148,12 @@ pub(super) fn is_outside(file: &FileEntry) -> bool {
     file.usk.as_ref().is_some_and(|entry| entry.uflags & USK_EXTERN != 0)
 }
 
-fn unix_sockets(snapshot: &Snapshot) -> Vec<&UnixSkEntry> {
-    let inside = snapshot.files.iter().filter(|file| !is_outside(file));
-    inside.filter_map(|file| file.usk.as_deref()).collect()
-}
-
-/// Names of those outside, by their inodes.
-fn outer_unix_sockets(snapshot: &Snapshot) -> BTreeMap<u32, &UnixSkEntry> {
-    let outside = snapshot.files.iter().filter(|file| is_outside(file));
-    outside.filter_map(|file| file.usk.as_deref()).map(|entry| (entry.ino, entry)).collect()
+/// Those of the tasks, and by their inodes the names of those outside.
+fn unix_sockets(snapshot: &Snapshot) -> (Vec<&UnixSkEntry>, BTreeMap<u32, &UnixSkEntry>) {
+    let (outside, inside): (Vec<_>, Vec<_>) = snapshot.files.iter().partition(|file| is_outside(file));
+    let outside = outside.into_iter().filter_map(|file| file.usk.as_deref());
+    let inside = inside.into_iter().filter_map(|file| file.usk.as_deref());
+    (inside.collect(), outside.map(|entry| (entry.ino, entry)).collect())
 }
 
 /// The one among those outside that a socket sends datagrams to.
@@ -165,7 +162,7 @@ fn sends_to<'a>(entry: &UnixSkEntry, outer: &BTreeMap<u32, &'a UnixSkEntry>) -> 
 }
 
 fn open_unix(build: &mut Build<'_>) -> Result<()> {
-    let (all, outer) = (unix_sockets(build.snapshot), outer_unix_sockets(build.snapshot));
+    let (all, outer) = unix_sockets(build.snapshot);
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     let mut done = BTreeSet::new();
     let mut accepted = Vec::new();
@@ -305,7 +302,7 @@ fn path_of(entry: &UnixSkEntry) -> &[u8] {
 
 /// Sends what sockets have received, and shuts those down that were. Descriptors may have been sent: all files are open.
 pub(super) fn deliver_all(build: &mut Build<'_>) -> Result<()> {
-    let (all, outer) = (unix_sockets(build.snapshot), outer_unix_sockets(build.snapshot));
+    let (all, outer) = unix_sockets(build.snapshot);
     let by_inode: BTreeMap<u32, &UnixSkEntry> = all.iter().map(|entry| (entry.ino, *entry)).collect();
     let mut senders = Senders::default();
     for entry in &all {

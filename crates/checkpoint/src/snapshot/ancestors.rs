@@ -3,7 +3,7 @@
 
 use super::check::check_page_map;
 use super::read::page_map;
-use super::{PageMap, Snapshot, is_left, is_present, names, pagemap, run_end, run_size};
+use super::{PageMap, Snapshot, is_left, is_of_parent, is_present, names, run_end, run_size};
 use images::{Directory, Error, Result};
 use std::collections::BTreeMap;
 
@@ -116,9 +116,7 @@ fn missing(name: &str, address: u64) -> Error {
 
 /// Whether pages of it are in the directory before.
 fn has_parent(map: &PageMap) -> bool {
-    map.runs
-        .iter()
-        .any(|run| !is_present(run) && (run.flags.unwrap_or(pagemap::PARENT) & pagemap::PARENT != 0))
+    map.runs.iter().any(is_of_parent)
 }
 
 impl Snapshot {

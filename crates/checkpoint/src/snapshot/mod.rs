@@ -23,6 +23,7 @@ pub use side::{
 pub(crate) use sockets::{KnownOption, Of};
 pub use sockets::{Membership, SocketOption, SocketSide};
 pub use write::write_ghost;
+pub(crate) use write::write_page_map;
 
 use images::messages::{
     ApparmorEntry, CgroupEntry, CoreEntry, CpuinfoEntry, FdinfoEntry, FileEntry, FileLockEntry, FsEntry,
@@ -276,6 +277,17 @@ pub fn is_present(run: &PagemapEntry) -> bool {
         Some(flags) => flags & pagemap::PRESENT != 0,
         None => run.in_parent != Some(true),
     }
+}
+
+/// Whether pages are in the directory before.
+pub(crate) fn is_of_parent(run: &PagemapEntry) -> bool {
+    !is_present(run) && run.flags.unwrap_or(pagemap::PARENT) & pagemap::PARENT != 0
+}
+
+/// Whether pages that are present may be restored late.
+pub(crate) fn may_be_late(run: &PagemapEntry) -> bool {
+    const LATE: u32 = pagemap::LAZY | pagemap::PRESENT;
+    run.flags.unwrap_or(0) & LATE == LATE
 }
 
 /// Whether pages are with the dump that has left them there, to be served.

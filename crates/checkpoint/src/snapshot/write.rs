@@ -64,6 +64,13 @@ pub fn write_ghost(
     })
 }
 
+pub(crate) fn write_page_map(directory: &mut DirectoryWriter, name: &str, map: &PageMap) -> Result<()> {
+    directory.image(name, &format::PAGEMAP, |image| {
+        image.entry(&PagemapHead { pages_id: map.pages_id })?;
+        map.runs.iter().try_for_each(|run| image.entry(run))
+    })
+}
+
 fn copy(image: &mut Writer<Output>, source: &impl Source, chunk: &GhostChunk) -> io::Result<()> {
     let mut buffer = vec![0; chunk.len.min(64 << 10) as usize];
     let mut done = 0;
@@ -127,10 +134,7 @@ impl Images<'_> {
 
     fn page_map(&mut self, name: &str, map: Option<&PageMap>) -> Result<()> {
         let Some(map) = map.filter(|_| self.directory.page_server().is_none()) else { return Ok(()) };
-        self.directory.image(name, &format::PAGEMAP, |image| {
-            image.entry(&PagemapHead { pages_id: map.pages_id })?;
-            map.runs.iter().try_for_each(|run| image.entry(run))
-        })
+        write_page_map(self.directory, name, map)
     }
 
     fn stream(&mut self, name: &str, stream: &TcpStream) -> Result<()> {
