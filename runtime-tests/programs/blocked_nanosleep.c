@@ -6,6 +6,14 @@
 static volatile int started;
 static volatile pid_t ids[5];
 
+static long long begin(int number)
+{
+	ids[number] = gettid();
+	long long start = now(CLOCK_REALTIME);
+	raise_flag(&started);
+	return start;
+}
+
 static void expect_slept(long long start)
 {
 	expect_between(now(CLOCK_REALTIME) - start, LIMIT - 10 * MILLISECOND, LIMIT + SLACK);
@@ -14,9 +22,7 @@ static void expect_slept(long long start)
 static void *relative(void *argument)
 {
 	struct timespec time = to_timespec(LIMIT);
-	ids[0] = gettid();
-	long long start = now(CLOCK_REALTIME);
-	raise_flag(&started);
+	long long start = begin(0);
 	must(nanosleep(&time, NULL));
 	expect_slept(start);
 	return argument;
@@ -25,9 +31,7 @@ static void *relative(void *argument)
 static void *of_boot_time(void *argument)
 {
 	struct timespec time = to_timespec(LIMIT), rest;
-	ids[1] = gettid();
-	long long start = now(CLOCK_REALTIME);
-	raise_flag(&started);
+	long long start = begin(1);
 	must_zero(clock_nanosleep(CLOCK_BOOTTIME, 0, &time, &rest));
 	expect_slept(start);
 	return argument;
@@ -37,9 +41,7 @@ static void *absolute(void *argument)
 {
 	long long end = now(CLOCK_MONOTONIC) + LIMIT;
 	struct timespec time = to_timespec(end);
-	ids[2] = gettid();
-	long long start = now(CLOCK_REALTIME);
-	raise_flag(&started);
+	long long start = begin(2);
 	must_zero(clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &time, NULL));
 	expect_between(now(CLOCK_MONOTONIC) - end, 0, SLACK);
 	expect_slept(start);
@@ -50,9 +52,7 @@ static void *absolute(void *argument)
 static void *by_number(void *argument)
 {
 	struct timespec time = to_timespec(LIMIT);
-	ids[3] = gettid();
-	long long start = now(CLOCK_REALTIME);
-	raise_flag(&started);
+	long long start = begin(3);
 	must_zero(syscall(SYS_clock_nanosleep, CLOCK_REALTIME, 0, &time, &time));
 	expect_slept(start);
 	return argument;
@@ -61,9 +61,7 @@ static void *by_number(void *argument)
 static void *old_by_number(void *argument)
 {
 	struct timespec time = to_timespec(LIMIT);
-	ids[4] = gettid();
-	long long start = now(CLOCK_REALTIME);
-	raise_flag(&started);
+	long long start = begin(4);
 	must_zero(syscall(SYS_nanosleep, &time, &time));
 	expect_slept(start);
 	return argument;

@@ -91,6 +91,20 @@ impl<'a> Counter<'a> {
         self.t.run(command)
     }
 
+    /// What floe or CRIU does, which succeeds.
+    fn across(&mut self, is_criu: bool, action: &str, options: &[&str]) {
+        let options = [&["-o", "log"], options].concat();
+        let output = if is_criu {
+            let mut command = Command::new(criu_directory().expect("asked for by cases").join("criu"));
+            command.args([action, "-v4", "--network-lock", "skip", "-D"]).arg(&self.images);
+            command.args(options).current_dir(&self.t.dir).env_clear().env("PATH", PATH);
+            self.t.run(command)
+        } else {
+            self.criu(action, &options)
+        };
+        assert_eq!(output.code, 0, "{action}: {}", read(self.images.join("log")));
+    }
+
     pub(crate) fn dump(&mut self, options: &[&str]) -> Output {
         let pid = self.child.id().to_string();
         self.criu("dump", &[&["--tree", &pid, "-v4", "--timeout", "10"], options].concat())
@@ -118,8 +132,7 @@ impl<'a> Counter<'a> {
     }
 
     pub(crate) fn end(&self) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        kill(self.child.id() as i32);
     }
 }
 
@@ -128,6 +141,12 @@ impl Drop for Counter<'_> {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ends a process that runs.
+fn kill(pid: i32) {
+    let pid = nix::unistd::Pid::from_raw(pid);
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
 }
 
 fn dump_and_restore(counter: &mut Counter<'_>) {
@@ -315,7 +334,6 @@ fn network(counter: &mut Counter<'_>) {
 
 /// CRIU restores what floe has dumped of a network, and the other way round.
 fn network_across(counter: &mut Counter<'_>) {
-    let criu = criu_directory().expect("asked for by cases").join("criu");
     for dumper_is_criu in [true, false] {
         let mut shell = Shell::start(
             counter,
@@ -334,20 +352,9 @@ fn network_across(counter: &mut Counter<'_>) {
         let before = shell.sees(counter, commands);
         assert!(before.contains("mtu 1400") && before.contains("203.0.113.6"), "{before}");
         let pid = shell.child.id().to_string();
-        let call = |counter: &mut Counter<'_>, is_criu: bool, action: &str, options: &[&str]| {
-            let output = if is_criu {
-                let mut command = Command::new(&criu);
-                command.args([action, "-v4", "--network-lock", "skip", "-D"]).arg(&counter.images);
-                command.args(options).current_dir(&counter.t.dir).env_clear().env("PATH", PATH);
-                counter.t.run(command)
-            } else {
-                counter.criu(action, options)
-            };
-            assert_eq!(output.code, 0, "{action}: {}", read(counter.images.join("log")));
-        };
-        call(counter, dumper_is_criu, "dump", &["--tree", &pid, "-o", "log"]);
+        counter.across(dumper_is_criu, "dump", &["--tree", &pid]);
         shell.child.wait().expect("wait");
-        call(counter, !dumper_is_criu, "restore", &["-d", "--pidfile", "pid", "-o", "log"]);
+        counter.across(!dumper_is_criu, "restore", &["-d", "--pidfile", "pid"]);
         shell.pid = read(counter.images.join("pid")).trim().parse().expect("a pid");
         let deadline = Instant::now() + Duration::from_secs(10);
         let mut after = shell.sees(counter, commands);
@@ -514,8 +521,7 @@ impl Sender {
     }
 
     fn end(&self) {
-        let pid = nix::unistd::Pid::from_raw(self.child.id() as i32);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        kill(self.child.id() as i32);
     }
 }
 
@@ -561,24 +567,12 @@ fn outer_unix_connection(counter: &mut Counter<'_>) {
 
 /// CRIU restores what floe has dumped of a socket that leads outside, and the other way round.
 fn outer_unix_socket_across(counter: &mut Counter<'_>) {
-    let criu = criu_directory().expect("asked for by cases").join("criu");
     for dumper_is_criu in [true, false] {
         let mut sender = Sender::start(counter, &format!("outer-{dumper_is_criu}"), None);
         let tree = sender.tree();
-        let mut call = |is_criu: bool, action: &str, options: &[&str]| {
-            if !is_criu {
-                return counter.criu(action, options).ok();
-            }
-            let mut command = Command::new(&criu);
-            command.args([action, "-v4", "--network-lock", "skip", "-o", "log", "-D"]).arg(&counter.images);
-            command.args(options).current_dir(&counter.t.dir).env_clear().env("PATH", PATH);
-            let output = counter.t.run(command);
-            assert_eq!(output.code, 0, "{action}: {}", read(counter.images.join("log")));
-            output
-        };
-        call(dumper_is_criu, "dump", &["--tree", &tree, "--ext-unix-sk"]);
+        counter.across(dumper_is_criu, "dump", &["--tree", &tree, "--ext-unix-sk"]);
         sender.is_gone();
-        call(!dumper_is_criu, "restore", &["-d", "--ext-unix-sk"]);
+        counter.across(!dumper_is_criu, "restore", &["-d", "--ext-unix-sk"]);
         assert!(sender.receives().parse::<u64>().expect("a number") > 4);
         sender.end();
         counter.begin_anew();
@@ -623,8 +617,7 @@ impl Shell {
     }
 
     fn end(&self) {
-        let pid = nix::unistd::Pid::from_raw(self.pid);
-        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).expect("it runs");
+        kill(self.pid);
     }
 }
 
@@ -740,8 +733,7 @@ fn service_as_a_daemon(counter: &mut Counter<'_>) {
     let asked = counter.client(counter.child.id(), "1801").status().expect("perl");
     assert!(asked.success());
     assert_eq!(counter.answer(), DUMPED);
-    nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGKILL)
-        .expect("it runs");
+    kill(pid);
 }
 
 /// It goes on, and there are no images.

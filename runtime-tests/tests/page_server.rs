@@ -116,7 +116,7 @@ fn expect_end(t: &Test, mut server: Child, images: &str, code: i32) -> String {
     log
 }
 
-/// Adds the files of a directory to another, but the link to a parent: another one leads to the same.
+/// Adds the files of a directory to another, but the link to a parent.
 fn put_together(from: &Path, to: &Path) {
     for entry in fs::read_dir(from).expect("read") {
         let entry = entry.expect("an entry");
@@ -434,25 +434,31 @@ fn child(counter: &mut Counter<'_>) {
     restore(counter, Program::Floe, "images", count);
 }
 
+/// `checkpoint` of the container to a server, which writes to `there`.
+fn checkpoint_to(scene: &mut Scene<'_>, images: &str, options: &[&str], there: &str, of_server: &[&str]) {
+    make(scene.t, there);
+    let port = free_port();
+    let server = start_server(scene.t, Program::Floe, there, &port, of_server);
+    let mut command = scene.t.floe();
+    command.args(["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path"]);
+    command.arg(scene.t.path(images)).args(options).arg(&scene.bundle.id);
+    scene.t.run(command).ok();
+    expect_end(scene.t, server, there, 0);
+}
+
+fn restore_container(scene: &mut Scene<'_>, images: &str) -> Output {
+    let mut command = scene.t.floe();
+    command.args(["restore", "--detach", "--image-path"]).arg(scene.t.path(images)).arg("--bundle");
+    command.arg(&scene.bundle.dir).arg(&scene.bundle.id).stdin(Stdio::null());
+    scene.t.run(command)
+}
+
 fn checkpoint(scene: &mut Scene<'_>) {
     scene.run();
     scene.wait_for_count(3);
-    let (images, port) = (scene.t.path("images-of-it"), free_port());
-    make(scene.t, "there");
-    let server = start_server(scene.t, Program::Floe, "there", &port, &[]);
-    let id = scene.bundle.id.clone();
-    let mut command = scene.t.floe();
-    command.args(["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path"]).arg(&images);
-    command.arg(&id);
-    scene.t.run(command).ok();
-    expect_end(scene.t, server, "there", 0);
-    let count = scene.count();
-    let restore = |scene: &mut Scene<'_>| {
-        let mut command = scene.t.floe();
-        command.args(["restore", "--detach", "--image-path"]).arg(&images).arg("--bundle");
-        command.arg(&scene.bundle.dir).arg(&id).stdin(Stdio::null());
-        scene.t.run(command)
-    };
+    checkpoint_to(scene, "images-of-it", &[], "there", &[]);
+    let (images, count) = (scene.t.path("images-of-it"), scene.count());
+    let restore = |scene: &mut Scene<'_>| restore_container(scene, "images-of-it");
     // Half of it is nothing.
     restore(scene).exits(1).refused(&["pagemap-1.img"]);
     put_together(&scene.t.path("there"), &images);
@@ -478,31 +484,13 @@ fn checkpoint_without_a_server(scene: &mut Scene<'_>) {
 fn pre_dump(scene: &mut Scene<'_>) {
     scene.run();
     scene.wait_for_count(3);
-    let id = scene.bundle.id.clone();
-    let mut checkpoint = |images: &str, there: &str, of_server: &[&str], options: &[&str]| {
-        make(scene.t, there);
-        let port = free_port();
-        let server = start_server(scene.t, Program::Floe, there, &port, of_server);
-        let mut command = scene.t.floe();
-        command.args(["checkpoint", "--page-server", &format!("127.0.0.1:{port}"), "--image-path"]);
-        command.arg(scene.t.path(images)).args(options).arg(&id);
-        scene.t.run(command).ok();
-        expect_end(scene.t, server, there, 0);
-    };
-    checkpoint("images-before", "before", &[], &["--pre-dump"]);
-    checkpoint(
-        "images-of-it",
-        "there",
-        &["--prev-images-dir", "../before"],
-        &["--parent-path", "../images-before"],
-    );
+    checkpoint_to(scene, "images-before", &["--pre-dump"], "before", &[]);
+    let parent = ["--parent-path", "../images-before"];
+    checkpoint_to(scene, "images-of-it", &parent, "there", &["--prev-images-dir", "../before"]);
     let count = scene.count();
     put_together(&scene.t.path("images-of-it"), &scene.t.path("there"));
     let size = |name: &str| crate::criu_command::pages(&scene.t.path(name)).0;
     assert!(size("there") < size("before"), "{} {}", size("there"), size("before"));
-    let mut restore = scene.t.floe();
-    restore.args(["restore", "--detach", "--image-path"]).arg(scene.t.path("there")).arg("--bundle");
-    restore.arg(&scene.bundle.dir).arg(&id).stdin(Stdio::null());
-    scene.t.run(restore).ok();
+    restore_container(scene, "there").ok();
     scene.expect_to_go_on(count);
 }
